@@ -1,0 +1,77 @@
+package gopprof
+
+import "time"
+
+// Capture is one act of profiling one target. Its ID is made once, by whoever decided
+// that it shall be made; sending and storing it again is a no-op.
+type Capture struct {
+	ID        string    `json:"id"`
+	Incident  string    `json:"incident"`
+	Trigger   Trigger   `json:"trigger"`
+	Target    Target    `json:"target"`
+	Agreement Agreement `json:"agreement,omitzero"` // of a rule's capture
+	Start     time.Time `json:"start"`
+	End       time.Time `json:"end"`
+	Profiles  []Profile `json:"profiles"`
+	Failures  []Failure `json:"failures,omitempty"`
+	// CPUSeconds is what the target's cgroup used while the CPU profile ran; 0 when it is
+	// not known. Beside the profile's own total it tells whether the right process was
+	// profiled.
+	CPUSeconds float64 `json:"cpuSeconds,omitempty"`
+	Agent      string  `json:"agent,omitempty"` // version of the agent that made it
+}
+
+// Profile returns the capture's profile of a kind, or false.
+func (c Capture) Profile(k Kind) (Profile, bool) {
+	for _, p := range c.Profiles {
+		if p.Kind == k {
+			return p, true
+		}
+	}
+	return Profile{}, false
+}
+
+// Firing is an agent's question to the aggregator: a rule fires here, may I capture?
+type Firing struct {
+	Capture  string    `json:"capture"` // ID of the capture that will be made
+	Target   Target    `json:"target"`
+	Rule     string    `json:"rule"`
+	Resource Resource  `json:"resource"`
+	Ratio    float64   `json:"ratio"` // use over limit in the newest window
+	At       time.Time `json:"at"`
+}
+
+// Decision is the aggregator's answer to a Firing.
+type Decision struct {
+	Go       bool   `json:"go"`
+	Incident string `json:"incident,omitempty"`
+	Reason   Reason `json:"reason,omitempty"` // of a refusal
+}
+
+// CaptureRequest asks an agent for a capture of one of its targets.
+type CaptureRequest struct {
+	Capture    string      `json:"capture"` // ID, made by the aggregator
+	Incident   string      `json:"incident"`
+	Kind       TriggerKind `json:"kind"` // manual, sibling or alert
+	Request    Request     `json:"request"`
+	Namespace  string      `json:"namespace"`
+	Pod        string      `json:"pod"`
+	PodUID     string      `json:"podUID,omitempty"`    // refused if the pod was recreated since
+	Container  string      `json:"container,omitempty"` // may be left out when the pod has one target
+	Kinds      []Kind      `json:"kinds"`
+	CPUSeconds float64     `json:"cpuSeconds,omitempty"` // length of timed kinds; 0 is the agent's default
+	Deadline   time.Time   `json:"deadline"`             // the work must have started before
+}
+
+// CancelRequest asks an agent to stop a capture.
+type CancelRequest struct {
+	Capture string `json:"capture"`
+}
+
+// CaptureReply is an agent's answer to both: accepted means that the work has started,
+// not that it is done.
+type CaptureReply struct {
+	Accepted bool   `json:"accepted"`
+	Reason   Reason `json:"reason,omitempty"`
+	Detail   string `json:"detail,omitempty"`
+}

@@ -1,0 +1,87 @@
+package gopprof
+
+import (
+	"net"
+	"net/url"
+	"strconv"
+)
+
+// Workload is what a pod belongs to. A Deployment and a StatefulSet may share a name, so
+// the kind is part of the identity.
+type Workload struct {
+	Kind string `json:"kind"` // as Kubernetes spells it: "Deployment", "StatefulSet", …; "Host" outside Kubernetes
+	Name string `json:"name"`
+}
+
+// String returns "kind/name", the form that logs and pages use.
+func (w Workload) String() string { return w.Kind + "/" + w.Name }
+
+// Endpoint is where a target serves net/http/pprof. It is kept in parts and never as one
+// string: a path pasted into a URL can change its host ("@evil:80/x").
+type Endpoint struct {
+	Scheme string `json:"scheme"` // "http" or "https"
+	Host   string `json:"host"`   // an IP address, or a host name for static targets
+	Port   int    `json:"port"`
+	Path   string `json:"path"` // "/debug/pprof": absolute, no query, no trailing slash
+}
+
+// URL returns the address of one page below the endpoint, built from parts only.
+func (e Endpoint) URL(page string, query url.Values) *url.URL {
+	return &url.URL{
+		Scheme:   e.Scheme,
+		Host:     net.JoinHostPort(e.Host, strconv.Itoa(e.Port)),
+		Path:     e.Path + "/" + page,
+		RawQuery: query.Encode(),
+	}
+}
+
+// Cgroup names the control group of a target, either by its path below the cgroup root
+// (the same path in every v1 hierarchy) or by a process that lives in it. It means
+// something on the target's own node only, so it is never sent.
+type Cgroup struct {
+	Path string
+	PID  int
+}
+
+// Target is one container that may be profiled.
+type Target struct {
+	Cluster     string   `json:"cluster"`
+	Node        string   `json:"node"`
+	Namespace   string   `json:"namespace"`
+	Workload    Workload `json:"workload"`
+	Pod         string   `json:"pod"` // the host's name outside Kubernetes
+	PodUID      string   `json:"podUID,omitempty"`
+	Container   string   `json:"container"`
+	ContainerID string   `json:"containerID,omitempty"`
+	Image       string   `json:"image,omitempty"`
+	Owner       string   `json:"owner,omitempty"` // who is told; a key of notify's routes
+	Endpoint    Endpoint `json:"endpoint"`
+	Cgroup      Cgroup   `json:"-"`
+}
+
+// Key identifies the target on its node for as long as its pod lives: a pod recreated
+// under the same name has another UID and so another key.
+func (t Target) Key() string {
+	k := t.Namespace + "/" + t.Pod + "/" + t.Container
+	if t.PodUID != "" {
+		k += "@" + t.PodUID
+	}
+	return k
+}
+
+// Series identifies the target in Heapster's series, which know no UID.
+func (t Target) Series() SeriesKey { return SeriesKey{t.Namespace, t.Pod, t.Container} }
+
+// SeriesKey names one container in Heapster's series.
+type SeriesKey struct {
+	Namespace string
+	Pod       string
+	Container string
+}
+
+// Refusal is a target that was found and may not be profiled, with the reason.
+type Refusal struct {
+	Target Target `json:"target"`
+	Reason Reason `json:"reason"`
+	Detail string `json:"detail,omitempty"` // what to change, for a person
+}

@@ -1,0 +1,74 @@
+package gopprof
+
+import "time"
+
+// Witness names who saw a window.
+type Witness string
+
+// The witnesses. WitnessRecord is Heapster's schema written by gopprof's own record
+// stage: it looked at the same cgroup files as WitnessCadvisor and confirms nothing.
+const (
+	WitnessCadvisor Witness = "cadvisor"
+	WitnessHeapster Witness = "heapster"
+	WitnessRecord   Witness = "record"
+)
+
+// Use is the mean use of one resource over an interval.
+type Use struct {
+	Mean  float64 `json:"mean"`            // cores, or bytes
+	Limit float64 `json:"limit,omitempty"` // same unit, the newest seen; 0 means that there is none
+	// Ratio is the mean of use over limit, computed per reading because limits change in
+	// place; 0 when there is no limit.
+	Ratio float64 `json:"ratio"`
+}
+
+// Limited tells whether there was a limit to compare with.
+func (u Use) Limited() bool { return u.Limit > 0 }
+
+// Reading is what a target used between two looks of the local witness.
+type Reading struct {
+	Start          time.Time `json:"start"`
+	End            time.Time `json:"end"`
+	CPU            Use       `json:"cpu"`            // cores
+	Memory         Use       `json:"memory"`         // working set in bytes, at End
+	AnonymousBytes float64   `json:"anonymousBytes"` // at End
+	ThrottledRatio float64   `json:"throttledRatio"` // 0–1, share of the CFS periods that were throttled
+}
+
+// Window is one stretch of a target's use as one witness saw it: all readings in
+// (Start, End].
+type Window struct {
+	Witness        Witness   `json:"witness"`
+	Start          time.Time `json:"start"`
+	End            time.Time `json:"end"`
+	CPU            Use       `json:"cpu"`    // cores
+	Memory         Use       `json:"memory"` // working set in bytes
+	AnonymousBytes float64   `json:"anonymousBytes,omitempty"`
+	ThrottledRatio float64   `json:"throttledRatio,omitempty"` // 0–1; Heapster does not know it
+	Readings       int       `json:"readings"`
+	// CoveredRatio is the share (0–1) of the window that readings cover. A window under
+	// MinCovered is not judged.
+	CoveredRatio float64 `json:"coveredRatio"`
+	// Has tells which resources this witness reported at all in the window: Heapster loses
+	// single points of one measurement and keeps those of another.
+	HasCPU    bool `json:"hasCPU"`
+	HasMemory bool `json:"hasMemory"`
+}
+
+// MinCovered is the share of a window that must be covered by readings before it may be
+// judged: four fifths.
+const MinCovered = 0.8
+
+// Ratio returns the window's use of a resource against its limit (0–1 and above), and
+// whether there is one: no limit, or a resource that the witness did not report, has none.
+func (w Window) Ratio(r Resource) (float64, bool) {
+	switch r {
+	case ResourceCPU:
+		return w.CPU.Ratio, w.HasCPU && w.CPU.Limited()
+	case ResourceMemory:
+		return w.Memory.Ratio, w.HasMemory && w.Memory.Limited()
+	case ResourceThrottled:
+		return w.ThrottledRatio, w.HasCPU && w.CPU.Limited() && w.Witness == WitnessCadvisor
+	}
+	return 0, false
+}
