@@ -1,0 +1,127 @@
+package judge
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/gopprof/gopprof/pkg/gopprof"
+)
+
+// Tolerance is how far the two witnesses may be apart and still say the same thing, as a
+// share of the local value. Heapster reads the kubelet's own averages over a minute that
+// starts and ends a few seconds away from ours.
+const Tolerance = 0.15
+
+// Local gives the mean of the local readings over an interval; false when they cover too
+// little of it.
+type Local func(start, end time.Time) (gopprof.Window, bool)
+
+// Agree compares like with like: for each of the series' own intervals inside the hot
+// span, the series' value beside the mean of the local readings over the same interval.
+// Any two windows of heat hold at least one whole interval of a series whose resolution is
+// one window, whatever the phase between them.
+//
+// The result is unavailable, with reason series_absent or series_stale, when no interval
+// could be compared; the caller may ask again when newer points have arrived.
+func Agree(evidence gopprof.Evidence, series []gopprof.Window, local Local) gopprof.Agreement {
+	compared, single := compare(evidence, series, local)
+	switch {
+	case len(compared) == 0:
+		return unavailable(evidence, series)
+	case single:
+		return gopprof.Agreement{Result: gopprof.AgreementSingle, Compared: compared,
+			Detail: "the series was written by gopprof's own record, from the same cgroup"}
+	}
+	localMean, seriesMean := means(compared)
+	if agrees(evidence, localMean, seriesMean) {
+		return gopprof.Agreement{Result: gopprof.AgreementConfirmed, Compared: compared}
+	}
+	return gopprof.Agreement{
+		Result: gopprof.AgreementContradicted, Compared: compared,
+		Detail: fmt.Sprintf("cAdvisor saw %.2f of the limit, the series say %.2f", localMean, seriesMean),
+	}
+}
+
+// agrees tells whether the series support the heat: they saw it as well, or they are as
+// near to the local value as two honest witnesses are. Throttling has no series: there
+// the use of CPU is compared, which has no threshold of its own.
+func agrees(evidence gopprof.Evidence, local, series float64) bool {
+	if evidence.Resource != gopprof.ResourceThrottled && series > evidence.Threshold {
+		return true
+	}
+	return math.Abs(series-local) <= Tolerance*local
+}
+
+func compare(evidence gopprof.Evidence, series []gopprof.Window, local Local) (compared []gopprof.Comparison, single bool) {
+	resource := seriesResource(evidence.Resource)
+	for _, w := range series {
+		ratio, ok := w.Ratio(resource)
+		if !ok || !inside(evidence, w) {
+			continue
+		}
+		mine, ok := local(localSpan(resource, w))
+		if !ok {
+			continue
+		}
+		mineRatio, ok := mine.Ratio(resource)
+		if !ok {
+			continue
+		}
+		single = single || w.Witness == gopprof.WitnessRecord
+		compared = append(compared, gopprof.Comparison{Start: w.Start, End: w.End, Local: mineRatio, Series: ratio})
+	}
+	return compared, single
+}
+
+// inside tells whether an interval of the series lies in the hot span. What fires at once
+// has a span of one reading, which no interval fits in: there an interval that touches the
+// reading counts, since memory's series is the value at the interval's end.
+func inside(evidence gopprof.Evidence, w gopprof.Window) bool {
+	start, end := evidence.Hot()
+	if evidence.AtOnce {
+		return w.End.After(start.Add(-w.End.Sub(w.Start))) && w.Start.Before(end)
+	}
+	return !w.Start.Before(start) && !w.End.After(end)
+}
+
+// localSpan returns the span of local readings that is like the series' interval: all of
+// it for CPU, its last third for memory, which Heapster reads once, at the interval's end.
+func localSpan(resource gopprof.Resource, w gopprof.Window) (start, end time.Time) {
+	if resource == gopprof.ResourceMemory {
+		return w.End.Add(-w.End.Sub(w.Start) / 3), w.End
+	}
+	return w.Start, w.End
+}
+
+func seriesResource(r gopprof.Resource) gopprof.Resource {
+	if r == gopprof.ResourceThrottled {
+		return gopprof.ResourceCPU
+	}
+	return r
+}
+
+func means(compared []gopprof.Comparison) (local, series float64) {
+	for _, c := range compared {
+		local += c.Local / float64(len(compared))
+		series += c.Series / float64(len(compared))
+	}
+	return local, series
+}
+
+func unavailable(evidence gopprof.Evidence, series []gopprof.Window) gopprof.Agreement {
+	resource := seriesResource(evidence.Resource)
+	newest := time.Time{}
+	for _, w := range series {
+		if _, ok := w.Ratio(resource); ok && w.End.After(newest) {
+			newest = w.End
+		}
+	}
+	if newest.IsZero() {
+		return gopprof.Agreement{Result: gopprof.AgreementUnavailable, Reason: gopprof.ReasonSeriesAbsent,
+			Detail: "no point of this container with a limit"}
+	}
+	start, _ := evidence.Hot()
+	return gopprof.Agreement{Result: gopprof.AgreementUnavailable, Reason: gopprof.ReasonSeriesStale,
+		Detail: fmt.Sprintf("newest point %s, hot since %s", newest.UTC().Format(time.RFC3339), start.UTC().Format(time.RFC3339))}
+}
