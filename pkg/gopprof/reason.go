@@ -41,6 +41,7 @@ const (
 	// publish, receive, store
 	ReasonSpoolFull   Reason = "spool_full"   // dropped from the spool at its bound, oldest first
 	ReasonSpoolTorn   Reason = "spool_torn"   // a spool entry that a crash cut short, or that was changed
+	ReasonSpoolFailed Reason = "spool_failed" // the spool's disk is full or failing; the detail says which
 	ReasonBytesLost   Reason = "bytes_lost"   // the capture's chunks are not in NATS any more
 	ReasonBytesWrong  Reason = "bytes_wrong"  // size or sha256 differ from what the capture names
 	ReasonUndecodable Reason = "undecodable"  // a message that is not what its subject says
