@@ -12,6 +12,8 @@ type State struct {
 	FiredAt time.Time `json:"firedAt,omitzero"`
 	// Disarmed is set by firing and cleared by a window below the rule's re-arm level.
 	Disarmed bool `json:"disarmed,omitempty"`
+	// Peaked is set when the at-once level fired since the rule was last armed.
+	Peaked bool `json:"peaked,omitempty"`
 	// Cooldown is how long the last firing holds the next one off. It doubles when the
 	// rule fires again soon after it ended.
 	Cooldown time.Duration `json:"cooldown,omitempty"`
@@ -38,12 +40,14 @@ type Seen struct {
 func Decide(rule gopprof.Rule, state State, seen Seen, now time.Time) (State, *gopprof.Evidence, gopprof.Reason) {
 	state = withinClock(rule, state, now)
 	if below(rule, seen, now) {
-		state.Disarmed = false
+		state.Disarmed, state.Peaked = false, false
 	}
 	evidence, reason := evidenceOf(rule, seen, now)
 	switch {
 	case evidence == nil:
 		return state, nil, reason
+	case climbed(state, *evidence):
+		return state, evidence, gopprof.ReasonFired
 	case state.Disarmed:
 		return state, nil, gopprof.ReasonNotRearmed
 	case now.Before(state.NotBefore):
@@ -52,9 +56,16 @@ func Decide(rule gopprof.Rule, state State, seen Seen, now time.Time) (State, *g
 	return state, evidence, gopprof.ReasonFired
 }
 
+// climbed tells whether a target that was captured on its way up has now reached the
+// at-once level. That is a change, so neither re-arming nor cooldown holds it off; but it
+// counts once, and a saw-tooth that fell below the re-arm level in between waits.
+func climbed(state State, evidence gopprof.Evidence) bool {
+	return evidence.AtOnce && state.Disarmed && !state.Peaked && state.Held == gopprof.ReasonCooldown
+}
+
 // Captured remembers a firing whose capture was made: the rule is disarmed, and held off
 // for a cooldown that doubles as long as firing follows firing and nothing changes.
-func Captured(rule gopprof.Rule, state State, image string, now time.Time) State {
+func Captured(rule gopprof.Rule, state State, evidence gopprof.Evidence, image string, now time.Time) State {
 	cooldown := rule.Cooldown
 	soon := !state.FiredAt.IsZero() && now.Sub(state.FiredAt) < 2*state.Cooldown
 	if soon && state.Image == image {
@@ -63,6 +74,7 @@ func Captured(rule gopprof.Rule, state State, image string, now time.Time) State
 	return State{
 		FiredAt:   now,
 		Disarmed:  true,
+		Peaked:    evidence.AtOnce || state.Peaked,
 		Cooldown:  cooldown,
 		NotBefore: now.Add(cooldown),
 		Held:      gopprof.ReasonCooldown,

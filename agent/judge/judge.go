@@ -106,7 +106,7 @@ func (j *Judge) Captured(f Fired, capture string, agreement gopprof.Agreement, n
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	e := j.entry(f.Target.Key(), f.Rule.Name)
-	e.state = Captured(f.Rule, e.state, f.Target.Image, now)
+	e.state = Captured(f.Rule, e.state, f.Evidence, f.Target.Image, now)
 	e.capturing, e.capture, e.agreement = false, capture, agreement
 }
 

@@ -1,0 +1,138 @@
+package judge
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/gopprof/gopprof/pkg/gopprof"
+)
+
+func (r readings) local(resource gopprof.Resource) Local {
+	return func(from, to time.Time) (gopprof.Window, bool) {
+		w := r.over(resource, from, to)
+		return w, w.CoveredRatio >= gopprof.MinCovered
+	}
+}
+
+// seriesOf makes Heapster's minutes out of what a target did, with minute ends that are
+// phase after ours, as an honest second witness would have written them.
+func seriesOf(use readings, phase time.Duration, until time.Time) []gopprof.Window {
+	var series []gopprof.Window
+	for end := start.Add(phase); !end.After(until); end = end.Add(time.Minute) {
+		w := use.over(gopprof.ResourceCPU, end.Add(-time.Minute), end)
+		w.Witness, w.CoveredRatio = gopprof.WitnessHeapster, 1
+		if w.Readings > 0 {
+			series = append(series, w)
+		}
+	}
+	return series
+}
+
+// Every phase of onset against the series' minutes confirms, with the points that have
+// arrived when a 30 s capture ends: those whose minute ended with the hot span.
+func TestEveryPhaseOfOnsetConfirms(t *testing.T) {
+	for phase := time.Duration(0); phase < time.Minute; phase += time.Second {
+		for calm := 12; calm < 18; calm++ {
+			t.Run(fmt.Sprintf("%s after %d calm readings", phase, calm), func(t *testing.T) {
+				use := make(readings, calm, calm+12)
+				for i := range use {
+					use[i] = 0.2
+				}
+				use = append(use, hot...)
+				now := start.Add(time.Duration(len(use)) * step)
+				evidence, reason := evidenceOf(cpuOnly().Rules()[0], Seen{Windows: until{use, gopprof.ResourceCPU, now}.Windows("", time.Minute, 2)}, now)
+				if evidence == nil {
+					t.Fatalf("did not fire: %s", reason)
+				}
+				got := Agree(*evidence, seriesOf(use, phase, now), use.local(gopprof.ResourceCPU))
+				if got.Result != gopprof.AgreementConfirmed {
+					t.Errorf("%s: %s (%+v)", got.Result, got.Detail, got.Compared)
+				}
+			})
+		}
+	}
+}
+
+func minute(from int, ratio float64) gopprof.Window {
+	use := gopprof.Use{Mean: ratio, Limit: 1, Ratio: ratio}
+	s := start.Add(time.Duration(from) * time.Second)
+	return gopprof.Window{Witness: gopprof.WitnessHeapster, Start: s, End: s.Add(time.Minute), CPU: use, Memory: use, HasCPU: true, HasMemory: true, Readings: 1, CoveredRatio: 1}
+}
+
+func TestAgree(t *testing.T) {
+	use := readings{0.2, 0.2, 0.2, 0.2, 0.2, 0.2}
+	use = append(use, hot...)
+	s := start.Add(time.Minute)
+	evidence := gopprof.Evidence{Resource: gopprof.ResourceCPU, Threshold: 0.8, Windows: []gopprof.Window{{Start: s, End: s.Add(time.Minute)}, {Start: s.Add(time.Minute), End: s.Add(2 * time.Minute)}}}
+	withLimit := func(w gopprof.Window, limit float64) gopprof.Window { w.CPU.Limit = limit; return w }
+	byRecord := minute(65, 0.9)
+	byRecord.Witness = gopprof.WitnessRecord
+	memoryOnly := minute(65, 0.9)
+	memoryOnly.HasCPU = false
+	for _, c := range []struct {
+		name   string
+		series []gopprof.Window
+		want   gopprof.AgreementResult
+		reason gopprof.Reason
+		n      int
+	}{
+		{"saw it", []gopprof.Window{minute(65, 0.91)}, gopprof.AgreementConfirmed, "", 1},
+		{"saw it, both minutes", []gopprof.Window{minute(60, 0.91), minute(120, 0.88)}, gopprof.AgreementConfirmed, "", 2},
+		{"a little below the threshold", []gopprof.Window{minute(65, 0.79)}, gopprof.AgreementConfirmed, "", 1},
+		{"saw nothing", []gopprof.Window{minute(65, 0.3)}, gopprof.AgreementContradicted, "", 1},
+		{"only the minute before the heat", []gopprof.Window{minute(0, 0.2)}, gopprof.AgreementUnavailable, gopprof.ReasonSeriesStale, 0},
+		{"a minute half before the heat", []gopprof.Window{minute(30, 0.55)}, gopprof.AgreementUnavailable, gopprof.ReasonSeriesStale, 0},
+		{"a minute half after the heat", []gopprof.Window{minute(150, 0.5)}, gopprof.AgreementUnavailable, gopprof.ReasonSeriesStale, 0},
+		{"nothing", nil, gopprof.AgreementUnavailable, gopprof.ReasonSeriesAbsent, 0},
+		{"no limit in the series", []gopprof.Window{withLimit(minute(65, 0.9), 0)}, gopprof.AgreementUnavailable, gopprof.ReasonSeriesAbsent, 0},
+		{"only the memory arrived", []gopprof.Window{memoryOnly}, gopprof.AgreementUnavailable, gopprof.ReasonSeriesAbsent, 0},
+		{"written by ourselves", []gopprof.Window{byRecord}, gopprof.AgreementSingle, "", 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := Agree(evidence, c.series, use.local(gopprof.ResourceCPU))
+			if got.Result != c.want || got.Reason != c.reason || len(got.Compared) != c.n {
+				t.Errorf("got %+v, want %s %s with %d compared", got, c.want, c.reason, c.n)
+			}
+		})
+	}
+}
+
+// A leak is read once a minute by Heapster and every ten seconds by us: comparing its
+// minute's end with our mean over the minute would contradict every steep climb.
+func TestClimbingMemoryIsComparedAtTheMinutesEnd(t *testing.T) {
+	var use readings
+	for i := range 18 {
+		use = append(use, 0.35+0.035*float64(i))
+	}
+	s := start.Add(time.Minute)
+	evidence := gopprof.Evidence{Resource: gopprof.ResourceMemory, Threshold: 0.99, Windows: []gopprof.Window{{Start: s, End: s.Add(time.Minute)}, {Start: s.Add(time.Minute), End: s.Add(2 * time.Minute)}}}
+	got := Agree(evidence, []gopprof.Window{minute(90, use[14])}, use.local(gopprof.ResourceMemory))
+	if got.Result != gopprof.AgreementConfirmed {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestAtOnceComparesWithTheIntervalThatTouchesIt(t *testing.T) {
+	use := readings{0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.96, 0.96}
+	evidence := gopprof.Evidence{Resource: gopprof.ResourceMemory, Threshold: 0.95, AtOnce: true, Windows: []gopprof.Window{{Start: start.Add(time.Minute), End: start.Add(70 * time.Second)}}}
+	got := Agree(evidence, []gopprof.Window{minute(5, 0.5), minute(20, 0.96)}, use.local(gopprof.ResourceMemory))
+	if got.Result != gopprof.AgreementConfirmed {
+		t.Errorf("%+v", got)
+	}
+}
+
+// Throttling has no series; there the use of CPU must be alike.
+func TestThrottledComparesTheUseOfCPU(t *testing.T) {
+	use := make(readings, 12)
+	for i := range use {
+		use[i] = 0.4
+	}
+	evidence := gopprof.Evidence{Resource: gopprof.ResourceThrottled, Threshold: 0.25, Windows: []gopprof.Window{{Start: start, End: start.Add(time.Minute)}, {Start: start.Add(time.Minute), End: start.Add(2 * time.Minute)}}}
+	if got := Agree(evidence, []gopprof.Window{minute(20, 0.42)}, use.local(gopprof.ResourceCPU)); got.Result != gopprof.AgreementConfirmed {
+		t.Errorf("alike: %+v", got)
+	}
+	if got := Agree(evidence, []gopprof.Window{minute(20, 0.9)}, use.local(gopprof.ResourceCPU)); got.Result != gopprof.AgreementContradicted {
+		t.Errorf("unlike: %+v", got)
+	}
+}
