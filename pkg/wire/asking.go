@@ -1,0 +1,124 @@
+package wire
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/gopprof/gopprof/pkg/gopprof"
+)
+
+// EncodeFiring returns the message for an agent's question.
+func EncodeFiring(f gopprof.Firing) ([]byte, error) {
+	if err := checkFiring(f); err != nil {
+		return nil, fmt.Errorf("encoding %s: %w", TypeFiring, err)
+	}
+	source := agentSource(f.Target.Cluster, f.Target.Node)
+	return encode(event{ID: f.Capture, Source: source, Type: TypeFiring, Time: f.At}, f)
+}
+
+// DecodeFiring reads what EncodeFiring wrote.
+func DecodeFiring(data []byte) (gopprof.Firing, error) {
+	var f gopprof.Firing
+	e, err := decode(data, TypeFiring, &f)
+	if err != nil {
+		return gopprof.Firing{}, err
+	}
+	if err := checkSame(e.ID, f.Capture); err != nil {
+		return gopprof.Firing{}, fmt.Errorf("decoding %s: %w", TypeFiring, err)
+	}
+	if err := checkFiring(f); err != nil {
+		return gopprof.Firing{}, fmt.Errorf("decoding %s: %w", TypeFiring, err)
+	}
+	return f, nil
+}
+
+func checkFiring(f gopprof.Firing) error {
+	if err := checkID("capture", f.Capture); err != nil {
+		return err
+	}
+	if err := checkNames("rule", f.Rule, string(f.Resource)); err != nil {
+		return err
+	}
+	return checkTarget(f.Target)
+}
+
+// EncodeDecision returns the answer to the firing that announced this capture.
+func EncodeDecision(capture string, d gopprof.Decision) ([]byte, error) {
+	if err := checkDecision(d); err != nil {
+		return nil, fmt.Errorf("encoding %s: %w", TypeDecision, err)
+	}
+	return encode(event{ID: capture, Source: aggregatorSource, Type: TypeDecision}, d)
+}
+
+// DecodeDecision reads the answer to the firing that announced this capture.
+func DecodeDecision(capture string, data []byte) (gopprof.Decision, error) {
+	var d gopprof.Decision
+	e, err := decode(data, TypeDecision, &d)
+	if err != nil {
+		return gopprof.Decision{}, err
+	}
+	if err := checkSame(e.ID, capture); err != nil {
+		return gopprof.Decision{}, fmt.Errorf("decoding %s: %w", TypeDecision, err)
+	}
+	if err := checkDecision(d); err != nil {
+		return gopprof.Decision{}, fmt.Errorf("decoding %s: %w", TypeDecision, err)
+	}
+	return d, nil
+}
+
+// checkDecision requires the incident of a go; a refusal may have none.
+func checkDecision(d gopprof.Decision) error {
+	if !d.Go && d.Incident == "" {
+		return nil
+	}
+	return checkID("incident", d.Incident)
+}
+
+// EncodeState returns the message for a node's state.
+func EncodeState(s gopprof.NodeState) ([]byte, error) {
+	if err := checkState(s); err != nil {
+		return nil, fmt.Errorf("encoding %s: %w", TypeState, err)
+	}
+	id := strconv.FormatInt(s.At.UnixNano(), 10) // with the source, unique
+	return encode(event{ID: id, Source: agentSource(s.Cluster, s.Node), Type: TypeState, Time: s.At}, s)
+}
+
+// DecodeState reads what EncodeState wrote.
+func DecodeState(data []byte) (gopprof.NodeState, error) {
+	var s gopprof.NodeState
+	if _, err := decode(data, TypeState, &s); err != nil {
+		return gopprof.NodeState{}, err
+	}
+	if err := checkState(s); err != nil {
+		return gopprof.NodeState{}, fmt.Errorf("decoding %s: %w", TypeState, err)
+	}
+	return s, nil
+}
+
+// checkState also refuses a state that speaks of another node's targets.
+func checkState(s gopprof.NodeState) error {
+	if s.Node == "" {
+		return fmt.Errorf("%w: no node", ErrInvalid)
+	}
+	if err := checkNames("state", s.Cluster, s.Node, s.Version); err != nil {
+		return err
+	}
+	for _, t := range s.Targets {
+		if err := checkOwn(s, t.Target); err != nil {
+			return err
+		}
+	}
+	for _, r := range s.Refused {
+		if err := checkOwn(s, r.Target); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkOwn(s gopprof.NodeState, t gopprof.Target) error {
+	if t.Cluster != s.Cluster || t.Node != s.Node {
+		return fmt.Errorf("target %q: %w: of node %q, in the state of %q", clip(t.Key()), ErrInvalid, clip(t.Node), clip(s.Node))
+	}
+	return checkTarget(t)
+}

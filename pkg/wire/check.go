@@ -1,0 +1,91 @@
+package wire
+
+import (
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/gopprof/gopprof/pkg/gopprof"
+)
+
+// maxName is the longest name of a node, pod, workload and the like, in bytes.
+// Kubernetes allows 253.
+const maxName = 512
+
+// checkID says whether id is an identifier, naming the field that holds it.
+func checkID(field, id string) error {
+	if err := gopprof.CheckID(id); err != nil {
+		return fmt.Errorf("%s: %w: %w", field, ErrID, err)
+	}
+	return nil
+}
+
+// checkSame says whether the envelope names the same thing as the data.
+func checkSame(envelope, id string) error {
+	if envelope != id {
+		return fmt.Errorf("%w: the event is %q, its data %q", ErrID, clip(envelope), clip(id))
+	}
+	return nil
+}
+
+// checkTarget refuses names that no subject, key or page could carry.
+func checkTarget(t gopprof.Target) error {
+	if t.Node == "" {
+		return fmt.Errorf("target: %w: no node", ErrInvalid)
+	}
+	return checkNames("target", t.Cluster, t.Node, t.Namespace, t.Workload.Kind, t.Workload.Name,
+		t.Pod, t.PodUID, t.Container, t.ContainerID, t.Image, t.Owner)
+}
+
+func checkNames(field string, names ...string) error {
+	for _, n := range names {
+		if len(n) > maxName || !utf8.ValidString(n) || strings.ContainsFunc(n, unicode.IsControl) {
+			return fmt.Errorf("%s: %w: name %q", field, ErrInvalid, clip(n))
+		}
+	}
+	return nil
+}
+
+// checkProfiles checks what a capture says of its files: each kind once, sizes and sums
+// that can be true.
+func checkProfiles(profiles []gopprof.Profile) error {
+	seen := map[gopprof.Kind]bool{}
+	for _, p := range profiles {
+		if err := checkKind(p.Kind); err != nil {
+			return err
+		}
+		if seen[p.Kind] {
+			return fmt.Errorf("profiles: %w: kind %q twice", ErrInvalid, p.Kind)
+		}
+		seen[p.Kind] = true
+		if p.SizeBytes <= 0 || p.Seconds < 0 {
+			return fmt.Errorf("profile %q: %w: %d bytes, %g seconds", p.Kind, ErrInvalid, p.SizeBytes, p.Seconds)
+		}
+		if sum, err := hex.DecodeString(p.SHA256); err != nil || len(sum) != 32 || strings.ToLower(p.SHA256) != p.SHA256 {
+			return fmt.Errorf("profile %q: %w: sha256 %q", p.Kind, ErrInvalid, clip(p.SHA256))
+		}
+	}
+	return nil
+}
+
+// checkKind accepts the exact names of kinds only: they become file names.
+func checkKind(k gopprof.Kind) error {
+	if got, err := gopprof.ParseKind(string(k)); err != nil || got != k {
+		return fmt.Errorf("kind %q: %w", clip(string(k)), ErrInvalid)
+	}
+	return nil
+}
+
+func checkKinds(kinds []gopprof.Kind) error {
+	if len(kinds) > len(gopprof.Kinds()) {
+		return fmt.Errorf("kinds: %w: %d of them", ErrInvalid, len(kinds))
+	}
+	for _, k := range kinds {
+		if err := checkKind(k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
