@@ -30,6 +30,7 @@ const (
 	ReasonNoAnswer  Reason = "no_answer" // the agent or aggregator did not answer in time
 	ReasonForbidden Reason = "forbidden" // the caller may not do this
 	ReasonBadInput  Reason = "bad_input" // the request makes no sense; the detail says why
+	ReasonInternal  Reason = "internal"  // a failure that has no name of its own: a defect of gopprof, please report it
 	// take
 	ReasonUnreachable    Reason = "unreachable"     // no connection to the endpoint
 	ReasonTimeout        Reason = "timeout"         // the endpoint did not finish in time
