@@ -1,0 +1,156 @@
+package take
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gopprof/gopprof/pkg/gopprof"
+)
+
+// errContended marks an answer of a target whose profiler somebody else holds.
+var errContended = errors.New("profiler in use")
+
+// fetched is one profile and what is known of the moment it was taken.
+type fetched struct {
+	profile    gopprof.Profile
+	target     gopprof.Target // as it was verified
+	cpuSeconds float64        // used meanwhile; 0 when it is not known
+}
+
+// fetchPatiently waits while somebody else holds the target's profiler, until the order's
+// deadline.
+func (j *job) fetchPatiently(k gopprof.Kind) (fetched, error) {
+	for {
+		got, err := j.fetchMetered(k)
+		if !errors.Is(err, errContended) {
+			return got, err
+		}
+		j.t.metrics.contended.Inc()
+		wait := j.t.deps.Jitter(j.t.cfg.ContendedRetry)
+		if left := j.order.Deadline.Sub(j.t.deps.Now()); left < wait {
+			return got, err
+		}
+		if !sleep(j.ctx, wait) {
+			return got, cancelled()
+		}
+	}
+}
+
+// sleep returns false when ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// fetchMetered reads the target's CPU time around a CPU profile.
+func (j *job) fetchMetered(k gopprof.Kind) (fetched, error) {
+	if k != gopprof.KindCPU || j.t.deps.Meter == nil {
+		return j.fetch(k)
+	}
+	before, err1 := j.t.deps.Meter.CPUSeconds(j.ctx, j.order.Target)
+	got, err := j.fetch(k)
+	if err != nil {
+		return got, err
+	}
+	after, err2 := j.t.deps.Meter.CPUSeconds(j.ctx, j.order.Target)
+	if err1 == nil && err2 == nil && after > before {
+		got.cpuSeconds = after - before
+	}
+	return got, nil
+}
+
+// fetch makes one request: verify, dial, read, validate.
+func (j *job) fetch(k gopprof.Kind) (fetched, error) {
+	if j.ctx.Err() != nil {
+		return fetched{}, cancelled()
+	}
+	target, reason := j.t.deps.Verify(j.order.Target)
+	if reason != "" {
+		return fetched{}, &Error{Reason: reason, Detail: "when it was to be dialled"}
+	}
+	if err := checkEndpoint(target.Endpoint); err != nil {
+		return fetched{}, err
+	}
+	data, err := j.request(target.Endpoint, k)
+	if err != nil {
+		return fetched{}, err
+	}
+	if err := j.validate(k, data); err != nil {
+		return fetched{}, err
+	}
+	return fetched{profile: j.profile(k, data), target: target}, nil
+}
+
+func (j *job) profile(k gopprof.Kind, data []byte) gopprof.Profile {
+	sum := sha256.Sum256(data)
+	p := gopprof.Profile{Kind: k, SizeBytes: int64(len(data)), SHA256: hex.EncodeToString(sum[:]), Bytes: data}
+	if k.Timed() {
+		p.Seconds = j.order.CPUSeconds.Seconds()
+	}
+	return p
+}
+
+// request gets one page and returns its bytes.
+func (j *job) request(e gopprof.Endpoint, k gopprof.Kind) ([]byte, error) {
+	limit := j.t.cfg.ConnectTimeout + j.t.cfg.Timeout
+	query := url.Values{}
+	if k.Timed() {
+		limit += j.order.CPUSeconds
+		query.Set("seconds", strconv.Itoa(int(j.order.CPUSeconds/time.Second)))
+	}
+	ctx, cancel := context.WithTimeout(j.ctx, limit)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.URL(k.Page(), query).String(), nil)
+	if err != nil {
+		return nil, &Error{Reason: gopprof.ReasonInvalidEndpoint, Err: err}
+	}
+	req.Header.Set("User-Agent", strings.TrimSuffix("gopprof-agent/"+j.t.deps.Version, "/"))
+	tr, err := transport(j.t.cfg, e)
+	if err != nil {
+		return nil, &Error{Reason: gopprof.ReasonUnreachable, Err: err}
+	}
+	data, err := get(tr, req, j.t.cfg.MaxBytes)
+	return data, classify(j.ctx, err)
+}
+
+// get makes the request by RoundTrip, which follows no redirect, and reads the answer.
+func get(tr http.RoundTripper, req *http.Request, maxBytes int64) ([]byte, error) {
+	resp, err := tr.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close() // closes the connection: it is never kept
+	if resp.StatusCode != http.StatusOK {
+		return nil, refusal(resp)
+	}
+	if resp.ContentLength > maxBytes {
+		return nil, tooLarge(maxBytes)
+	}
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading the profile after %d bytes: %w", len(data), err)
+	}
+	if int64(len(data)) > maxBytes {
+		return nil, tooLarge(maxBytes)
+	}
+	return data, nil
+}
+
+func tooLarge(maxBytes int64) error {
+	return &Error{Reason: gopprof.ReasonTooLarge, Detail: fmt.Sprintf("more than %d bytes", maxBytes)}
+}

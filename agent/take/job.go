@@ -1,0 +1,186 @@
+package take
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/gopprof/gopprof/pkg/gopprof"
+	"go.uber.org/zap"
+)
+
+// job is one capture from the moment it holds its target's gate.
+type job struct {
+	t      *Taker
+	order  Order
+	key    string
+	ctx    context.Context // ends when the capture is cancelled
+	cancel context.CancelFunc
+	log    *zap.Logger
+	state  Running // guarded by t.mu
+}
+
+// begin checks the order and takes the target's gate.
+func (t *Taker) begin(ctx context.Context, o Order) (*job, error) {
+	o, err := t.check(o)
+	if err != nil {
+		return nil, t.refuse(o, err)
+	}
+	j := &job{t: t, order: o, key: o.Target.Key(), log: t.log.With(fields(o)...)}
+	j.state = Running{Capture: o.Capture, Target: o.Target, Trigger: o.Trigger.Kind, Since: t.deps.Now()}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if other := t.jobs[j.key]; other != nil {
+		return nil, t.refuse(o, &Error{Reason: gopprof.ReasonCapturing, Detail: "by capture " + other.order.Capture})
+	}
+	j.ctx, j.cancel = context.WithCancel(ctx)
+	t.jobs[j.key] = j
+	t.metrics.running.Inc()
+	return j, nil
+}
+
+func (t *Taker) refuse(o Order, err error) error {
+	reason := gopprof.ReasonOf(err)
+	t.metrics.captures.WithLabelValues(string(reason)).Inc()
+	t.log.Info("capture refused", append(fields(o), zap.String("reason", string(reason)), zap.Error(err))...)
+	return err
+}
+
+func fields(o Order) []zap.Field {
+	return []zap.Field{
+		zap.String("capture", o.Capture), zap.String("node", o.Target.Node), zap.String("namespace", o.Target.Namespace),
+		zap.String("pod", o.Target.Pod), zap.String("container", o.Target.Container),
+	}
+}
+
+// run takes the capture and gives the gates back.
+func (j *job) run() (gopprof.Capture, error) {
+	defer j.end()
+	c, err := j.takeInTurn()
+	reason := gopprof.ReasonOf(err)
+	j.t.metrics.captures.WithLabelValues(string(reason)).Inc()
+	if err != nil {
+		j.log.Warn("capture failed", zap.String("reason", string(reason)), zap.Error(err))
+		return gopprof.Capture{}, err
+	}
+	j.log.Info("capture taken", zap.Int("profiles", len(c.Profiles)), zap.Int("failures", len(c.Failures)))
+	return c, nil
+}
+
+func (j *job) end() {
+	j.cancel()
+	j.t.mu.Lock()
+	defer j.t.mu.Unlock()
+	delete(j.t.jobs, j.key)
+	j.t.metrics.running.Dec()
+}
+
+// takeInTurn waits for the node's gate until the order's deadline.
+func (j *job) takeInTurn() (gopprof.Capture, error) {
+	turn := time.NewTimer(j.order.Deadline.Sub(j.t.deps.Now()))
+	defer turn.Stop()
+	if j.ctx.Err() != nil {
+		return gopprof.Capture{}, cancelled()
+	}
+	select {
+	case j.t.slots <- struct{}{}:
+		defer func() { <-j.t.slots }()
+		return j.take()
+	case <-turn.C:
+		return gopprof.Capture{}, &Error{Reason: gopprof.ReasonNodeBusy, Detail: fmt.Sprintf("%d captures were running on the node until the deadline", cap(j.t.slots))}
+	case <-j.ctx.Done():
+		return gopprof.Capture{}, cancelled()
+	}
+}
+
+func cancelled() error { return &Error{Reason: gopprof.ReasonCancelled} }
+
+// take asks for one kind after the other.
+func (j *job) take() (gopprof.Capture, error) {
+	o := j.order
+	c := gopprof.Capture{ID: o.Capture, Incident: o.Incident, Trigger: o.Trigger, Target: o.Target, Start: j.t.deps.Now().UTC(), Agent: j.t.deps.Version}
+	var last error
+	for i, k := range o.Kinds {
+		j.step(k, o.Kinds[i:])
+		if !endsCapture(last) {
+			last = j.takeKind(&c, k)
+		}
+		if last != nil {
+			j.fail(&c, k, last)
+		}
+	}
+	c.End = j.t.deps.Now().UTC()
+	if len(c.Profiles) == 0 {
+		return c, nothing(c.Failures)
+	}
+	return c, nil
+}
+
+// takeKind adds one profile to the capture.
+func (j *job) takeKind(c *gopprof.Capture, k gopprof.Kind) error {
+	if k == gopprof.KindTrace && j.order.Trigger.Kind != gopprof.TriggerManual {
+		return &Error{Reason: gopprof.ReasonForbidden, Detail: "a trace is taken by hand only"}
+	}
+	got, err := j.fetchPatiently(k)
+	if err != nil {
+		return err
+	}
+	if len(c.Profiles) == 0 {
+		c.Target = got.target
+	}
+	if k == gopprof.KindCPU {
+		c.CPUSeconds = got.cpuSeconds
+	}
+	c.Profiles = append(c.Profiles, got.profile)
+	j.t.metrics.taken(got.profile)
+	return nil
+}
+
+func (j *job) fail(c *gopprof.Capture, k gopprof.Kind, err error) {
+	f := gopprof.Failure{Kind: k, Reason: gopprof.ReasonOf(err), Detail: detailOf(err)}
+	c.Failures = append(c.Failures, f)
+	j.t.metrics.failed(f)
+	j.log.Warn("profile not taken", zap.String("kind", string(k)), zap.String("reason", string(f.Reason)), zap.Error(err))
+}
+
+// step notes how far the capture is.
+func (j *job) step(k gopprof.Kind, left []gopprof.Kind) {
+	until := j.t.deps.Now()
+	for _, l := range left {
+		if l.Timed() {
+			until = until.Add(j.order.CPUSeconds)
+		}
+	}
+	j.t.mu.Lock()
+	defer j.t.mu.Unlock()
+	j.state.Kind, j.state.Until = k, until
+}
+
+// endsCapture tells whether a failure holds for the kinds that follow as well: asking on
+// would only cost time.
+func endsCapture(err error) bool {
+	switch gopprof.ReasonOf(err) {
+	case gopprof.ReasonCancelled, gopprof.ReasonGone, gopprof.ReasonTerminating, gopprof.ReasonNotStarted,
+		gopprof.ReasonInvalidEndpoint, gopprof.ReasonUnknown:
+		return true
+	case gopprof.ReasonUnreachable:
+		op, ok := errors.AsType[*net.OpError](err)
+		return ok && op.Op == "dial"
+	}
+	return false
+}
+
+// nothing is the error of a capture without profiles, under the first failure's name.
+func nothing(failures []gopprof.Failure) error {
+	all := make([]string, len(failures))
+	for i, f := range failures {
+		all[i] = fmt.Sprintf("%s: %s", f.Kind, f.Reason)
+		if f.Detail != "" {
+			all[i] += " (" + f.Detail + ")"
+		}
+	}
+	return &Error{Reason: failures[0].Reason, Detail: strings.Join(all, "; ")}
+}
