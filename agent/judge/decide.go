@@ -117,7 +117,7 @@ func evidenceOf(rule gopprof.Rule, seen Seen, now time.Time) (*gopprof.Evidence,
 		return newEvidence(rule, rule.AtOnce, true, []gopprof.Window{seen.Latest}), gopprof.ReasonFired
 	}
 	newest, ok := newestWindow(rule, seen, now)
-	if !ok {
+	if !ok || !newest.Has(rule.Resource) {
 		return nil, gopprof.ReasonNoReadings
 	}
 	ratio, limited := newest.Ratio(rule.Resource)

@@ -59,16 +59,29 @@ type Window struct {
 // judged: four fifths.
 const MinCovered = 0.8
 
+// Has tells whether the witness reported what the resource is judged by.
+func (w Window) Has(r Resource) bool {
+	switch r {
+	case ResourceCPU:
+		return w.HasCPU
+	case ResourceMemory:
+		return w.HasMemory
+	case ResourceThrottled:
+		return w.HasCPU && w.Witness == WitnessCadvisor
+	}
+	return false
+}
+
 // Ratio returns the window's use of a resource against its limit (0–1 and above), and
 // whether there is one: no limit, or a resource that the witness did not report, has none.
 func (w Window) Ratio(r Resource) (float64, bool) {
 	switch r {
 	case ResourceCPU:
-		return w.CPU.Ratio, w.HasCPU && w.CPU.Limited()
+		return w.CPU.Ratio, w.Has(r) && w.CPU.Limited()
 	case ResourceMemory:
-		return w.Memory.Ratio, w.HasMemory && w.Memory.Limited()
+		return w.Memory.Ratio, w.Has(r) && w.Memory.Limited()
 	case ResourceThrottled:
-		return w.ThrottledRatio, w.HasCPU && w.CPU.Limited() && w.Witness == WitnessCadvisor
+		return w.ThrottledRatio, w.Has(r) && w.CPU.Limited()
 	}
 	return 0, false
 }
