@@ -53,6 +53,9 @@ type Window struct {
 	// single points of one measurement and keeps those of another.
 	HasCPU    bool `json:"hasCPU"`
 	HasMemory bool `json:"hasMemory"`
+	// AbsurdPoints is how many of the series' points in the window were dropped because they
+	// cannot be true: beside a missing resource it tells series_absurd from series_absent.
+	AbsurdPoints int `json:"absurdPoints,omitempty"`
 }
 
 // MinCovered is the share of a window that must be covered by readings before it may be
