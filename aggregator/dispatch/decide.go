@@ -1,0 +1,176 @@
+package dispatch
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+	"time"
+
+	"github.com/gopprof/gopprof/pkg/gopprof"
+)
+
+const (
+	// patience is how old a firing may be and still be judged by the time it happened.
+	patience = 5 * time.Minute
+	// maxPerHour and maxGrants bound the ledger to some 700 KB, below NATS's message limit.
+	maxPerHour = 1000
+	maxGrants  = 1600
+)
+
+// ledger is what was granted in the last hour and, of each incident, its newest grant.
+// It is one value under one key: a decision about several bounds must see all of them.
+type ledger struct {
+	Grants []grant `json:"grants"` // oldest first
+}
+
+// grant is one capture that may be made.
+type grant struct {
+	Capture  string    `json:"c"`
+	Incident string    `json:"i"`
+	Workload string    `json:"w,omitempty"` // empty for manual captures
+	Rule     string    `json:"r,omitempty"`
+	Manual   bool      `json:"m,omitempty"`
+	At       time.Time `json:"t"`
+	Ended    time.Time `json:"e,omitzero"` // its report was stored, or it failed
+}
+
+// runningAt tells whether the capture was or may have been running at a time.
+func (g grant) runningAt(at time.Time, lifetime time.Duration) bool {
+	return g.At.Add(lifetime).After(at) && (g.Ended.IsZero() || g.Ended.After(at))
+}
+
+// decide answers a firing. It is judged by the ledger as of the time at which the rule
+// fired, within the last minutes: all that was granted since counts, and what ended since
+// is still running. So a refusal stays a refusal when it is asked for again, without being
+// written down anywhere; a grant is in the ledger.
+// When the answer is a new grant, it is returned for the ledger.
+func decide(c Config, l ledger, f gopprof.Firing, now time.Time, newID func() string) (gopprof.Decision, *grant) {
+	w, r := workloadKey(f.Target), clipKey(f.Rule)
+	if g := l.find(f.Capture); g != nil {
+		if g.Manual || g.Workload != w || g.Rule != r {
+			return gopprof.Decision{Reason: gopprof.ReasonBadInput}, nil // another capture's ID
+		}
+		return gopprof.Decision{Go: true, Incident: g.Incident}, nil
+	}
+	if exhausted(c, l, w, judgedAt(f.At, now)) {
+		return gopprof.Decision{Reason: gopprof.ReasonBudget}, nil
+	}
+	g := grant{Capture: f.Capture, Workload: w, Rule: r, At: now, Incident: l.incident(w, r, now.Add(-c.IncidentWindow))}
+	if g.Incident == "" {
+		g.Incident = newID()
+	}
+	return gopprof.Decision{Go: true, Incident: g.Incident}, &g
+}
+
+// judgedAt bounds an agent's clock by ours.
+func judgedAt(at, now time.Time) time.Time {
+	if at.After(now) {
+		return now
+	}
+	if oldest := now.Add(-patience); at.Before(oldest) {
+		return oldest
+	}
+	return at
+}
+
+func exhausted(c Config, l ledger, workload string, at time.Time) bool {
+	var atOnce, perHour, ofWorkload, ofWorkloadPerHour int
+	for _, g := range l.Grants {
+		if g.Manual {
+			continue
+		}
+		recent, running, own := g.At.After(at.Add(-time.Hour)), g.runningAt(at, c.CaptureLifetime), g.Workload == workload
+		perHour += one(recent)
+		atOnce += one(running)
+		ofWorkloadPerHour += one(recent && own)
+		ofWorkload += one(running && own)
+	}
+	b := c.Budget
+	return atOnce >= b.TotalAtOnce || perHour >= b.TotalPerHour ||
+		ofWorkload >= b.PerWorkloadAtOnce || ofWorkloadPerHour >= b.PerWorkloadPerHour
+}
+
+func one(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// manualRunning counts the manual captures that run.
+func (l ledger) manualRunning(now time.Time, lifetime time.Duration) int {
+	n := 0
+	for _, g := range l.Grants {
+		n += one(g.Manual && g.runningAt(now, lifetime))
+	}
+	return n
+}
+
+func (l ledger) find(capture string) *grant {
+	for i := range l.Grants {
+		if l.Grants[i].Capture == capture {
+			return &l.Grants[i]
+		}
+	}
+	return nil
+}
+
+// incident returns the incident of the newest grant of the same cause since a time.
+func (l ledger) incident(workload, rule string, since time.Time) string {
+	for i := len(l.Grants) - 1; i >= 0; i-- {
+		if g := l.Grants[i]; !g.Manual && g.Workload == workload && g.Rule == rule && g.At.After(since) {
+			return g.Incident
+		}
+	}
+	return ""
+}
+
+// with returns the ledger with a grant more, without what no decision can need any more.
+func (l ledger) with(g grant, c Config, now time.Time) ledger {
+	out := ledger{Grants: make([]grant, 0, len(l.Grants)+1)}
+	hour, window := now.Add(-time.Hour-patience), now.Add(-c.IncidentWindow)
+	newest := map[[2]string]string{}
+	for _, o := range l.Grants {
+		newest[[2]string{o.Workload, o.Rule}] = o.Capture
+	}
+	for _, o := range l.Grants {
+		last := newest[[2]string{o.Workload, o.Rule}] == o.Capture
+		needed := o.At.After(hour) || (last && o.At.After(window))
+		if o.Manual {
+			needed = o.runningAt(now, c.CaptureLifetime)
+		}
+		if needed {
+			out.Grants = append(out.Grants, o)
+		}
+	}
+	out.Grants = append(out.Grants, g)
+	if over := len(out.Grants) - maxGrants; over > 0 {
+		out.Grants = out.Grants[over:]
+	}
+	return out
+}
+
+// ended returns the ledger with a capture marked as ended, or false if it need not change.
+func (l ledger) ended(capture string, now time.Time) (ledger, bool) {
+	g := l.find(capture)
+	if g == nil || !g.Ended.IsZero() {
+		return l, false
+	}
+	out := ledger{Grants: append([]grant(nil), l.Grants...)}
+	out.find(capture).Ended = now
+	return out, true
+}
+
+// workloadKey names a target's workload in the ledger.
+func workloadKey(t gopprof.Target) string {
+	return clipKey(strings.Join([]string{t.Cluster, t.Namespace, t.Workload.Kind, t.Workload.Name}, "/"))
+}
+
+// clipKey bounds a name that came from elsewhere without making two names one.
+func clipKey(s string) string {
+	if len(s) <= 120 {
+		return s
+	}
+	sum := sha256.Sum256([]byte(s))
+	return s[:64] + "#" + hex.EncodeToString(sum[:16])
+}

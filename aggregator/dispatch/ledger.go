@@ -1,0 +1,104 @@
+package dispatch
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"go.uber.org/zap"
+
+	"github.com/gopprof/gopprof/pkg/bus"
+)
+
+// ledgerKey is the one key of the budget's bucket.
+const ledgerKey = "ledger"
+
+// attempts bounds how often a change is tried again because another replica was faster.
+const attempts = 20
+
+// readLedger is the ledger as last read, so that an unchanged one is not decoded again.
+type readLedger struct {
+	revision uint64 // 0: the key is not there
+	ledger   ledger
+}
+
+// changeLedger reads the ledger, lets change say what it becomes, and writes that at the
+// revision that was read, again from the start when another replica wrote meanwhile.
+// change returns false when the ledger stays as it is.
+func (d *Dispatcher) changeLedger(ctx context.Context, change func(ledger) (ledger, bool)) error {
+	read, err := d.holdLedger(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { d.ledgers <- read }()
+	for range attempts {
+		if err := d.refresh(ctx, read); err != nil {
+			return fmt.Errorf("reading the budget: %w", err)
+		}
+		next, changed := change(read.ledger)
+		if !changed {
+			return nil
+		}
+		err := d.write(ctx, read, next)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, bus.ErrConflict) {
+			return fmt.Errorf("writing the budget: %w", err)
+		}
+		d.metrics.conflicts.Inc()
+	}
+	return fmt.Errorf("writing the budget: %d times in a row %w", attempts, bus.ErrConflict)
+}
+
+// holdLedger waits until nobody else of this process works on the ledger.
+func (d *Dispatcher) holdLedger(ctx context.Context) (*readLedger, error) {
+	select {
+	case r := <-d.ledgers:
+		return r, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("waiting for the budget: %w", context.Cause(ctx))
+	}
+}
+
+func (d *Dispatcher) refresh(ctx context.Context, read *readLedger) error {
+	value, revision, err := d.deps.Budget.Get(ctx, ledgerKey)
+	if errors.Is(err, bus.ErrNoKey) {
+		*read = readLedger{}
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if revision == read.revision {
+		return nil
+	}
+	var l ledger
+	if err := json.Unmarshal(value, &l); err != nil {
+		// Written by a hand or a newer version: refusing everything for ever would be worse
+		// than an hour's budget twice.
+		d.log.Error("budget was unreadable and starts anew", zap.Error(err))
+		l = ledger{}
+	}
+	*read = readLedger{revision: revision, ledger: l}
+	return nil
+}
+
+func (d *Dispatcher) write(ctx context.Context, read *readLedger, next ledger) error {
+	value, err := json.Marshal(next)
+	if err != nil {
+		return err
+	}
+	var revision uint64
+	if read.revision == 0 {
+		revision, err = d.deps.Budget.Create(ctx, ledgerKey, value)
+	} else {
+		revision, err = d.deps.Budget.Update(ctx, ledgerKey, value, read.revision)
+	}
+	if err != nil {
+		return err
+	}
+	*read = readLedger{revision: revision, ledger: next}
+	return nil
+}
