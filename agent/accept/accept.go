@@ -1,0 +1,154 @@
+// Package accept takes capture requests that people, siblings and alerts send through the
+// aggregator.
+//
+// What enters is a request that names a pod of this node. What leaves is the answer, at
+// once: accepted, or refused with a named reason; and later the capture, by way of take
+// and publish. A request repeated under the same capture ID starts nothing twice: it is
+// answered by what became of the first, so asking again is also how to learn that.
+//
+// It must never profile anything that discover does not list at this moment, and never
+// answer "accepted" for a request that take has refused.
+package accept
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+)
+
+// Taker takes captures.
+type Taker interface {
+	// Start returns at once: why the order is refused, or a function that waits for the
+	// capture.
+	Start(ctx context.Context, o gopprof.Order) (wait func() (gopprof.Capture, error), err error)
+	// Cancel ends a running capture; false when there is none of that ID.
+	Cancel(capture string) bool
+}
+
+// Targets returns what discover lists now.
+type Targets func() (targets []gopprof.Target, refused []gopprof.Refusal)
+
+// Publisher takes a capture over.
+type Publisher interface {
+	Publish(ctx context.Context, c gopprof.Capture) error
+}
+
+// Acceptor answers requests. Its methods may be called from any goroutine.
+type Acceptor struct {
+	taker   Taker
+	targets Targets
+	publish Publisher
+	log     *zap.Logger
+	metrics *metrics
+	now     func() time.Time
+
+	mu      sync.Mutex
+	ctx     context.Context // Run's; nil while it does not run. guarded by mu
+	running sync.WaitGroup  // Add under mu only, while ctx is alive
+	history history         // guarded by mu
+}
+
+// New returns an Acceptor. It refuses every request until Run runs.
+func New(taker Taker, targets Targets, publisher Publisher, log *zap.Logger, reg prometheus.Registerer) *Acceptor {
+	return &Acceptor{
+		taker: taker, targets: targets, publish: publisher, log: log, metrics: newMetrics(reg), now: time.Now,
+		history: history{outcomes: make(map[string]gopprof.CaptureReply)},
+	}
+}
+
+// Run lets requests in until ctx ends, which cancels the captures they started, and
+// returns when all of these have ended and what they took is published.
+func (a *Acceptor) Run(ctx context.Context) error {
+	a.mu.Lock()
+	a.ctx = ctx
+	a.mu.Unlock()
+	<-ctx.Done()
+	a.mu.Lock()
+	a.ctx = nil
+	a.mu.Unlock()
+	a.running.Wait()
+	return nil
+}
+
+// Capture starts a capture and answers at once.
+func (a *Acceptor) Capture(_ context.Context, r gopprof.CaptureRequest) gopprof.CaptureReply {
+	reply := a.answer(r)
+	a.metrics.answered("capture", reply)
+	a.log.Info("capture request answered", zap.String("capture", r.Capture), zap.String("namespace", r.Namespace),
+		zap.String("pod", r.Pod), zap.Bool("accepted", reply.Accepted), zap.String("reason", string(reply.Reason)))
+	return reply
+}
+
+// Cancel ends a capture, whoever asked for it.
+func (a *Acceptor) Cancel(_ context.Context, r gopprof.CancelRequest) gopprof.CaptureReply {
+	reply := gopprof.CaptureReply{Accepted: true}
+	if !a.taker.Cancel(r.Capture) {
+		reply = refuse(gopprof.ReasonUnknown, "no such capture is running")
+	}
+	a.metrics.answered("cancel", reply)
+	return reply
+}
+
+func (a *Acceptor) answer(r gopprof.CaptureRequest) gopprof.CaptureReply {
+	if err := check(r, a.now()); err != nil {
+		return refusal(err)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if reply, ok := a.history.get(r.Capture); ok {
+		return reply
+	}
+	if a.ctx == nil || a.ctx.Err() != nil {
+		return refuse(gopprof.ReasonCancelled, "the agent is starting or stopping")
+	}
+	target, err := find(a.targets, r)
+	if err != nil {
+		return refusal(err)
+	}
+	wait, err := a.taker.Start(a.ctx, order(r, target, a.now()))
+	if err != nil {
+		return refusal(err)
+	}
+	a.history.put(r.Capture, gopprof.CaptureReply{Accepted: true})
+	a.running.Go(func() { a.finish(r.Capture, wait) })
+	return gopprof.CaptureReply{Accepted: true}
+}
+
+// finish waits for the capture, hands it on and remembers what became of it.
+func (a *Acceptor) finish(id string, wait func() (gopprof.Capture, error)) {
+	c, err := wait()
+	if err == nil {
+		// Not under Run's context: what was taken is kept also when the agent stops.
+		err = a.publish.Publish(context.Background(), c)
+	}
+	reply := gopprof.CaptureReply{Accepted: true, Detail: "done"}
+	if err != nil {
+		reply = refusal(err)
+		a.log.Warn("requested capture failed", zap.String("capture", id), zap.String("reason", string(reply.Reason)), zap.Error(err))
+	}
+	a.metrics.outcomes.WithLabelValues(string(reply.Reason)).Inc()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.history.put(id, reply)
+}
+
+func refuse(reason gopprof.Reason, detail string) gopprof.CaptureReply {
+	return gopprof.CaptureReply{Reason: reason, Detail: detail}
+}
+
+func refusal(err error) gopprof.CaptureReply {
+	e, ok := errors.AsType[*gopprof.Error](err)
+	if !ok {
+		return refuse(gopprof.ReasonUnknown, err.Error())
+	}
+	detail := e.Detail
+	if detail == "" && e.Err != nil {
+		detail = e.Err.Error()
+	}
+	return refuse(e.Reason, detail)
+}

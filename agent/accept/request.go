@@ -1,0 +1,101 @@
+package accept
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gopprof/gopprof/pkg/gopprof"
+)
+
+// maxPatience bounds how far in the future a request's deadline may lie.
+const maxPatience = 15 * time.Minute
+
+func bad(format string, args ...any) error {
+	return &gopprof.Error{Reason: gopprof.ReasonBadInput, Detail: fmt.Sprintf(format, args...)}
+}
+
+// check refuses a request that makes no sense, before anything is looked up.
+func check(r gopprof.CaptureRequest, now time.Time) error {
+	if err := gopprof.CheckID(r.Capture); err != nil {
+		return bad("%v", err)
+	}
+	switch r.Kind {
+	case gopprof.TriggerManual, gopprof.TriggerSibling, gopprof.TriggerAlert:
+	default:
+		return bad("a request of kind %.32q: not manual, sibling or alert", r.Kind)
+	}
+	if len(r.Kinds) == 0 || len(r.Kinds) > len(gopprof.Kinds()) {
+		return bad("%d kinds of profiles asked for: 1 to %d", len(r.Kinds), len(gopprof.Kinds()))
+	}
+	for _, k := range r.Kinds {
+		if !slices.Contains(gopprof.Kinds(), k) {
+			return bad("unknown kind of profile %.32q", k)
+		}
+	}
+	if math.IsNaN(r.CPUSeconds) || r.CPUSeconds < 0 || r.CPUSeconds > 86400 {
+		return bad("a profile of %v seconds", r.CPUSeconds)
+	}
+	if !r.Deadline.IsZero() && !now.Before(r.Deadline) {
+		return &gopprof.Error{Reason: gopprof.ReasonExpired, Detail: "the deadline has passed"}
+	}
+	return nil
+}
+
+// order is what take is told.
+func order(r gopprof.CaptureRequest, t gopprof.Target, now time.Time) gopprof.Order {
+	request := r.Request
+	o := gopprof.Order{
+		Capture: r.Capture, Incident: r.Incident, Target: t, Kinds: r.Kinds, Deadline: r.Deadline,
+		Trigger:    gopprof.Trigger{Kind: r.Kind, At: now.UTC(), Request: &request},
+		CPUSeconds: time.Duration(r.CPUSeconds * float64(time.Second)),
+	}
+	if latest := now.Add(maxPatience); o.Deadline.After(latest) {
+		o.Deadline = latest
+	}
+	return o
+}
+
+// find returns the one target that the request means.
+func find(list Targets, r gopprof.CaptureRequest) (gopprof.Target, error) {
+	targets, refused := list()
+	meant := func(t gopprof.Target) bool {
+		return t.Namespace == r.Namespace && t.Pod == r.Pod && (r.Container == "" || t.Container == r.Container)
+	}
+	var found []gopprof.Target
+	for _, t := range targets {
+		if meant(t) {
+			found = append(found, t)
+		}
+	}
+	switch {
+	case len(found) == 0:
+		return gopprof.Target{}, notListed(refused, meant)
+	case len(found) > 1:
+		return gopprof.Target{}, bad("the pod has several targets, name a container: %s", strings.Join(containers(found), ", "))
+	case r.PodUID != "" && found[0].PodUID != r.PodUID:
+		return gopprof.Target{}, &gopprof.Error{Reason: gopprof.ReasonGone, Detail: "the pod was recreated since"}
+	}
+	return found[0], nil
+}
+
+// notListed says why the target that is meant may not be profiled, if discover knows.
+func notListed(refused []gopprof.Refusal, meant func(gopprof.Target) bool) error {
+	for _, f := range refused {
+		if meant(f.Target) {
+			return &gopprof.Error{Reason: f.Reason, Detail: f.Detail}
+		}
+	}
+	return &gopprof.Error{Reason: gopprof.ReasonUnknown, Detail: "no such target on this node"}
+}
+
+func containers(targets []gopprof.Target) []string {
+	names := make([]string, len(targets))
+	for i, t := range targets {
+		names[i] = t.Container
+	}
+	slices.Sort(names)
+	return names
+}
