@@ -1,0 +1,116 @@
+package cadvisor
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/gopprof/gopprof/agent/observe"
+	"github.com/gopprof/gopprof/pkg/gopprof"
+)
+
+var (
+	errNoCgroup = errors.New("target names neither a cgroup nor a process")
+	errRoot     = errors.New("lives in the root cgroup, whose use is the whole machine's")
+	errOutside  = errors.New("cgroup path leaves the cgroup root")
+)
+
+// locate returns the target's cgroup below the root, by controller. A controller in which
+// the target has no cgroup of its own is left out.
+func (r *Reader) locate(c gopprof.Cgroup) (map[string]string, error) {
+	var (
+		below map[string]string
+		err   error
+	)
+	switch {
+	case c.Path != "":
+		below, err = r.byPath(c.Path)
+	case c.PID > 0:
+		below, err = r.byPID(c.PID)
+	default:
+		err = errNoCgroup
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(below) == 0 {
+		return nil, errRoot
+	}
+	return below, nil
+}
+
+func (r *Reader) byPath(p string) (map[string]string, error) {
+	clean := path.Clean("/" + p)
+	if clean == "/" {
+		return nil, errRoot
+	}
+	if strings.TrimSuffix("/"+strings.TrimPrefix(p, "/"), "/") != clean {
+		return nil, fmt.Errorf("cgroup %q: %w", p, errOutside)
+	}
+	below := make(map[string]string, len(r.mounts))
+	for controller := range r.mounts {
+		below[controller] = clean
+	}
+	return below, nil
+}
+
+// byPID asks the kernel where a process lives, anew at each reading: processes end, and
+// are moved.
+func (r *Reader) byPID(pid int) (map[string]string, error) {
+	data, err := readSome(filepath.Join(r.cfg.ProcRoot, strconv.Itoa(pid), "cgroup"), 64<<10)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
+		return nil, fmt.Errorf("process %d: %w", pid, observe.ErrGone)
+	} else if err != nil {
+		return nil, fmt.Errorf("finding the cgroup of process %d: %w", pid, err)
+	}
+	below := make(map[string]string, len(r.mounts))
+	for controller, p := range parseProcCgroup(string(data)) {
+		if _, ok := r.mounts[controller]; !ok || p == "/" {
+			continue
+		}
+		if strings.HasSuffix(p, " (deleted)") {
+			return nil, fmt.Errorf("process %d: %w", pid, observe.ErrGone)
+		}
+		if !strings.HasPrefix(p, "/") || path.Clean(p) != p {
+			return nil, fmt.Errorf("process %d: cgroup %q: %w", pid, p, errOutside)
+		}
+		below[controller] = p
+	}
+	if len(below) == 0 {
+		return nil, fmt.Errorf("process %d %w", pid, errRoot)
+	}
+	return below, nil
+}
+
+// parseProcCgroup reads /proc/PID/cgroup (cgroups(7)): "7:cpu,cpuacct:/a/b" of v1, and
+// "0::/a/b" of v2, whose controller is the empty name.
+func parseProcCgroup(data string) map[string]string {
+	paths := make(map[string]string)
+	for line := range strings.Lines(data) {
+		parts := strings.SplitN(strings.TrimSuffix(line, "\n"), ":", 3)
+		if len(parts) != 3 {
+			continue
+		}
+		for controller := range strings.SplitSeq(parts[1], ",") {
+			paths[controller] = parts[2]
+		}
+	}
+	return paths
+}
+
+// readSome reads a file of the kernel, at most so many bytes of it.
+func readSome(name string, most int64) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, most))
+}
