@@ -8,7 +8,7 @@ import (
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
-// Raw is google/pprof's profile, for its driver.
+// Raw is google/pprof's own form of a profile.
 type Raw = profile.Profile
 
 // Profile is one parsed pprof file, without its labels.
@@ -16,13 +16,20 @@ type Profile struct {
 	raw *Raw
 }
 
-// Raw returns google/pprof's own form of the profile. The caller may change it.
+// Raw returns google/pprof's own form of the profile, for its driver, which changes it:
+// after that the Profile is used up.
 func (p *Profile) Raw() *Raw { return p.raw }
 
-// Parse reads a file. Errors are ErrTooLarge or ErrInvalid.
+// Parse reads a file. It is refused with ErrTooLarge or ErrInvalid.
 func Parse(data []byte, lim Limits) (*Profile, error) {
 	data, err := gunzip(data, lim)
 	if err != nil {
+		return nil, err
+	}
+	if len(data) == 0 {
+		return nil, fmt.Errorf("%w: empty file", ErrInvalid)
+	}
+	if err := scan(data, lim); err != nil {
 		return nil, err
 	}
 	raw, err := profile.ParseUncompressed(data)
@@ -32,25 +39,56 @@ func Parse(data []byte, lim Limits) (*Profile, error) {
 	if err := raw.CheckValid(); err != nil {
 		return nil, fmt.Errorf("%w: %v", ErrInvalid, err)
 	}
+	if err := checkFrames(raw, lim); err != nil {
+		return nil, err
+	}
 	return &Profile{raw: raw}, nil
 }
 
-// Validate checks that a file is a profile of the kind, within the limits. Errors are
-// ErrTooLarge or ErrInvalid.
+// checkFrames bounds what inlined calls multiply: one small location may stand for many
+// frames, in many stacks.
+func checkFrames(raw *Raw, lim Limits) error {
+	frames := 0
+	for _, s := range raw.Sample {
+		depth := 0
+		for _, l := range s.Location {
+			depth += max(1, len(l.Line))
+		}
+		if depth > lim.Depth {
+			return fmt.Errorf("%w: a stack of %d frames, at most %d allowed", ErrTooLarge, depth, lim.Depth)
+		}
+		if frames += depth; frames > lim.Frames {
+			return fmt.Errorf("%w: more than %d frames in all stacks", ErrTooLarge, lim.Frames)
+		}
+	}
+	return nil
+}
+
+// Validate checks that a file is a profile of the kind, within the limits; it is refused
+// with ErrTooLarge or ErrInvalid. Of an execution trace only the header is looked at. A
+// heap profile is a valid allocs profile and a block profile a valid mutex profile: the
+// files do not differ.
 func Validate(kind gopprof.Kind, data []byte, lim Limits) error {
 	if kind == gopprof.KindTrace {
-		return nil
+		return validateTrace(data, lim)
 	}
-	_, err := Parse(data, lim)
+	p, err := Parse(data, lim)
+	if err != nil {
+		return err
+	}
+	_, _, err = p.column(kind)
 	return err
 }
 
-// Top returns what the profile says of its kind's main value.
-func (p *Profile) Top(kind gopprof.Kind, n int) gopprof.TopFunctions {
-	return gopprof.TopFunctions{Kind: kind}
-}
-
-// Clean returns a copy for drawing.
-func (p *Profile) Clean(kind gopprof.Kind) (*Profile, error) {
-	return &Profile{raw: p.raw.Copy()}, nil
+// Merge adds profiles of one kind into one.
+func Merge(profiles ...*Profile) (*Profile, error) {
+	raws := make([]*Raw, len(profiles))
+	for i, p := range profiles {
+		raws[i] = p.raw
+	}
+	raw, err := profile.Merge(raws)
+	if err != nil {
+		return nil, fmt.Errorf("merging %d profiles: %w: %v", len(profiles), ErrInvalid, err)
+	}
+	return &Profile{raw: raw}, nil
 }
