@@ -1,0 +1,171 @@
+package static
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"path/filepath"
+	"regexp"
+	"unicode"
+
+	"github.com/gopprof/gopprof/agent/discover"
+	"github.com/gopprof/gopprof/pkg/gopprof"
+)
+
+// File is the targets file: the Go programs of this host that may be profiled.
+type File struct {
+	// Targets are the programs.
+	Targets []Entry `yaml:"targets"`
+
+	node discover.Node // whose name stands in for pods that have none
+}
+
+// Entry is one program. Exactly one of cgroup, pid and pid_file says what it uses.
+type Entry struct {
+	// Namespace is the group that the program belongs to, as in Kubernetes: a team, a
+	// product, an environment. Required.
+	Namespace string `yaml:"namespace"`
+	// Workload is the service's name, the same on every host that runs it. Required.
+	Workload string `yaml:"workload"`
+	// WorkloadKind is the sort of workload. Default "Host".
+	WorkloadKind string `yaml:"workload_kind"`
+	// Pod is the name of this one instance. Default: the agent's node.
+	Pod string `yaml:"pod"`
+	// Container tells apart the programs of one pod. Default: the workload's name.
+	Container string `yaml:"container"`
+	// Owner is who is told, a key of the aggregator's routes. Default: nobody in
+	// particular.
+	Owner string `yaml:"owner"`
+	// Pprof is the URL at which the program serves net/http/pprof: http or https, host,
+	// port, path. The path may be left out when it is /debug/pprof. Required.
+	Pprof string `yaml:"pprof"`
+	// Cgroup is the program's control group, below the cgroup root:
+	// "/system.slice/checkout.service".
+	Cgroup string `yaml:"cgroup"`
+	// PID is a process in the program's control group. It is worth something until the
+	// process ends only; prefer one of the other two.
+	PID int `yaml:"pid"`
+	// PIDFile is a file that holds such a PID, read again when it changes.
+	PIDFile string `yaml:"pid_file"`
+}
+
+// name is what may stand in names, which become parts of file names, subjects and pages.
+var name = regexp.MustCompile(`^[a-zA-Z0-9]([a-zA-Z0-9._-]*[a-zA-Z0-9])?$`)
+
+// maxPID is the kernel's highest bound of process IDs, PID_MAX_LIMIT (proc(5)).
+const maxPID = 1 << 22
+
+// Check reports what makes no sense in one entry.
+func (e Entry) Check(report func(key, problem string)) {
+	checkName(report, "namespace", e.Namespace, true)
+	checkName(report, "workload", e.Workload, true)
+	checkName(report, "workload_kind", e.WorkloadKind, false)
+	checkName(report, "pod", e.Pod, false)
+	checkName(report, "container", e.Container, false)
+	if err := checkOwner(e.Owner); err != nil {
+		report("owner", err.Error())
+	}
+	if e.Pprof == "" {
+		report("pprof", "is required")
+	} else if _, err := parseURL(e.Pprof); err != nil {
+		report("pprof", err.Error())
+	}
+	e.checkCgroup(report)
+}
+
+func (e Entry) checkCgroup(report func(key, problem string)) {
+	named := 0
+	if e.Cgroup != "" {
+		named++
+		if !path.IsAbs(e.Cgroup) || path.Clean(e.Cgroup) != e.Cgroup || e.Cgroup == "/" {
+			report("cgroup", `must be a path below the cgroup root, like "/system.slice/checkout.service"`)
+		}
+	}
+	if e.PID != 0 {
+		named++
+		if e.PID < 0 || e.PID > maxPID {
+			report("pid", "is not a process ID")
+		}
+	}
+	if e.PIDFile != "" {
+		named++
+		if !filepath.IsAbs(e.PIDFile) {
+			report("pid_file", "must be an absolute path")
+		}
+	}
+	if named != 1 {
+		report("", "needs exactly one of cgroup, pid and pid_file")
+	}
+}
+
+func checkName(report func(key, problem string), key, value string, required bool) {
+	switch {
+	case value == "" && required:
+		report(key, "is required")
+	case value == "":
+	case len(value) > 253:
+		report(key, "is longer than 253 bytes")
+	case !name.MatchString(value):
+		report(key, "may hold letters, digits and . _ - only, the latter not at its ends")
+	}
+}
+
+func checkOwner(owner string) error {
+	if len(owner) > 253 {
+		return errors.New("is longer than 253 bytes")
+	}
+	for _, r := range owner {
+		if !unicode.IsPrint(r) {
+			return errors.New("holds characters that cannot be printed")
+		}
+	}
+	return nil
+}
+
+// Check reports targets that cannot be told apart: by name, or because they are the same
+// process.
+func (f File) Check(report func(key, problem string)) {
+	names, endpoints := map[string]int{}, map[gopprof.Endpoint]int{}
+	for i, e := range f.Targets {
+		t, err := e.target(f.node)
+		if err != nil {
+			continue // reported by the entry
+		}
+		key := fmt.Sprintf("targets[%d]", i)
+		if first, again := names[t.Key()]; again {
+			report(key, fmt.Sprintf("has the same namespace, pod and container as targets[%d]", first))
+		} else {
+			names[t.Key()] = i
+		}
+		if first, again := endpoints[t.Endpoint]; again {
+			report(key+".pprof", fmt.Sprintf("is the same as that of targets[%d]", first))
+		} else {
+			endpoints[t.Endpoint] = i
+		}
+	}
+}
+
+// target returns the entry as a target, without the process of its PID file.
+func (e Entry) target(node discover.Node) (gopprof.Target, error) {
+	endpoint, err := parseURL(e.Pprof)
+	if err != nil {
+		return gopprof.Target{}, err
+	}
+	return gopprof.Target{
+		Cluster: node.Cluster, Node: node.Name,
+		Namespace: e.Namespace,
+		Workload:  gopprof.Workload{Kind: either(e.WorkloadKind, "Host"), Name: e.Workload},
+		Pod:       either(e.Pod, node.Name),
+		Container: either(e.Container, e.Workload),
+		Owner:     e.Owner,
+		Endpoint:  endpoint,
+		Cgroup:    gopprof.Cgroup{Path: e.Cgroup, PID: e.PID},
+	}, nil
+}
+
+func either(value, otherwise string) string {
+	if value != "" {
+		return value
+	}
+	return otherwise
+}
