@@ -1,0 +1,33 @@
+package notify
+
+import "github.com/prometheus/client_golang/prometheus"
+
+type metrics struct {
+	told       *prometheus.CounterVec
+	failed     *prometheus.CounterVec
+	gaveUp     *prometheus.CounterVec
+	repeats    *prometheus.CounterVec
+	duplicates *prometheus.CounterVec
+	silent     *prometheus.CounterVec
+	seconds    *prometheus.HistogramVec
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gopprof_aggregator_notify_" + name, Help: help}, labels)
+	}
+	m := &metrics{
+		told:       counter("told_total", "Messages that a receiver took.", "receiver"),
+		failed:     counter("failures_total", "Attempts that failed and are made again.", "receiver", "reason"),
+		gaveUp:     counter("gave_up_total", "Messages given up: refused for good, or failed for too long.", "receiver", "reason"),
+		repeats:    counter("repeats_total", "Reports that came again after they were told or given up; nothing was posted.", "receiver"),
+		duplicates: counter("possible_duplicates_total", "Messages posted again because the fate of an earlier post is unknown.", "receiver"),
+		silent:     counter("silent_total", "Reports told to nobody, by cause: contradicted, trigger or no_receiver.", "cause"),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "gopprof_aggregator_notify_post_seconds", Help: "How long posts took.",
+			Buckets: []float64{.01, .05, .1, .5, 1, 2.5, 5, 10},
+		}, []string{"receiver"}),
+	}
+	reg.MustRegister(m.told, m.failed, m.gaveUp, m.repeats, m.duplicates, m.silent, m.seconds)
+	return m
+}

@@ -1,0 +1,102 @@
+package notify
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/gopprof/gopprof/pkg/bus"
+	"github.com/gopprof/gopprof/pkg/gopprof"
+)
+
+type state string
+
+const (
+	stateSending state = "sending" // a post is under way, or its process died in it
+	stateWaiting state = "waiting" // failed, to be tried again
+	stateTold    state = "told"
+	stateGaveUp  state = "gave_up"
+)
+
+// record is what is known of telling one report to one receiver. It holds no secret.
+type record struct {
+	State    state          `json:"state"`
+	Attempts int            `json:"attempts"`
+	First    time.Time      `json:"first"` // first attempt
+	At       time.Time      `json:"at"`    // last change
+	Next     time.Time      `json:"next,omitzero"`
+	Reason   gopprof.Reason `json:"reason,omitempty"` // of the last failure
+	Detail   string         `json:"detail,omitempty"`
+
+	revision uint64 // 0: there is no record yet
+}
+
+type action int
+
+const (
+	post    action = iota
+	postDup        // post, though an earlier post may have arrived
+	wait
+	done
+)
+
+// next says what to do about a record now, and how long to wait when that is it.
+func (r record) next(now time.Time, lease time.Duration) (action, time.Duration) {
+	switch r.State {
+	case stateTold, stateGaveUp:
+		return done, 0
+	case stateSending:
+		if left := r.At.Add(lease).Sub(now); left > 0 {
+			return wait, left // another replica is at it
+		}
+		return postDup, 0
+	case stateWaiting:
+		if left := r.Next.Sub(now); left > 0 {
+			return wait, left
+		}
+	}
+	return post, 0
+}
+
+// begun returns the record of an attempt that begins.
+func (r record) begun(now time.Time) record {
+	if r.Attempts == 0 {
+		r.First = now
+	}
+	r.State, r.At, r.Next = stateSending, now, time.Time{}
+	r.Attempts++
+	return r
+}
+
+// key names the record of a report and a receiver; both parts are safe as they are.
+func key(report, receiver string) string { return report + "." + receiver }
+
+func (n *Notifier) read(ctx context.Context, k string) (record, error) {
+	value, revision, err := n.deps.Told.Get(ctx, k)
+	if errors.Is(err, bus.ErrNoKey) {
+		return record{}, nil
+	}
+	if err != nil {
+		return record{}, err
+	}
+	r := record{}
+	if err := json.Unmarshal(value, &r); err != nil {
+		r = record{} // not ours: tell again rather than never
+	}
+	r.revision = revision
+	return r, nil
+}
+
+func (n *Notifier) write(ctx context.Context, k string, r record) (record, error) {
+	value, err := json.Marshal(r)
+	if err != nil {
+		return r, err
+	}
+	if r.revision == 0 {
+		r.revision, err = n.deps.Told.Create(ctx, k, value)
+	} else {
+		r.revision, err = n.deps.Told.Update(ctx, k, value, r.revision)
+	}
+	return r, err
+}
