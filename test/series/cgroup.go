@@ -18,23 +18,23 @@ type usage struct {
 	memoryLimit     int64         // bytes; 0: none
 }
 
-// read reads a cgroup, v2 when its directory has cpu.stat with usage_usec.
-func read(cpuDir, memoryDir string) (usage, error) {
+const root = "/sys/fs/cgroup"
+
+// read reads a cgroup, of v2 when the machine has nothing else.
+func read(path string) (usage, error) {
 	u := usage{at: time.Now()}
-	stat, err := fields(filepath.Join(cpuDir, "cpu.stat"))
-	if err != nil {
-		return usage{}, err
+	var err error
+	if _, missing := os.Stat(filepath.Join(root, "cgroup.controllers")); missing == nil {
+		err = u.readV2(filepath.Join(root, path))
+	} else {
+		err = u.readV1(path)
 	}
-	if usec, ok := stat["usage_usec"]; ok {
-		u.cpu = time.Duration(usec) * time.Microsecond
-		return u, u.readV2(cpuDir, memoryDir)
-	}
-	return u, u.readV1(cpuDir, memoryDir)
+	return u, err
 }
 
-func (u *usage) readV1(cpuDir, memoryDir string) error {
-	accounting := strings.Replace(cpuDir, "/cpu/", "/cpuacct/", 1)
-	nanos, err := number(filepath.Join(accounting, "cpuacct.usage"))
+func (u *usage) readV1(path string) error {
+	cpuDir, memoryDir := filepath.Join(root, "cpu", path), filepath.Join(root, "memory", path)
+	nanos, err := number(filepath.Join(root, "cpuacct", path, "cpuacct.usage"))
 	if err != nil {
 		return err
 	}
@@ -57,23 +57,28 @@ func (u *usage) readV1(cpuDir, memoryDir string) error {
 	return nil
 }
 
-func (u *usage) readV2(cpuDir, memoryDir string) error {
-	if text, err := os.ReadFile(filepath.Join(cpuDir, "cpu.max")); err == nil {
+func (u *usage) readV2(dir string) error {
+	cpu, err := fields(filepath.Join(dir, "cpu.stat"))
+	if err != nil {
+		return err
+	}
+	u.cpu = time.Duration(cpu["usage_usec"]) * time.Microsecond
+	if text, err := os.ReadFile(filepath.Join(dir, "cpu.max")); err == nil {
 		var quota, period int64
 		if n, _ := fmt.Sscan(string(text), &quota, &period); n == 2 && period > 0 {
 			u.limitMillicores = quota * 1000 / period
 		}
 	}
-	used, err := number(filepath.Join(memoryDir, "memory.current"))
+	used, err := number(filepath.Join(dir, "memory.current"))
 	if err != nil {
 		return err
 	}
-	stat, err := fields(filepath.Join(memoryDir, "memory.stat"))
+	stat, err := fields(filepath.Join(dir, "memory.stat"))
 	if err != nil {
 		return err
 	}
 	u.workingSet = max(0, used-stat["inactive_file"])
-	u.memoryLimit = limit(filepath.Join(memoryDir, "memory.max"))
+	u.memoryLimit = limit(filepath.Join(dir, "memory.max"))
 	return nil
 }
 

@@ -25,10 +25,7 @@ type Config struct {
 	Namespace string
 	Pod       string
 	Container string
-	// CPUDir and MemoryDir are the cgroup's directories, as mounted: two on cgroup v1, the
-	// same one on v2.
-	CPUDir    string
-	MemoryDir string
+	Cgroup    string // path below the cgroup root, the same in every v1 hierarchy
 }
 
 // Writer writes one container's series.
@@ -65,7 +62,7 @@ func (w *Writer) Run(ctx context.Context) error {
 
 // Batch reads the cgroup and writes the points of the interval that ends now.
 func (w *Writer) Batch(ctx context.Context, end time.Time) error {
-	now, err := read(w.config.CPUDir, w.config.MemoryDir)
+	now, err := read(w.config.Cgroup)
 	if err != nil {
 		return err
 	}
