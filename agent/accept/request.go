@@ -10,8 +10,10 @@ import (
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
-// maxPatience bounds how far in the future a request's deadline may lie.
-const maxPatience = 15 * time.Minute
+const (
+	maxPatience = 15 * time.Minute // how far in the future a request's deadline may lie
+	maxWho      = 256              // bytes of the name of who asked
+)
 
 func bad(format string, args ...any) error {
 	return &gopprof.Error{Reason: gopprof.ReasonBadInput, Detail: fmt.Sprintf(format, args...)}
@@ -22,11 +24,27 @@ func check(r gopprof.CaptureRequest, now time.Time) error {
 	if err := gopprof.CheckID(r.Capture); err != nil {
 		return bad("%v", err)
 	}
+	for _, id := range []string{r.Incident, r.Request.Operation} {
+		if id == "" {
+			continue
+		}
+		if err := gopprof.CheckID(id); err != nil {
+			return bad("%v", err)
+		}
+	}
 	switch r.Kind {
 	case gopprof.TriggerManual, gopprof.TriggerSibling, gopprof.TriggerAlert:
 	default:
 		return bad("a request of kind %.32q: not manual, sibling or alert", r.Kind)
 	}
+	if len(r.Request.Who) > maxWho {
+		return bad("a name of %d bytes in whose behalf: at most %d", len(r.Request.Who), maxWho)
+	}
+	return checkWork(r, now)
+}
+
+// checkWork looks at what is asked for.
+func checkWork(r gopprof.CaptureRequest, now time.Time) error {
 	if len(r.Kinds) == 0 || len(r.Kinds) > len(gopprof.Kinds()) {
 		return bad("%d kinds of profiles asked for: 1 to %d", len(r.Kinds), len(gopprof.Kinds()))
 	}
@@ -61,30 +79,28 @@ func order(r gopprof.CaptureRequest, t gopprof.Target, now time.Time) gopprof.Or
 // find returns the one target that the request means.
 func find(list Targets, r gopprof.CaptureRequest) (gopprof.Target, error) {
 	targets, refused := list()
-	meant := func(t gopprof.Target) bool {
-		return t.Namespace == r.Namespace && t.Pod == r.Pod && (r.Container == "" || t.Container == r.Container)
-	}
-	var found []gopprof.Target
-	for _, t := range targets {
-		if meant(t) {
-			found = append(found, t)
-		}
-	}
+	named := slices.DeleteFunc(slices.Clone(targets), func(t gopprof.Target) bool { return !names(r, t) })
+	found := slices.DeleteFunc(slices.Clone(named), func(t gopprof.Target) bool { return r.PodUID != "" && t.PodUID != r.PodUID })
 	switch {
+	case len(named) == 0:
+		return gopprof.Target{}, notListed(refused, r)
 	case len(found) == 0:
-		return gopprof.Target{}, notListed(refused, meant)
+		return gopprof.Target{}, &gopprof.Error{Reason: gopprof.ReasonGone, Detail: "the pod was recreated since"}
 	case len(found) > 1:
 		return gopprof.Target{}, bad("the pod has several targets, name a container: %s", strings.Join(containers(found), ", "))
-	case r.PodUID != "" && found[0].PodUID != r.PodUID:
-		return gopprof.Target{}, &gopprof.Error{Reason: gopprof.ReasonGone, Detail: "the pod was recreated since"}
 	}
 	return found[0], nil
 }
 
+// names tells whether the request may mean the target, its UID aside.
+func names(r gopprof.CaptureRequest, t gopprof.Target) bool {
+	return t.Namespace == r.Namespace && t.Pod == r.Pod && (r.Container == "" || t.Container == r.Container)
+}
+
 // notListed says why the target that is meant may not be profiled, if discover knows.
-func notListed(refused []gopprof.Refusal, meant func(gopprof.Target) bool) error {
+func notListed(refused []gopprof.Refusal, r gopprof.CaptureRequest) error {
 	for _, f := range refused {
-		if meant(f.Target) {
+		if names(r, f.Target) {
 			return &gopprof.Error{Reason: f.Reason, Detail: f.Detail}
 		}
 	}

@@ -24,7 +24,7 @@ type entry struct {
 	size     int64
 	seq      uint64    // order of arrival
 	spooled  time.Time // arrival
-	next     time.Time // when it may be sent
+	next     time.Time // when it may be sent; zero is at once
 	attempts int       // failed ones
 	sending  bool
 }
@@ -37,7 +37,7 @@ func newIndex() index {
 func (x *index) add(id string, size int64, at time.Time) {
 	x.remove(id)
 	x.last++
-	x.entries[id] = &entry{id: id, size: size, seq: x.last, spooled: at, next: at}
+	x.entries[id] = &entry{id: id, size: size, seq: x.last, spooled: at}
 	x.bytes += size
 }
 
@@ -46,6 +46,12 @@ func (x *index) remove(id string) {
 		x.bytes -= e.size
 		delete(x.entries, id)
 	}
+}
+
+// holds tells whether the entry is still the one under its ID.
+func (x *index) holds(e entry) bool {
+	now := x.entries[e.id]
+	return now != nil && now.seq == e.seq
 }
 
 // due returns the entry to send next, or how long to wait for one: those that were never

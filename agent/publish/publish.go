@@ -50,10 +50,13 @@ type Publisher struct {
 	lock    *durable.Locked
 	wake    chan struct{} // holds one element when the index has changed
 
-	spooling sync.Mutex // held while a capture is written: one at a time
+	// files is held while an entry's file is made or goes away, before mu when both are
+	// needed: so the index and the directory name the same captures.
+	files sync.Mutex
 
 	mu    sync.Mutex
-	index index // guarded by mu
+	index index         // guarded by mu
+	moved chan struct{} // closed and replaced when an attempt to send has ended. guarded by mu
 }
 
 // New opens the spool and finds what is waiting in it. The directory is made if it is
@@ -69,7 +72,7 @@ func New(cfg Config, sender Sender, log *zap.Logger, reg prometheus.Registerer) 
 	p := &Publisher{
 		cfg: cfg, sender: sender, log: log, lock: lock, now: time.Now, write: durable.Write,
 		jitter: func(d time.Duration) time.Duration { return d/2 + rand.N(d+1) },
-		wake:   make(chan struct{}, 1), index: newIndex(),
+		wake:   make(chan struct{}, 1), moved: make(chan struct{}), index: newIndex(),
 	}
 	p.metrics = newMetrics(reg, p.Pending)
 	if err := p.scan(); err != nil {
@@ -117,8 +120,8 @@ func (p *Publisher) spool(c gopprof.Capture) error {
 	if size > p.cfg.MaxBytes {
 		return &gopprof.Error{Reason: gopprof.ReasonTooLarge, Detail: fmt.Sprintf("capture of %d bytes, spool of %d", size, p.cfg.MaxBytes)}
 	}
-	p.spooling.Lock()
-	defer p.spooling.Unlock()
+	p.files.Lock()
+	defer p.files.Unlock()
 	if known, err := p.knows(c.ID, sum); known || err != nil {
 		return err
 	}

@@ -78,8 +78,7 @@ func (p *Publisher) signal() {
 func (p *Publisher) send(ctx context.Context, e entry) {
 	c, sum, err := p.load(e.id)
 	if errors.Is(err, errTorn) || errors.Is(err, fs.ErrNotExist) {
-		p.aside(e.id, err)
-		p.forget(e, nil)
+		p.aside(e, err)
 		return
 	}
 	if err == nil {
@@ -87,53 +86,72 @@ func (p *Publisher) send(ctx context.Context, e entry) {
 		defer cancel()
 		err = p.sender.PublishCapture(try, c)
 	}
-	if err != nil {
-		p.failed(ctx, e, err)
-		return
+	switch {
+	case err == nil:
+		p.acknowledged(e, sum)
+	case ctx.Err() != nil:
+		p.putBack(e, func(*entry) {})
+	default:
+		p.failed(e, err)
 	}
-	p.acknowledged(e, sum)
 }
 
 func (p *Publisher) acknowledged(e entry, sum digest) {
 	p.metrics.sent.Inc()
-	p.metrics.wait.Observe(p.now().Sub(e.spooled).Seconds())
+	p.metrics.wait.Observe(max(0, p.now().Sub(e.spooled).Seconds()))
+	p.log.Info("capture published", zap.String("capture", e.id), zap.Int("attempts", e.attempts+1))
+	p.files.Lock()
+	defer p.files.Unlock()
+	if !p.forget(e, &sum) {
+		return
+	}
 	if err := durable.Remove(p.path(e.id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		p.log.Error("published capture not removed, the next start sends it again", zap.String("capture", e.id), zap.Error(err))
 	}
-	p.forget(e, &sum)
-	p.log.Info("capture published", zap.String("capture", e.id), zap.Int("attempts", e.attempts+1))
 }
 
-// forget takes an entry out of the index.
-func (p *Publisher) forget(e entry, sent *digest) {
+// forget takes an entry out of the index; false when it is not there any more.
+// p.files is held.
+func (p *Publisher) forget(e entry, sent *digest) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.index.remove(e.id)
+	defer p.tellMoved()
 	if sent != nil {
 		p.index.sent.put(e.id, *sent)
 	}
+	if !p.index.holds(e) {
+		return false
+	}
+	p.index.remove(e.id)
+	return true
 }
 
-// failed puts an entry back, to be tried later.
-func (p *Publisher) failed(ctx context.Context, e entry, err error) {
-	stopped := ctx.Err() != nil
-	p.mu.Lock()
-	if now := p.index.entries[e.id]; now != nil {
-		now.sending = false
-		if !stopped {
-			now.attempts++
-			now.next = p.now().Add(p.backOff(now.attempts))
-		}
-	}
-	p.mu.Unlock()
-	if stopped {
-		return
-	}
+// failed lets an entry wait before the next attempt.
+func (p *Publisher) failed(e entry, err error) {
 	p.metrics.attempts.Inc()
 	if e.attempts == 0 { // what repeats unchanged is not logged again
 		p.log.Warn("capture not published, it will be sent again", zap.String("capture", e.id), zap.Error(err))
 	}
-	p.trim()
+	p.putBack(e, func(now *entry) {
+		now.attempts++
+		now.next = p.now().Add(p.backOff(now.attempts))
+	})
+	p.files.Lock()
+	defer p.files.Unlock()
+	p.trim() // what was being sent could not be dropped
+}
+
+// putBack ends an attempt to send an entry that stays in the spool.
+func (p *Publisher) putBack(e entry, change func(*entry)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	defer p.tellMoved()
+	if !p.index.holds(e) {
+		return
+	}
+	now := p.index.entries[e.id]
+	now.sending = false
+	change(now)
 }
 
 // backOff is the wait after so many failed attempts.

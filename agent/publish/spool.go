@@ -64,7 +64,7 @@ func waiting(dir string) ([]fs.FileInfo, error) {
 	return files, nil
 }
 
-// add notes a new entry and keeps the spool within its bound.
+// add notes a new entry and keeps the spool within its bound. p.files is held.
 func (p *Publisher) add(id string, size int64) {
 	p.mu.Lock()
 	p.index.add(id, size, p.now())
@@ -73,7 +73,7 @@ func (p *Publisher) add(id string, size int64) {
 	p.signal()
 }
 
-// trim drops the oldest entries beyond the bound.
+// trim drops the oldest entries beyond the bound. p.files is held.
 func (p *Publisher) trim() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -92,11 +92,16 @@ func (p *Publisher) lost(id string, reason gopprof.Reason, err error) {
 }
 
 // aside takes a torn entry out of the way of the others.
-func (p *Publisher) aside(id string, cause error) {
-	p.lost(id, gopprof.ReasonSpoolTorn, cause)
-	if err := p.moveAside(id); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		p.log.Error("torn spool entry not moved aside, deleting it", zap.String("capture", id), zap.Error(err))
-		_ = os.Remove(p.path(id)) // it is out of the index; at worst the next start finds it again
+func (p *Publisher) aside(e entry, cause error) {
+	p.files.Lock()
+	defer p.files.Unlock()
+	if !p.forget(e, nil) {
+		return
+	}
+	p.lost(e.id, gopprof.ReasonSpoolTorn, cause)
+	if err := p.moveAside(e.id); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		p.log.Error("torn spool entry not moved aside, deleting it", zap.String("capture", e.id), zap.Error(err))
+		_ = os.Remove(p.path(e.id)) // it is out of the index; at worst the next start finds it again
 	}
 }
 

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"unicode"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/pkg/profile"
 )
 
 // refusal names an answer that is not 200.
@@ -40,10 +42,18 @@ func classify(ctx context.Context, err error) error {
 		return cancelled()
 	case gopprof.ReasonOf(err) != "":
 		return err
+	case notDialled(err): // also in time-outs of the dialler, which are not the profile's
+		return &Error{Reason: gopprof.ReasonUnreachable, Err: err}
 	case errors.Is(err, context.DeadlineExceeded):
 		return &Error{Reason: gopprof.ReasonTimeout, Err: err}
 	}
 	return &Error{Reason: gopprof.ReasonUnreachable, Err: err}
+}
+
+// notDialled tells whether no connection came about at all.
+func notDialled(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "dial"
 }
 
 // validate runs the validator, which reads foreign bytes: a panic of it is the profile's
@@ -57,14 +67,11 @@ func (j *job) validate(k gopprof.Kind, data []byte) (err error) {
 	if len(data) == 0 {
 		return &Error{Reason: gopprof.ReasonInvalidProfile, Detail: "empty"}
 	}
-	if j.t.deps.Validate == nil {
-		return nil
-	}
 	err = j.t.deps.Validate(k, data)
 	if err == nil || gopprof.ReasonOf(err) != "" {
 		return err
 	}
-	return &Error{Reason: gopprof.ReasonInvalidProfile, Err: err}
+	return &Error{Reason: profile.ReasonOf(err), Err: err}
 }
 
 // detailOf is what an error says beside its reason.

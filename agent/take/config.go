@@ -2,6 +2,8 @@ package take
 
 import (
 	"time"
+
+	"github.com/gopprof/gopprof/pkg/profile"
 )
 
 // Config bounds what taking profiles may cost the target and the node.
@@ -26,9 +28,10 @@ type Config struct {
 	// Timeout bounds one profile from request to last byte, on top of the seconds of a
 	// timed kind. Default 30s. Raise it for processes whose heap profile takes long.
 	Timeout time.Duration `yaml:"timeout"`
-	// MaxBytes bounds one profile as it comes, compressed. Default 32 MiB.
+	// MaxBytes bounds one profile as it comes, compressed. Default 16 MiB. The aggregator
+	// has bounds of its own: raising one alone gains nothing.
 	MaxBytes int64 `yaml:"max_bytes"`
-	// MaxDecompressedBytes bounds one profile unpacked. Default 256 MiB.
+	// MaxDecompressedBytes bounds one profile unpacked, and a trace. Default 32 MiB.
 	MaxDecompressedBytes int64 `yaml:"max_decompressed_bytes"`
 	// TLS is for targets whose scheme is https.
 	TLS TLSConfig `yaml:"tls"`
@@ -53,8 +56,15 @@ func DefaultConfig() Config {
 		DefaultCPUSeconds: 30 * time.Second, MaxSeconds: time.Minute, MaxAtOnce: 2,
 		Patience: time.Minute, ContendedRetry: 2 * time.Second,
 		ConnectTimeout: 5 * time.Second, Timeout: 30 * time.Second,
-		MaxBytes: 32 << 20, MaxDecompressedBytes: 256 << 20,
+		MaxBytes: 16 << 20, MaxDecompressedBytes: 32 << 20,
 	}
+}
+
+// limits returns what a profile may cost its reader.
+func (c Config) limits() profile.Limits {
+	lim := profile.DefaultLimits()
+	lim.CompressedBytes, lim.DecompressedBytes = c.MaxBytes, c.MaxDecompressedBytes
+	return lim
 }
 
 // Check reports every mistake.

@@ -27,7 +27,7 @@ type fetched struct {
 }
 
 // fetchPatiently waits while somebody else holds the target's profiler, until the order's
-// deadline.
+// deadline. Meanwhile the node's gate is free for others.
 func (j *job) fetchPatiently(k gopprof.Kind) (fetched, error) {
 	for {
 		got, err := j.fetchMetered(k)
@@ -39,8 +39,12 @@ func (j *job) fetchPatiently(k gopprof.Kind) (fetched, error) {
 		if left := j.order.Deadline.Sub(j.t.deps.Now()); left < wait {
 			return got, err
 		}
+		j.leave()
 		if !sleep(j.ctx, wait) {
 			return got, cancelled()
+		}
+		if busy := j.enter(); busy != nil && j.ctx.Err() == nil {
+			return got, err // no turn before the deadline, and contended until now
 		}
 	}
 }

@@ -2,9 +2,7 @@ package take
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
 	"strings"
 	"time"
 
@@ -20,6 +18,7 @@ type job struct {
 	ctx    context.Context // ends when the capture is cancelled
 	cancel context.CancelFunc
 	log    *zap.Logger
+	inside bool    // holds the node's gate; run's goroutine only
 	state  Running // guarded by t.mu
 }
 
@@ -78,21 +77,50 @@ func (j *job) end() {
 	j.t.metrics.running.Dec()
 }
 
-// takeInTurn waits for the node's gate until the order's deadline.
+// takeInTurn takes the capture when the node's gate lets it.
 func (j *job) takeInTurn() (gopprof.Capture, error) {
+	if err := j.enter(); err != nil {
+		return gopprof.Capture{}, err
+	}
+	defer j.leave()
+	return j.take()
+}
+
+// enter waits for the node's gate until the order's deadline, unless it is held already.
+func (j *job) enter() error {
+	if j.ctx.Err() != nil {
+		return cancelled()
+	}
+	if j.inside || j.enterNow() {
+		return nil
+	}
 	turn := time.NewTimer(j.order.Deadline.Sub(j.t.deps.Now()))
 	defer turn.Stop()
-	if j.ctx.Err() != nil {
-		return gopprof.Capture{}, cancelled()
-	}
 	select {
 	case j.t.slots <- struct{}{}:
-		defer func() { <-j.t.slots }()
-		return j.take()
+		j.inside = true
+		return nil
 	case <-turn.C:
-		return gopprof.Capture{}, &Error{Reason: gopprof.ReasonNodeBusy, Detail: fmt.Sprintf("%d captures were running on the node until the deadline", cap(j.t.slots))}
+		return &Error{Reason: gopprof.ReasonNodeBusy, Detail: fmt.Sprintf("%d others were profiled until the deadline", cap(j.t.slots))}
 	case <-j.ctx.Done():
-		return gopprof.Capture{}, cancelled()
+		return cancelled()
+	}
+}
+
+func (j *job) enterNow() bool {
+	select {
+	case j.t.slots <- struct{}{}:
+		j.inside = true
+	default:
+	}
+	return j.inside
+}
+
+// leave gives the node's gate back, if it is held.
+func (j *job) leave() {
+	if j.inside {
+		j.inside = false
+		<-j.t.slots
 	}
 }
 
@@ -123,6 +151,9 @@ func (j *job) take() (gopprof.Capture, error) {
 func (j *job) takeKind(c *gopprof.Capture, k gopprof.Kind) error {
 	if k == gopprof.KindTrace && j.order.Trigger.Kind != gopprof.TriggerManual {
 		return &Error{Reason: gopprof.ReasonForbidden, Detail: "a trace is taken by hand only"}
+	}
+	if err := j.enter(); err != nil { // the gate was given back while another kind waited
+		return err
 	}
 	got, err := j.fetchPatiently(k)
 	if err != nil {
@@ -167,8 +198,7 @@ func endsCapture(err error) bool {
 		gopprof.ReasonInvalidEndpoint, gopprof.ReasonUnknown:
 		return true
 	case gopprof.ReasonUnreachable:
-		op, ok := errors.AsType[*net.OpError](err)
-		return ok && op.Op == "dial"
+		return notDialled(err)
 	}
 	return false
 }

@@ -19,8 +19,8 @@ func (t *Taker) check(o Order) (Order, error) {
 	if o.CPUSeconds == 0 {
 		o.CPUSeconds = t.cfg.DefaultCPUSeconds
 	}
-	if o.CPUSeconds < 0 || o.CPUSeconds > t.cfg.MaxSeconds {
-		return bad("profile of %v: at most %v", o.CPUSeconds, t.cfg.MaxSeconds)
+	if o.CPUSeconds < 0 || wholeSeconds(o.CPUSeconds) > t.cfg.MaxSeconds {
+		return bad("a profile of %v: at most %v", o.CPUSeconds, t.cfg.MaxSeconds)
 	}
 	o.CPUSeconds = wholeSeconds(o.CPUSeconds)
 	o.Kinds = distinct(o.Kinds)

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/pkg/profile"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 )
@@ -41,7 +42,8 @@ type Deps struct {
 	Verify func(gopprof.Target) (gopprof.Target, gopprof.Reason)
 	// Meter may be nil: then captures do not know how much their profile explains.
 	Meter Meter
-	// Validate tells whether bytes are a profile of the kind, within bounds.
+	// Validate tells whether bytes are a profile of the kind, within bounds. Nil is
+	// profile.Validate within the bounds of Config.
 	Validate func(kind gopprof.Kind, data []byte) error
 	// Now is the wall clock; nil is time.Now.
 	Now func() time.Time
@@ -70,6 +72,9 @@ func New(cfg Config, deps Deps, log *zap.Logger, reg prometheus.Registerer) *Tak
 	}
 	if deps.Now == nil {
 		deps.Now = time.Now
+	}
+	if deps.Validate == nil {
+		deps.Validate = func(k gopprof.Kind, data []byte) error { return profile.Validate(k, data, cfg.limits()) }
 	}
 	if deps.Jitter == nil {
 		deps.Jitter = jitter
