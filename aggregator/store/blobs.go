@@ -1,0 +1,148 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"gocloud.dev/blob"
+	"gocloud.dev/gcerrors"
+)
+
+// blobs is a bucket as this package uses it: whole blobs, written once.
+type blobs struct {
+	writer
+	bucket   *blob.Bucket
+	pageSize int // of one listing request
+}
+
+// writer changes a bucket. What it has written is durable when it returns, and other
+// readers have seen all of it or nothing.
+type writer interface {
+	// create writes a blob that must not be there yet, else errBlobExists; of several at
+	// once one succeeds.
+	create(ctx context.Context, key string, data []byte, contentType string) error
+	// replace writes a blob whether or not it is there.
+	replace(ctx context.Context, key string, data []byte, contentType string) error
+	// remove deletes a blob; one that is not there is no error.
+	remove(ctx context.Context, key string) error
+}
+
+var errBlobExists = errors.New("blob exists")
+
+// content is a blob that was read.
+type content struct {
+	data    []byte
+	written time.Time
+}
+
+// read returns a whole blob; ErrNotFound, ErrTooLarge.
+func (b *blobs) read(ctx context.Context, key string, mostBytes int64) (content, error) {
+	r, err := b.bucket.NewReader(ctx, key, nil)
+	if err != nil {
+		return content{}, readError(key, err)
+	}
+	defer r.Close()
+	data, err := io.ReadAll(io.LimitReader(r, mostBytes+1))
+	if err != nil {
+		return content{}, readError(key, err)
+	}
+	if int64(len(data)) > mostBytes {
+		return content{}, fmt.Errorf("reading blob %q: %w: over %d bytes", key, ErrTooLarge, mostBytes)
+	}
+	return content{data: data, written: r.ModTime()}, nil
+}
+
+func readError(key string, err error) error {
+	if gcerrors.Code(err) == gcerrors.NotFound {
+		return fmt.Errorf("reading blob %q: %w", key, ErrNotFound)
+	}
+	return fmt.Errorf("reading blob %q: %w", key, err)
+}
+
+// exists tells whether a blob is there.
+func (b *blobs) exists(ctx context.Context, key string) (bool, error) {
+	ok, err := b.bucket.Exists(ctx, key)
+	if err != nil {
+		return false, fmt.Errorf("looking for blob %q: %w", key, err)
+	}
+	return ok, nil
+}
+
+// list calls each for every blob below prefix, in no particular order.
+func (b *blobs) list(ctx context.Context, prefix string, each func(*blob.ListObject)) error {
+	return b.pages(ctx, &blob.ListOptions{Prefix: prefix}, func(o *blob.ListObject) {
+		if !o.IsDir {
+			each(o)
+		}
+	})
+}
+
+// folders returns the names of the folders right below prefix, which ends in "/" or is
+// empty.
+func (b *blobs) folders(ctx context.Context, prefix string) ([]string, error) {
+	var names []string
+	err := b.pages(ctx, &blob.ListOptions{Prefix: prefix, Delimiter: "/"}, func(o *blob.ListObject) {
+		if o.IsDir {
+			names = append(names, strings.TrimSuffix(strings.TrimPrefix(o.Key, prefix), "/"))
+		}
+	})
+	return names, err
+}
+
+func (b *blobs) pages(ctx context.Context, opts *blob.ListOptions, each func(*blob.ListObject)) error {
+	for token := blob.FirstPageToken; token != nil; {
+		page, next, err := b.page(ctx, token, opts)
+		if err != nil {
+			return fmt.Errorf("listing %q: %w", opts.Prefix, err)
+		}
+		for _, o := range page {
+			each(o)
+		}
+		token = next
+		if len(next) == 0 {
+			return nil
+		}
+	}
+	return nil
+}
+
+// page reads one page. The file driver gives up when a file vanishes while it walks (a
+// sweep, a temporary file): that is tried again.
+func (b *blobs) page(ctx context.Context, token []byte, opts *blob.ListOptions) (page []*blob.ListObject, next []byte, err error) {
+	_, isFile := b.writer.(*fileWriter)
+	for range 10 {
+		page, next, err = b.bucket.ListPage(ctx, token, b.pageSize, opts)
+		if err == nil || !isFile || gcerrors.Code(err) != gcerrors.NotFound {
+			break
+		}
+	}
+	return page, next, err
+}
+
+// cloudWriter writes through the driver: cloud stores write whole blobs and know
+// conditional writes.
+type cloudWriter struct{ bucket *blob.Bucket }
+
+func (w *cloudWriter) create(ctx context.Context, key string, data []byte, contentType string) error {
+	err := w.bucket.WriteAll(ctx, key, data, &blob.WriterOptions{ContentType: contentType, IfNotExist: true})
+	if gcerrors.Code(err) == gcerrors.FailedPrecondition {
+		return errBlobExists
+	}
+	return err
+}
+
+func (w *cloudWriter) replace(ctx context.Context, key string, data []byte, contentType string) error {
+	return w.bucket.WriteAll(ctx, key, data, &blob.WriterOptions{ContentType: contentType})
+}
+
+func (w *cloudWriter) remove(ctx context.Context, key string) error {
+	err := w.bucket.Delete(ctx, key)
+	if gcerrors.Code(err) == gcerrors.NotFound {
+		return nil
+	}
+	return err
+}

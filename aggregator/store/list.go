@@ -1,0 +1,96 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/gopprof/gopprof/pkg/gopprof"
+)
+
+// Page is one page of reports, newest first, in the order of their identifiers. A report
+// that is neither added nor deleted while the pages are read is on exactly one of them.
+type Page struct {
+	Reports []gopprof.Report
+	// Next asks for the page after this one; empty when this is the last. A page may hold
+	// fewer reports than the limit, even none, and have a Next: one call looks at a bounded
+	// part of the store.
+	Next string
+}
+
+// What one call looks at in the store, at most.
+const (
+	maxDaysListed  = 31
+	maxReportsRead = 2000
+	maxBatch       = 64
+)
+
+// List returns the page of reports that the query asks for: from memory as far as the
+// index reaches, older ones from the store.
+func (s *Store) List(ctx context.Context, q Query) (Page, error) {
+	lower, upper, err := q.bounds()
+	if err != nil {
+		return Page{}, err
+	}
+	limit := q.limit()
+	match := func(r gopprof.Report) bool { return r.ID >= lower && q.matches(r) }
+	// One more than asked for tells whether there is a next page.
+	found, floor := s.index.below(upper, limit+1, match)
+	var stopped string
+	if len(found) <= limit && floor > lower {
+		var older []gopprof.Report
+		older, stopped, err = s.listStored(ctx, q, lower, min(upper, floor), limit+1-len(found))
+		if err != nil {
+			return Page{}, fmt.Errorf("listing reports: %w", err)
+		}
+		found = append(found, older...)
+	}
+	if len(found) > limit {
+		return Page{Reports: found[:limit], Next: found[limit-1].ID}, nil
+	}
+	return Page{Reports: found, Next: stopped}, nil
+}
+
+// listStored lists n reports with identifiers in [lower, upper) from the store. When it
+// stops early because it has looked at enough, it says below which identifier to go on.
+func (s *Store) listStored(ctx context.Context, q Query, lower, upper string, n int) (found []gopprof.Report, stopped string, err error) {
+	clusters, err := s.clusters(ctx, q)
+	if err != nil {
+		return nil, "", err
+	}
+	days, read := 0, 0
+	for d, err := range s.days(ctx, clusters, lower, upper) {
+		if err != nil {
+			return nil, "", err
+		}
+		refs, err := s.refs(ctx, d.paths, q)
+		if err != nil {
+			return nil, "", err
+		}
+		refs = slices.DeleteFunc(refs, func(r ref) bool { return !r.committed || r.id < lower || r.id >= upper })
+		for batch := range slices.Chunk(refs, min(max(n-len(found), readAtOnce), maxBatch)) {
+			reports, err := s.readRefs(ctx, batch)
+			if err != nil {
+				return nil, "", err
+			}
+			found = append(found, slices.DeleteFunc(reports, func(r gopprof.Report) bool { return !q.matches(r) })...)
+			read += len(batch)
+			if len(found) >= n || read >= maxReportsRead {
+				return found, batch[len(batch)-1].id, nil
+			}
+		}
+		if days++; days >= maxDaysListed {
+			return found, firstOfDay(d.date), nil
+		}
+	}
+	return found, "", nil
+}
+
+func firstOfDay(date string) string {
+	t, err := time.Parse(dayFormat, date)
+	if err != nil {
+		panic("not a day: " + date) // days yields no other
+	}
+	return firstID(t)
+}

@@ -1,0 +1,168 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// How long one turn may take before a store that does not answer is given up.
+const (
+	rebuildTimeout = 10 * time.Minute
+	sweepTimeout   = 6 * time.Hour
+)
+
+// Ready returns nil once the index was filled; else why not yet.
+func (s *Store) Ready() error { return s.ready.get() }
+
+// Run fills the index from the store, trying again until it succeeds, then keeps it in
+// step with what other aggregators store and sweeps what is too old or too much. It
+// returns when ctx ends.
+func (s *Store) Run(ctx context.Context) error {
+	if !s.rebuild(ctx) {
+		return nil
+	}
+	refresh := time.NewTicker(s.cfg.RefreshInterval)
+	defer refresh.Stop()
+	sweep := s.sweepTicker()
+	defer sweep.Stop()
+	s.sweepOnce(ctx)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-refresh.C:
+			s.attempt(ctx, "refresh", rebuildTimeout, s.refresh)
+		case <-sweep.C:
+			s.sweepOnce(ctx)
+		}
+	}
+}
+
+func (s *Store) sweepTicker() *time.Ticker {
+	if s.cfg.SweepInterval <= 0 {
+		t := time.NewTicker(time.Hour)
+		t.Stop()
+		return t
+	}
+	return time.NewTicker(s.cfg.SweepInterval)
+}
+
+func (s *Store) sweepOnce(ctx context.Context) {
+	if s.cfg.SweepInterval > 0 {
+		s.attempt(ctx, "sweep", sweepTimeout, s.Sweep)
+	}
+}
+
+// rebuild fills the index; false when ctx ended first.
+func (s *Store) rebuild(ctx context.Context) bool {
+	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
+		err := s.attempt(ctx, "rebuild", rebuildTimeout, s.fill)
+		s.ready.set(err)
+		if err == nil {
+			s.log.Info("index rebuilt", zap.Int("reports", s.index.len()))
+			return true
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(wait):
+		}
+	}
+}
+
+// attempt runs one turn of a loop. A failure is logged when it begins and when it ends.
+func (s *Store) attempt(ctx context.Context, operation string, within time.Duration, do func(context.Context) error) error {
+	turn, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	var err error
+	defer s.timed(operation, &err)()
+	if err = do(turn); ctx.Err() != nil {
+		err = nil // shutting down is no failure
+		return ctx.Err()
+	}
+	if changed, before := s.turns.set(operation, err); changed && err != nil {
+		s.log.Error("store "+operation+" failed", zap.Error(err))
+	} else if changed && before {
+		s.log.Info("store " + operation + " works again")
+	}
+	s.metrics.indexed.Set(float64(s.index.len()))
+	return err
+}
+
+// fill reads the newest reports into the index.
+func (s *Store) fill(ctx context.Context) error {
+	clusters, err := s.clusters(ctx, Query{})
+	if err != nil {
+		return err
+	}
+	var newest []ref
+	floor := lowestID
+	for d, err := range s.days(ctx, clusters, lowestID, highestID) {
+		if err != nil {
+			return err
+		}
+		refs, err := s.refs(ctx, d.paths, Query{})
+		if err != nil {
+			return err
+		}
+		newest = append(newest, slices.DeleteFunc(refs, func(r ref) bool { return !r.committed })...)
+		if len(newest) > s.cfg.IndexReports {
+			newest = newest[:s.cfg.IndexReports]
+			floor = newest[len(newest)-1].id
+			break
+		}
+	}
+	reports, err := s.readRefs(ctx, newest)
+	if err != nil {
+		return fmt.Errorf("reading reports: %w", err)
+	}
+	s.index.fill(reports, floor)
+	return nil
+}
+
+// refresh takes in what other aggregators stored today and yesterday. What they stored
+// late, under an older day, is found by the next sweep.
+func (s *Store) refresh(ctx context.Context) error {
+	var errs []error
+	for _, t := range []time.Time{s.now(), s.now().AddDate(0, 0, -1)} {
+		refs, err := s.dayRefs(ctx, t, Query{})
+		if err == nil {
+			err = s.takeIn(ctx, refs)
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// takeIn reads those committed reports into the index that it should hold and does not.
+func (s *Store) takeIn(ctx context.Context, refs []ref) error {
+	missing := slices.DeleteFunc(slices.Clone(refs), func(r ref) bool {
+		return !r.committed || s.broken.has(r.id) || !s.index.lacks(r.id)
+	})
+	reports, err := s.readRefs(ctx, missing)
+	if err != nil {
+		return err
+	}
+	for _, r := range reports {
+		s.index.add(r)
+	}
+	return nil
+}
+
+// turns remembers how each loop's last turn ended.
+type turns struct{ failed map[string]bool }
+
+// set returns whether the outcome changed, and whether there was one before.
+func (t *turns) set(operation string, err error) (changed, before bool) {
+	if t.failed == nil {
+		t.failed = make(map[string]bool)
+	}
+	was, before := t.failed[operation]
+	t.failed[operation] = err != nil
+	return was != (err != nil) || !before, before
+}

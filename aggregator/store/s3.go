@@ -1,0 +1,71 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"gocloud.dev/blob"
+	"gocloud.dev/blob/s3blob"
+)
+
+// openS3 opens an S3 bucket, with credentials of the file when one is named: gocloud's
+// URL has no way to say them, and the environment is one for the whole process.
+func openS3(ctx context.Context, u *url.URL, credentialsFile string) (*blob.Bucket, error) {
+	opener := &s3blob.URLOpener{}
+	profile := u.Query().Get("profile")
+	if credentialsFile != "" {
+		// With a profile the SDK would look for it in its own files.
+		u = withoutParameter(u, "profile")
+	}
+	bucket, err := opener.OpenBucketURL(ctx, u)
+	if err != nil {
+		return nil, fmt.Errorf("opening S3 bucket %q: %w", u.Host, err)
+	}
+	if credentialsFile == "" {
+		return bucket, nil
+	}
+	var client *s3.Client
+	if !bucket.As(&client) {
+		return nil, fmt.Errorf("opening S3 bucket %q: the driver has no S3 client", u.Host)
+	}
+	opts := client.Options()
+	opts.Credentials = aws.NewCredentialsCache(fileCredentials(credentialsFile, profile))
+	return s3blob.OpenBucket(ctx, s3.New(opts), u.Host, &opener.Options)
+}
+
+// credentialsAge is how long credentials are used before their file is read again.
+const credentialsAge = 5 * time.Minute
+
+func fileCredentials(path, profile string) aws.CredentialsProviderFunc {
+	if profile == "" {
+		profile = awsconfig.DefaultSharedConfigProfile
+	}
+	return func(ctx context.Context) (aws.Credentials, error) {
+		shared, err := awsconfig.LoadSharedConfigProfile(ctx, profile, func(o *awsconfig.LoadSharedConfigOptions) {
+			o.CredentialsFiles = []string{path}
+			o.ConfigFiles = []string{}
+		})
+		if err != nil {
+			return aws.Credentials{}, fmt.Errorf("reading credentials file %q: %w", path, err)
+		}
+		c := shared.Credentials
+		if !c.HasKeys() {
+			return aws.Credentials{}, fmt.Errorf("reading credentials file %q: profile %q holds no access key and secret", path, profile)
+		}
+		c.CanExpire, c.Expires = true, time.Now().Add(credentialsAge)
+		return c, nil
+	}
+}
+
+func withoutParameter(u *url.URL, name string) *url.URL {
+	q := u.Query()
+	q.Del(name)
+	other := *u
+	other.RawQuery = q.Encode()
+	return &other
+}
