@@ -1,0 +1,137 @@
+package bus
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/pkg/wire"
+)
+
+// askWait is how long a firing agent waits for the aggregator's word.
+const askWait = time.Second
+
+// Agent is one node's end of the bus.
+type Agent struct {
+	*link
+	cluster, node string
+}
+
+// ConnectAgent returns the node's end of the bus, though NATS may be away: it connects
+// when it can, and again whenever it was lost. It fails only on what waiting cannot mend:
+// no URL, an unreadable key.
+func ConnectAgent(ctx context.Context, c Config, cluster, node string, log *zap.Logger, reg prometheus.Registerer) (*Agent, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("connecting to nats: %w", err)
+	}
+	if c.URL == "" {
+		return nil, fmt.Errorf("connecting to nats: no url")
+	}
+	if node == "" {
+		return nil, fmt.Errorf("connecting to nats: no name for this node")
+	}
+	opts, err := c.options("gopprof-agent "+node, agentInbox(cluster, node))
+	if err != nil {
+		return nil, fmt.Errorf("connecting to nats: %w", err)
+	}
+	l, err := dial(opts, c.URL, log, newMetrics(reg, sideAgent))
+	if err != nil {
+		return nil, err
+	}
+	return &Agent{link: l, cluster: cluster, node: node}, nil
+}
+
+// Ask puts a firing to the aggregator and returns its decision. It takes a second at
+// most; an error means that nobody answered.
+func (a *Agent) Ask(ctx context.Context, f gopprof.Firing) (gopprof.Decision, error) {
+	data, err := wire.EncodeFiring(f)
+	if err != nil {
+		return gopprof.Decision{}, fmt.Errorf("asking about capture %q: %w: %w", f.Capture, ErrInvalid, err)
+	}
+	m, err := a.request(ctx, subject("firing", a.cluster, a.node), data, askWait)
+	if err != nil {
+		return gopprof.Decision{}, fmt.Errorf("asking about capture %q: %w", f.Capture, err)
+	}
+	d, err := wire.DecodeDecision(f.Capture, m.Data)
+	if err != nil {
+		return gopprof.Decision{}, fmt.Errorf("asking about capture %q: %w: %w", f.Capture, ErrUndecodable, err)
+	}
+	return d, nil
+}
+
+// PublishState tells whoever listens what this node knows. Nobody acknowledges it.
+func (a *Agent) PublishState(_ context.Context, s gopprof.NodeState) error {
+	data, err := encodeState(s)
+	if err != nil {
+		return fmt.Errorf("publishing state: %w", err)
+	}
+	if err := a.nc.Publish(subject("state", a.cluster, a.node), data); err != nil {
+		return fmt.Errorf("publishing state: %w: %w", ErrAway, err)
+	}
+	return nil
+}
+
+// Requests is what an agent does when it is asked to.
+type Requests interface {
+	// Capture starts a capture and returns whether it did, without waiting for its end.
+	Capture(context.Context, gopprof.CaptureRequest) gopprof.CaptureReply
+	Cancel(context.Context, gopprof.CancelRequest) gopprof.CaptureReply
+}
+
+// Serve answers requests until ctx ends. While NATS is away nobody asks; afterwards it
+// goes on by itself.
+func (a *Agent) Serve(ctx context.Context, r Requests) error {
+	serve := func(verb string, answer func(data []byte) []byte) (*nats.Subscription, error) {
+		return a.nc.Subscribe(requestSubject(a.cluster, a.node, verb), func(m *nats.Msg) {
+			if out := answer(m.Data); out != nil {
+				if err := m.Respond(out); err != nil {
+					a.log.Warn("answer not sent", zap.String("verb", verb), zap.Error(err))
+				}
+			}
+		})
+	}
+	captures, err := serve("capture", func(data []byte) []byte { return a.capture(ctx, r, data) })
+	if err != nil {
+		return fmt.Errorf("serving requests: %w", err)
+	}
+	defer captures.Drain() //nolint:errcheck // the connection is closing anyway
+	cancels, err := serve("cancel", func(data []byte) []byte { return a.cancel(ctx, r, data) })
+	if err != nil {
+		return fmt.Errorf("serving requests: %w", err)
+	}
+	defer cancels.Drain() //nolint:errcheck // the connection is closing anyway
+	<-ctx.Done()
+	return nil
+}
+
+func (a *Agent) capture(ctx context.Context, r Requests, data []byte) []byte {
+	req, err := wire.DecodeCaptureRequest(data)
+	if err != nil {
+		a.met.refuse(gopprof.ReasonUndecodable)
+		return a.reply("", gopprof.CaptureReply{Reason: gopprof.ReasonUndecodable, Detail: err.Error()})
+	}
+	return a.reply(req.Capture, r.Capture(ctx, req))
+}
+
+func (a *Agent) cancel(ctx context.Context, r Requests, data []byte) []byte {
+	req, err := wire.DecodeCancelRequest(data)
+	if err != nil {
+		a.met.refuse(gopprof.ReasonUndecodable)
+		return a.reply("", gopprof.CaptureReply{Reason: gopprof.ReasonUndecodable, Detail: err.Error()})
+	}
+	return a.reply(req.Capture, r.Cancel(ctx, req))
+}
+
+func (a *Agent) reply(capture string, r gopprof.CaptureReply) []byte {
+	out, err := wire.EncodeCaptureReply(wire.From{Cluster: a.cluster, Node: a.node}, capture, r)
+	if err != nil {
+		a.log.Error("answer not encoded", zap.String("capture", capture), zap.Error(err))
+		return nil
+	}
+	return out
+}

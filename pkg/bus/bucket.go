@@ -1,0 +1,171 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// The buckets.
+const (
+	BucketOperations = "gopprof-operations" // manual requests and how far they are; kept 7 days
+	BucketIncidents  = "gopprof-incidents"  // incidents by workload and rule; kept 7 days
+	BucketBudget     = "gopprof-budget"     // captures granted lately; kept a day
+	BucketTold       = "gopprof-told"       // who was told of what; kept as long as the reports
+	bucketStarts     = "gopprof-starts"     // how often a capture was begun and not ended; kept 7 days
+)
+
+func (c StreamConfig) buckets() []jetstream.KeyValueConfig {
+	const day = 24 * time.Hour
+	bucket := func(name, description string, ttl time.Duration) jetstream.KeyValueConfig {
+		return jetstream.KeyValueConfig{
+			Bucket: name, Description: description, TTL: ttl, MaxBytes: c.BucketBytes,
+			Storage: jetstream.FileStorage, Replicas: c.Replicas, History: 1,
+		}
+	}
+	return []jetstream.KeyValueConfig{
+		bucket(BucketOperations, "Manual requests", 7*day),
+		bucket(BucketIncidents, "Incidents", 7*day),
+		bucket(BucketBudget, "Captures granted lately", day),
+		bucket(BucketTold, "Who was told of what", c.ReportsMaxAge),
+		bucket(bucketStarts, "Captures that were begun and not ended", 7*day),
+	}
+}
+
+// Bucket is a small store of records with revisions. Keys are any names; values are small.
+type Bucket struct {
+	a    *Aggregator
+	name string
+	kv   jetstream.KeyValue
+}
+
+// Bucket returns the bucket of a name that EnsureStreams made.
+func (a *Aggregator) Bucket(ctx context.Context, name string) (*Bucket, error) {
+	a.mu.Lock()
+	b := a.buckets[name]
+	a.mu.Unlock()
+	if b != nil {
+		return b, nil
+	}
+	if !a.nc.IsConnected() {
+		return nil, fmt.Errorf("bucket %q: %w", name, a.Connected())
+	}
+	ctx, done := a.guard(ctx, "", ackWait)
+	defer done()
+	kv, err := a.js.KeyValue(ctx, name)
+	if err != nil {
+		return nil, fmt.Errorf("bucket %q: %w", name, classify(ctx, err))
+	}
+	b = &Bucket{a, name, kv}
+	a.mu.Lock()
+	a.buckets[name] = b
+	a.mu.Unlock()
+	return b, nil
+}
+
+// do runs one exchange and names what it was about.
+func (b *Bucket) do(ctx context.Context, verb, key string, f func(ctx context.Context) error) error {
+	err := b.a.Connected()
+	if err == nil || b.a.nc.IsConnected() {
+		guarded, done := b.a.guard(ctx, "", ackWait)
+		defer done()
+		if err = f(guarded); err == nil {
+			return nil
+		}
+		err = bucketError(guarded, err)
+	}
+	return fmt.Errorf("%s key %q of bucket %q: %w", verb, clip(key), b.name, err)
+}
+
+func bucketError(ctx context.Context, err error) error {
+	switch {
+	case errors.Is(err, jetstream.ErrKeyNotFound), errors.Is(err, jetstream.ErrKeyDeleted):
+		return ErrNoKey
+	case errors.Is(err, jetstream.ErrKeyExists), errors.Is(err, jetstream.ErrKeyRevisionMismatch), wrongLastSequence(err):
+		return ErrConflict
+	}
+	return classify(ctx, err)
+}
+
+// Get returns a value and its revision; ErrNoKey if there is none.
+func (b *Bucket) Get(ctx context.Context, key string) (value []byte, revision uint64, err error) {
+	err = b.do(ctx, "reading", key, func(ctx context.Context) error {
+		e, err := b.kv.Get(ctx, escapeKey(key))
+		if err == nil {
+			value, revision = e.Value(), e.Revision()
+		}
+		return err
+	})
+	return value, revision, err
+}
+
+// Create stores the first value of a key and returns its revision; ErrConflict if there
+// is one already.
+func (b *Bucket) Create(ctx context.Context, key string, value []byte) (revision uint64, err error) {
+	err = b.do(ctx, "creating", key, func(ctx context.Context) (err error) {
+		revision, err = b.kv.Create(ctx, escapeKey(key), value)
+		return err
+	})
+	return revision, err
+}
+
+// Update replaces the value of that revision and returns the new one; ErrConflict if it
+// was changed or deleted meanwhile.
+func (b *Bucket) Update(ctx context.Context, key string, value []byte, revision uint64) (next uint64, err error) {
+	err = b.do(ctx, "updating", key, func(ctx context.Context) (err error) {
+		next, err = b.kv.Update(ctx, escapeKey(key), value, revision)
+		return err
+	})
+	return next, err
+}
+
+// Delete removes a key; one that is not there is no error.
+func (b *Bucket) Delete(ctx context.Context, key string) error {
+	return b.do(ctx, "deleting", key, func(ctx context.Context) error {
+		return b.kv.Delete(ctx, escapeKey(key))
+	})
+}
+
+// Keys returns the keys that begin with a prefix, sorted.
+func (b *Bucket) Keys(ctx context.Context, prefix string) ([]string, error) {
+	var keys []string
+	err := b.do(ctx, "listing", prefix, func(ctx context.Context) error {
+		l, err := b.kv.ListKeys(ctx)
+		if err != nil {
+			return err
+		}
+		defer l.Stop() //nolint:errcheck // the list was read to its end
+		for k := range l.Keys() {
+			if name, ok := unescapeKey(k); ok && strings.HasPrefix(name, prefix) {
+				keys = append(keys, name)
+			}
+		}
+		return ctx.Err()
+	})
+	slices.Sort(keys)
+	return keys, err
+}
+
+// escapeKey makes any name a key: what a token escapes with "%", which keys may not hold,
+// is escaped with "=".
+func escapeKey(key string) string { return strings.ReplaceAll(Token(key), "%", "=") }
+
+func unescapeKey(key string) (string, bool) {
+	name, err := ParseToken(strings.ReplaceAll(key, "=", "%"))
+	return name, err == nil
+}
+
+// count is a number kept in a bucket.
+func parseCount(value []byte) int {
+	n, err := strconv.Atoi(string(value))
+	if err != nil || n < 0 {
+		return 0
+	}
+	return n
+}

@@ -1,0 +1,154 @@
+// Package embedded is the NATS server with JetStream that runs inside the aggregator. It
+// is the only importer of nats-server.
+//
+// Users enter as public nkeys, and the server speaks to nobody else: agents get the
+// subjects of their own node, readers the consumer of their own name, and the aggregator
+// a key that is made at each start, never leaves the process and is good for connections
+// inside of it only. Every write is synced to disk before it is acknowledged. The server
+// must never listen beyond loopback without TLS, and never lets two processes write into
+// one directory.
+package embedded
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nkeys"
+	"go.uber.org/zap"
+)
+
+// readyWait is how long the server may take to recover its streams and to listen.
+const readyWait = time.Minute
+
+// Server is a running server.
+type Server struct {
+	cfg  Config
+	log  *zap.Logger
+	self nkeys.KeyPair // the aggregator's
+	pub  string
+	lock *os.File
+	srv  *server.Server
+	rec  *recorder
+
+	mu    sync.Mutex // held while users or certificates are replaced
+	users Users
+}
+
+// Start returns when the server takes connections.
+func Start(c Config, log *zap.Logger) (*Server, error) {
+	s := &Server{cfg: c, log: log, rec: &recorder{log: log}}
+	if err := s.start(); err != nil {
+		s.Shutdown()
+		return nil, fmt.Errorf("starting embedded nats: %w", err)
+	}
+	log.Info("embedded nats started", zap.String("url", s.URL()), zap.Int("agents", len(s.users.Agents)))
+	return s, nil
+}
+
+func (s *Server) start() (err error) {
+	if err := firstProblem(s.cfg); err != nil {
+		return err
+	}
+	if s.self, err = nkeys.CreateUser(); err != nil {
+		return err
+	}
+	if s.pub, err = s.self.PublicKey(); err != nil {
+		return err
+	}
+	if s.users, err = s.cfg.load(); err != nil {
+		return err
+	}
+	if s.lock, err = lockDir(s.cfg.Dir); err != nil {
+		return err
+	}
+	opts, err := s.options(s.users)
+	if err != nil {
+		return err
+	}
+	if s.srv, err = server.NewServer(opts); err != nil {
+		return err
+	}
+	s.srv.SetLoggerV2(s.rec, false, false, false)
+	s.srv.Start()
+	if !s.srv.ReadyForConnections(readyWait) {
+		return fmt.Errorf("not ready within %s: %w", readyWait, s.rec.fatal())
+	}
+	return nil
+}
+
+// firstProblem repeats the configuration's own check: a server without authentication or
+// TLS must not start whoever forgot to call it.
+func firstProblem(c Config) (err error) {
+	c.Check(func(key, problem string) {
+		if err == nil {
+			err = fmt.Errorf("%s: %s", key, problem)
+		}
+	})
+	return err
+}
+
+// URL is where agents connect, with the port that was really taken.
+func (s *Server) URL() string {
+	if s.srv == nil {
+		return ""
+	}
+	return s.srv.ClientURL()
+}
+
+// InProcessConn returns a connection that no network carries.
+func (s *Server) InProcessConn() (net.Conn, error) { return s.srv.InProcessConn() }
+
+// NKey returns the public key of the aggregator's user.
+func (s *Server) NKey() string { return s.pub }
+
+// Sign proves to the server that we own the aggregator's key.
+func (s *Server) Sign(nonce []byte) ([]byte, error) { return s.self.Sign(nonce) }
+
+// Ready says why the server cannot take captures.
+func (s *Server) Ready() error {
+	switch {
+	case !s.srv.Running():
+		return errors.New("embedded nats has stopped")
+	case !s.srv.JetStreamEnabled(): // it switches itself off when the disk fails
+		return fmt.Errorf("embedded nats has no jetstream any more: %w", s.rec.fatal())
+	}
+	return nil
+}
+
+// Shutdown returns when everything is on disk and the directory is free.
+func (s *Server) Shutdown() {
+	if s.srv != nil {
+		s.srv.Shutdown()
+		s.srv.WaitForShutdown()
+	}
+	if s.self != nil {
+		s.self.Wipe()
+	}
+	if s.lock != nil {
+		s.lock.Close() //nolint:errcheck // the lock goes with the process at the latest
+	}
+}
+
+// NewKey makes the key of one user: the seed is the secret that the user keeps, the
+// public part goes into the server's configuration.
+func NewKey() (seed, public string, err error) {
+	k, err := nkeys.CreateUser()
+	if err != nil {
+		return "", "", fmt.Errorf("making nkey: %w", err)
+	}
+	defer k.Wipe()
+	s, err := k.Seed()
+	if err != nil {
+		return "", "", fmt.Errorf("making nkey: %w", err)
+	}
+	public, err = k.PublicKey()
+	if err != nil {
+		return "", "", fmt.Errorf("making nkey: %w", err)
+	}
+	return string(s), public, nil
+}

@@ -1,0 +1,90 @@
+package embedded
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// watchEvery is how often the files are looked at.
+const watchEvery = 5 * time.Second
+
+// Reload replaces the users. Connections of users that are gone or may do something else
+// than before are closed.
+func (s *Server) Reload(u Users) error {
+	var first error
+	u.check(func(key, problem string) {
+		if first == nil {
+			first = fmt.Errorf("reloading users: %s: %s", key, problem)
+		}
+	})
+	if first != nil {
+		return first
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	opts, err := s.options(u)
+	if err != nil {
+		return fmt.Errorf("reloading users: %w", err)
+	}
+	if err := s.srv.ReloadOptions(opts); err != nil {
+		return fmt.Errorf("reloading users: %w", err)
+	}
+	s.users = u
+	s.log.Info("users reloaded", zap.Int("agents", len(u.Agents)), zap.Int("consumers", len(u.Consumers)))
+	return nil
+}
+
+// Run reads agents file and certificate again whenever they change, until ctx ends. What
+// cannot be used is logged, and what was read before stays.
+func (s *Server) Run(ctx context.Context) error {
+	seen := s.files()
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if now := s.files(); now != seen {
+			seen = now
+			s.again()
+		}
+	}
+}
+
+func (s *Server) again() {
+	u, err := s.cfg.load()
+	if err == nil {
+		err = s.Reload(u)
+	}
+	if err != nil {
+		s.log.Error("users not reloaded, the last ones stay", zap.Error(err))
+	}
+}
+
+// stamp is what changes when a file is written or replaced.
+type stamp struct {
+	size int64
+	at   time.Time
+	err  string
+}
+
+func (s *Server) files() [3]stamp {
+	return [3]stamp{look(s.cfg.AgentsFile), look(s.cfg.CertFile), look(s.cfg.KeyFile)}
+}
+
+func look(path string) stamp {
+	if path == "" {
+		return stamp{}
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return stamp{err: err.Error()}
+	}
+	return stamp{size: info.Size(), at: info.ModTime()}
+}

@@ -1,0 +1,76 @@
+package bus
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// InProcess is a NATS server in the same process, with the user that the aggregator is on
+// it. embedded.Server is one.
+type InProcess interface {
+	InProcessConn() (net.Conn, error)
+	// NKey returns the public key of the aggregator's user.
+	NKey() string
+	// Sign proves to the server that we own that key.
+	Sign(nonce []byte) ([]byte, error)
+}
+
+// options turns the configuration into nats.go's.
+func (c Config) options(name, inbox string) ([]nats.Option, error) {
+	opts := []nats.Option{
+		nats.Name(name),
+		nats.CustomInboxPrefix(inbox),
+		nats.Timeout(c.ConnectTimeout),
+		nats.CustomReconnectDelay(c.delay),
+		nats.PingInterval(20 * time.Second),
+		nats.MaxPingsOutstanding(2),
+	}
+	if c.CAFile != "" {
+		opts = append(opts, nats.RootCAs(c.CAFile))
+	}
+	switch {
+	case c.NKeyFile != "":
+		o, err := nats.NkeyOptionFromSeed(string(c.NKeyFile))
+		if err != nil {
+			return nil, fmt.Errorf("reading nkey file %q: %w", c.NKeyFile, err)
+		}
+		opts = append(opts, o)
+	case c.CredentialsFile != "":
+		opts = append(opts, nats.UserCredentials(string(c.CredentialsFile)))
+	case c.TokenFile != "":
+		if _, err := c.TokenFile.Read(); err != nil {
+			return nil, err
+		}
+		opts = append(opts, nats.TokenHandler(c.token))
+	}
+	return opts, nil
+}
+
+// token reads the token anew: projected tokens are rotated. An unreadable one is refused
+// by the server, which is seen in Connected.
+func (c Config) token() string {
+	t, _ := c.TokenFile.Read()
+	return t
+}
+
+// delay grows with the attempts, and half of it is chance: after an outage every agent of
+// every node comes back.
+func (c Config) delay(attempts int) time.Duration {
+	d := 100 * time.Millisecond << min(attempts, 16)
+	d = min(d, c.ReconnectWait)
+	return d/2 + rand.N(d/2+1)
+}
+
+func inProcessOptions(server InProcess, inbox string) []nats.Option {
+	return []nats.Option{
+		nats.Name("gopprof-aggregator"),
+		nats.CustomInboxPrefix(inbox),
+		nats.InProcessServer(server),
+		nats.Nkey(server.NKey(), server.Sign),
+		nats.CustomReconnectDelay(func(int) time.Duration { return 100 * time.Millisecond }),
+	}
+}

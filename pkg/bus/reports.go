@@ -1,0 +1,172 @@
+package bus
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+
+	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/pkg/wire"
+)
+
+const (
+	// reportWorkers is how many reports one consumer handles at once: a slow receiver of
+	// messages must not hold up the others.
+	reportWorkers = 4
+	// The pauses before a report is handed over again double between these.
+	reportPause    = time.Second
+	reportMaxPause = 5 * time.Minute
+)
+
+// PublishReport publishes a report, once: if it is there already, that is success, and
+// ErrDifferent if another one is there under its ID.
+func (a *Aggregator) PublishReport(ctx context.Context, r gopprof.Report) error {
+	data, err := wire.EncodeReport(r)
+	if errors.Is(err, wire.ErrTooLarge) {
+		return fmt.Errorf("publishing report %q: %w: %w", r.ID, ErrTooLarge, err)
+	}
+	if err != nil {
+		return fmt.Errorf("publishing report %q: %w: %w", r.ID, ErrInvalid, err)
+	}
+	m := &nats.Msg{Subject: reportSubject(r), Data: data}
+	ack, err := a.publish(ctx, m, jetstream.WithMsgID(r.ID), jetstream.WithExpectLastSequencePerSubject(0))
+	if wrongLastSequence(err) || err == nil && ack.Duplicate {
+		err = a.sameReport(ctx, m.Subject, data)
+	}
+	if err != nil {
+		return fmt.Errorf("publishing report %q: %w", r.ID, err)
+	}
+	return nil
+}
+
+// sameReport compares with what the stream has: by meaning, since an older version may
+// have written it.
+func (a *Aggregator) sameReport(ctx context.Context, subject string, data []byte) error {
+	s, err := a.stream(ctx, StreamReports)
+	if err != nil {
+		return err
+	}
+	ctx, done := a.guard(ctx, "", ackWait)
+	defer done()
+	m, err := s.GetLastMsgForSubject(ctx, subject)
+	if errors.Is(err, jetstream.ErrMsgNotFound) { // the ID is known from another subject
+		return ErrDifferent
+	}
+	if err != nil {
+		return classify(ctx, err)
+	}
+	stored, err := wire.DecodeReport(m.Data)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrDifferent, err)
+	}
+	again, err := wire.EncodeReport(stored)
+	if err != nil || !bytes.Equal(again, data) {
+		return ErrDifferent
+	}
+	return nil
+}
+
+// Reports hands over every report until ctx ends, by the durable consumer of that name,
+// which starts with the oldest report that is kept. nil from handle is the end of a
+// report; an error brings it back after a pause that grows.
+func (a *Aggregator) Reports(ctx context.Context, durable string, handle func(context.Context, gopprof.Report) error) error {
+	wait := a.streamConfig().AckWait
+	source := consumer{a, StreamReports, jetstream.ConsumerConfig{
+		Durable:   durable,
+		AckPolicy: jetstream.AckExplicitPolicy, AckWait: wait,
+		MaxDeliver: -1, MaxAckPending: pending,
+		DeliverPolicy: jetstream.DeliverAllPolicy,
+	}}
+	return source.run(ctx, reportWorkers, func(m jetstream.Msg) { a.report(m, wait, handle) })
+}
+
+func (a *Aggregator) report(m jetstream.Msg, wait time.Duration, handle func(context.Context, gopprof.Report) error) {
+	r, err := wire.DecodeReport(m.Data())
+	if err != nil || reportSubject(r) != m.Subject() {
+		a.met.refuse(gopprof.ReasonUndecodable)
+		a.log.Error("report not believed", zap.String("subject", clip(m.Subject())), zap.Error(err))
+		a.settled(r, m.TermWithReason(string(gopprof.ReasonUndecodable)))
+		return
+	}
+	stop := keepAlive(m, wait)
+	err = handle(a.life, r)
+	stop()
+	if err == nil {
+		ctx, done := a.guard(a.life, m.Reply(), ackWait)
+		defer done()
+		a.settled(r, m.DoubleAck(ctx))
+		return
+	}
+	a.settled(r, m.NakWithDelay(reportDelay(m)))
+}
+
+// settled logs an answer to the server that did not get through: the report comes again.
+func (a *Aggregator) settled(r gopprof.Report, err error) {
+	if err != nil {
+		a.log.Warn("report not settled, it will come again", zap.String("capture", r.ID), zap.Error(err))
+	}
+}
+
+// keepAlive tells the server that a message is worked on until the returned function is
+// called.
+func keepAlive(m jetstream.Msg, wait time.Duration) (stop func()) {
+	end, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(wait / 3)
+		defer tick.Stop()
+		for {
+			select {
+			case <-end:
+				return
+			case <-tick.C:
+				_ = m.InProgress() // if it is lost, the report comes again
+			}
+		}
+	}()
+	return func() { close(end); <-ended }
+}
+
+// reportDelay doubles with each delivery.
+func reportDelay(m jetstream.Msg) time.Duration {
+	meta, err := m.Metadata()
+	if err != nil {
+		return reportPause
+	}
+	return min(reportPause<<min(meta.NumDelivered-1, 16), reportMaxPause)
+}
+
+// Reader is a downstream consumer of reports.
+type Reader struct {
+	Name       string
+	Namespaces []string // whose reports it may read; none is all
+}
+
+// EnsureReaders makes the durable consumers of downstream readers, who may not make their
+// own: what a reader sees is what its consumer was made for.
+func (a *Aggregator) EnsureReaders(ctx context.Context, readers []Reader) error {
+	if err := a.await(ctx); err != nil {
+		return fmt.Errorf("making consumers: %w", err)
+	}
+	for _, r := range readers {
+		filters := make([]string, 0, len(r.Namespaces))
+		for _, ns := range r.Namespaces {
+			filters = append(filters, root+"report.*."+Token(ns)+".>")
+		}
+		_, err := a.js.CreateOrUpdateConsumer(ctx, StreamReports, jetstream.ConsumerConfig{
+			Durable: ConsumerDurable(r.Name), FilterSubjects: filters,
+			AckPolicy: jetstream.AckExplicitPolicy, AckWait: a.streamConfig().AckWait,
+			MaxDeliver: -1, MaxAckPending: pending, DeliverPolicy: jetstream.DeliverAllPolicy,
+		})
+		if err != nil {
+			return fmt.Errorf("making consumer of %q: %w", r.Name, classify(ctx, err))
+		}
+	}
+	return nil
+}

@@ -1,0 +1,149 @@
+package bus
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// StreamConfig is the bounds of gopprof's streams and buckets.
+type StreamConfig struct {
+	// Copies of every stream and bucket: 1 on the embedded server, 3 on an external
+	// cluster. Default 1.
+	Replicas int `yaml:"replicas"`
+	// Most bytes of profiles that wait in NATS to be stored. At this bound agents keep
+	// new captures in their spools. Default 1 GiB.
+	WaitingBytes int64 `yaml:"waiting_bytes"`
+	// How long profiles wait in NATS before they are given up: longer than any outage of
+	// the aggregator that should lose nothing. Default 72h.
+	WaitingMaxAge time.Duration `yaml:"waiting_max_age"`
+	// Most captures that wait to be stored. At this bound agents keep new ones in their
+	// spools. Default 10000.
+	CapturesMax int64 `yaml:"captures_max"`
+	// Most bytes of one capture's profiles that are taken into memory. Default 256 MiB.
+	CaptureMaxBytes int64 `yaml:"capture_max_bytes"`
+	// Most bytes of reports kept for consumers; the oldest go first. Default 512 MiB.
+	ReportsBytes int64 `yaml:"reports_bytes"`
+	// How long reports are kept for consumers, and what was told about them. Default 336h.
+	ReportsMaxAge time.Duration `yaml:"reports_max_age"`
+	// Most bytes of captures that could not be handled; the oldest go first. Default 128 MiB.
+	DeadBytes int64 `yaml:"dead_bytes"`
+	// How long captures that could not be handled are kept for a person to look at.
+	// Default 720h.
+	DeadMaxAge time.Duration `yaml:"dead_max_age"`
+	// Most bytes of each bucket of small records (operations, incidents, budgets, what was
+	// told). Default 64 MiB.
+	BucketBytes int64 `yaml:"bucket_bytes"`
+	// How long the message IDs are remembered by which NATS itself drops a repeat. Later
+	// repeats are dropped as well, only later in the flow. Default 2m.
+	DedupeWindow time.Duration `yaml:"dedupe_window"`
+	// How long a capture or report may be worked on without a sign of life before another
+	// worker gets it. Default 1m.
+	AckWait time.Duration `yaml:"ack_wait"`
+}
+
+// DefaultStreamConfig returns the defaults.
+func DefaultStreamConfig() StreamConfig {
+	return StreamConfig{
+		Replicas:        1,
+		WaitingBytes:    1 << 30,
+		WaitingMaxAge:   72 * time.Hour,
+		CapturesMax:     10_000,
+		CaptureMaxBytes: 256 << 20,
+		ReportsBytes:    512 << 20,
+		ReportsMaxAge:   14 * 24 * time.Hour,
+		DeadBytes:       128 << 20,
+		DeadMaxAge:      30 * 24 * time.Hour,
+		BucketBytes:     64 << 20,
+		DedupeWindow:    2 * time.Minute,
+		AckWait:         time.Minute,
+	}
+}
+
+// Check reports every mistake.
+func (c StreamConfig) Check(report func(key, problem string)) {
+	if c.Replicas != 1 && c.Replicas != 3 && c.Replicas != 5 {
+		report("replicas", "must be 1, 3 or 5")
+	}
+	for key, n := range map[string]int64{
+		"waiting_bytes": c.WaitingBytes, "capture_max_bytes": c.CaptureMaxBytes, "reports_bytes": c.ReportsBytes,
+		"dead_bytes": c.DeadBytes, "bucket_bytes": c.BucketBytes,
+	} {
+		if n < 1<<20 {
+			report(key, "must be 1048576 (1 MiB) or more")
+		}
+	}
+	if c.CapturesMax < 1 {
+		report("captures_max", "must be 1 or more")
+	}
+	for key, d := range map[string]time.Duration{
+		"waiting_max_age": c.WaitingMaxAge, "reports_max_age": c.ReportsMaxAge, "dead_max_age": c.DeadMaxAge,
+	} {
+		if d < time.Minute {
+			report(key, "must be 1m or more")
+		}
+	}
+	if c.DedupeWindow < 100*time.Millisecond || c.DedupeWindow > time.Hour {
+		report("dedupe_window", "must be between 100ms and 1h")
+	}
+	if c.AckWait < time.Second {
+		report("ack_wait", "must be 1s or more")
+	}
+}
+
+// EnsureStreams makes the streams and buckets, or brings them to this configuration. It
+// waits for NATS as long as ctx allows.
+func (a *Aggregator) EnsureStreams(ctx context.Context, c StreamConfig) error {
+	if err := a.await(ctx); err != nil {
+		return fmt.Errorf("making streams: %w", err)
+	}
+	for _, s := range c.streams() {
+		made, err := a.js.CreateOrUpdateStream(ctx, s)
+		if err != nil {
+			return fmt.Errorf("making stream %q: %w", s.Name, classify(ctx, err))
+		}
+		a.mu.Lock()
+		a.streams[s.Name] = made
+		a.mu.Unlock()
+	}
+	for _, b := range c.buckets() {
+		if _, err := a.js.CreateOrUpdateKeyValue(ctx, b); err != nil {
+			return fmt.Errorf("making bucket %q: %w", b.Bucket, classify(ctx, err))
+		}
+	}
+	a.mu.Lock()
+	a.cfg = c
+	a.mu.Unlock()
+	return nil
+}
+
+func (c StreamConfig) streams() []jetstream.StreamConfig {
+	return []jetstream.StreamConfig{
+		{
+			Name: StreamBytes, Description: "Bytes of profiles on their way to the store, in chunks",
+			Subjects: []string{root + "bytes.*.*.*.*"}, Storage: jetstream.FileStorage, Replicas: c.Replicas,
+			Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardNew, MaxMsgsPerSubject: 1,
+			MaxBytes: c.WaitingBytes, MaxAge: c.WaitingMaxAge, Duplicates: min(c.DedupeWindow, c.WaitingMaxAge),
+		},
+		{
+			Name: StreamCaptures, Description: "Captures that wait to be stored",
+			Subjects: []string{root + "capture.*.*.*"}, Storage: jetstream.FileStorage, Replicas: c.Replicas,
+			Retention: jetstream.WorkQueuePolicy, Discard: jetstream.DiscardNew,
+			MaxMsgs: c.CapturesMax, Duplicates: c.DedupeWindow,
+		},
+		{
+			Name: StreamReports, Description: "Reports, for every consumer",
+			Subjects: []string{root + "report.*.*.*.*.*"}, Storage: jetstream.FileStorage, Replicas: c.Replicas,
+			Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardOld,
+			MaxBytes: c.ReportsBytes, MaxAge: c.ReportsMaxAge, Duplicates: min(c.DedupeWindow, c.ReportsMaxAge),
+		},
+		{
+			Name: StreamDead, Description: "Captures that could not be handled, for a person to look at",
+			Subjects: []string{root + "dead.*.*.*"}, Storage: jetstream.FileStorage, Replicas: c.Replicas,
+			Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardOld,
+			MaxBytes: c.DeadBytes, MaxAge: c.DeadMaxAge, Duplicates: min(c.DedupeWindow, c.DeadMaxAge),
+		},
+	}
+}
