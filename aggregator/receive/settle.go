@@ -1,0 +1,83 @@
+package receive
+
+import (
+	"context"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// settleTimeout bounds each talk with NATS about the end of a delivery.
+const settleTimeout = 15 * time.Second
+
+// settle ends the delivery. Where NATS does not take it, the delivery comes again by
+// itself, which every handler can bear.
+func (r *Receiver) settle(ctx context.Context, d Delivery, v verdict) verdict {
+	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
+	defer cancel()
+	if v.outcome == dead {
+		return r.bury(ctx, d, v)
+	}
+	if v.outcome != panicked { // a panic counts as a worker that did not end
+		r.finished(ctx, d)
+	}
+	if v.outcome == stored || v.outcome == resumed {
+		r.unsettled(d, d.Ack(ctx))
+		return v
+	}
+	r.giveBack(d, v)
+	return v
+}
+
+// bury puts the delivery among the dead letters; if they do not take it, it is tried
+// again later.
+func (r *Receiver) bury(ctx context.Context, d Delivery, v verdict) verdict {
+	if err := d.DeadLetter(ctx, v.reason, v.err.Error()); err != nil {
+		v = verdict{retried, "", err}
+		r.giveBack(d, v)
+		return v
+	}
+	r.metrics.dead.WithLabelValues(string(v.reason)).Inc()
+	if _, err := d.Capture(); err == nil {
+		r.finished(ctx, d)
+	}
+	return v
+}
+
+func (r *Receiver) giveBack(d Delivery, v verdict) {
+	delay := r.delay(d.Deliveries())
+	if v.outcome == drained {
+		delay = 0 // another aggregator may take it at once
+	}
+	c, _ := d.Capture()
+	t := c.Target
+	r.log.Warn("capture given back", zap.String("node", t.Node), zap.String("namespace", t.Namespace), zap.String("pod", t.Pod),
+		zap.String("container", t.Container), zap.String("capture", c.ID), zap.String("reason", string(v.outcome)),
+		zap.Duration("again_in", delay), zap.Error(v.err))
+	r.unsettled(d, d.Nak(delay))
+}
+
+// delay doubles with each delivery.
+func (r *Receiver) delay(deliveries int) time.Duration {
+	d := r.cfg.RetryDelay
+	for range deliveries - 1 {
+		if d >= r.cfg.RetryMaxDelay/2 {
+			return r.cfg.RetryMaxDelay
+		}
+		d *= 2
+	}
+	return d
+}
+
+func (r *Receiver) finished(ctx context.Context, d Delivery) {
+	r.unsettled(d, d.Finished(ctx))
+}
+
+func (r *Receiver) unsettled(d Delivery, err error) {
+	if err == nil {
+		return
+	}
+	c, _ := d.Capture()
+	r.metrics.unsettled.Inc()
+	r.log.Warn("capture not settled", zap.String("capture", c.ID), zap.Error(err))
+}

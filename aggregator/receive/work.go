@@ -1,0 +1,151 @@
+package receive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/gopprof/gopprof/pkg/bus"
+	"github.com/gopprof/gopprof/pkg/gopprof"
+)
+
+// outcome is how a delivery ends.
+type outcome string
+
+const (
+	stored   outcome = "stored"   // acknowledged: its report was made
+	resumed  outcome = "resumed"  // acknowledged: its report had been made before
+	retried  outcome = "retried"  // given back after a failure
+	panicked outcome = "panicked" // given back after a panic, which counts as a killed worker
+	drained  outcome = "drained"  // given back because the aggregator stops
+	dead     outcome = "dead"     // dead-lettered
+)
+
+// verdict is an outcome and why.
+type verdict struct {
+	outcome
+	reason gopprof.Reason // of dead
+	err    error          // of all but stored and resumed
+}
+
+// receive sees one delivery to its end. ctx is for talking to NATS and outlives work.
+func (r *Receiver) receive(ctx, work context.Context, d Delivery) {
+	r.metrics.running.Inc()
+	defer r.metrics.running.Dec()
+	start := time.Now()
+	stop := r.keepAlive(d)
+	v := r.work(work, d)
+	stop()
+	v = r.settle(ctx, d, v)
+	r.metrics.captures.WithLabelValues(string(v.outcome)).Inc()
+	r.metrics.seconds.WithLabelValues(string(v.outcome)).Observe(time.Since(start).Seconds())
+}
+
+// work is the order of contract: count the start, announce again what is committed, or
+// else fetch and handle; then the bytes are removed, and last the delivery is settled.
+func (r *Receiver) work(ctx context.Context, d Delivery) verdict {
+	c, err := d.Capture()
+	if err != nil {
+		return verdict{dead, reasonOf(err), err}
+	}
+	starts, err := d.Started(ctx)
+	if err != nil {
+		return r.failed(ctx, err)
+	}
+	if starts > r.cfg.MaxStarts {
+		return verdict{dead, gopprof.ReasonWorkerDied, fmt.Errorf("%d workers began with it and did not end", starts-1)}
+	}
+	v := r.handle(ctx, c, d)
+	if v.outcome == stored || v.outcome == resumed {
+		if err := d.RemoveBytes(ctx); err != nil {
+			// They go when their age ends.
+			r.log.Warn("bytes not removed", zap.String("capture", c.ID), zap.Error(err))
+		}
+	}
+	return v
+}
+
+// handle runs the handler; its panic is a failure of this capture only.
+func (r *Receiver) handle(ctx context.Context, c gopprof.Capture, d Delivery) (v verdict) {
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.HandleTimeout)
+	defer cancel()
+	defer func() {
+		if p := recover(); p != nil {
+			r.log.Error("handling a capture panicked", zap.String("capture", c.ID), zap.Any("error", p),
+				zap.ByteString("stack", debug.Stack()))
+			v = verdict{panicked, "", fmt.Errorf("panic: %v", p)}
+		}
+	}()
+	done, err := r.handler.Resume(ctx, c)
+	if err != nil {
+		return r.failed(ctx, err)
+	}
+	if done {
+		return verdict{outcome: resumed}
+	}
+	if c, err = d.Fetch(ctx); err != nil {
+		return r.failed(ctx, err)
+	}
+	if err := r.handler.Handle(ctx, c); err != nil {
+		return r.failed(ctx, err)
+	}
+	return verdict{outcome: stored}
+}
+
+// failed decides what an error means for the delivery.
+func (r *Receiver) failed(ctx context.Context, err error) verdict {
+	if reason := reasonOf(err); reason != "" {
+		return verdict{dead, reason, err}
+	}
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return verdict{drained, "", err}
+	}
+	return verdict{retried, "", err}
+}
+
+// reasonOf returns the reason of an error that lasts, or "".
+func reasonOf(err error) gopprof.Reason {
+	var p *poison
+	switch {
+	case errors.As(err, &p):
+		return p.reason
+	case errors.Is(err, bus.ErrUndecodable):
+		return gopprof.ReasonUndecodable
+	case errors.Is(err, bus.ErrImposter):
+		return gopprof.ReasonImposter
+	case errors.Is(err, bus.ErrBytesLost):
+		return gopprof.ReasonBytesLost
+	case errors.Is(err, bus.ErrBytesWrong):
+		return gopprof.ReasonBytesWrong
+	case errors.Is(err, bus.ErrTooLarge):
+		return gopprof.ReasonTooLarge
+	}
+	return ""
+}
+
+// keepAlive tells NATS that the delivery is worked on, until the returned function is
+// called.
+func (r *Receiver) keepAlive(d Delivery) (stop func()) {
+	end := make(chan struct{})
+	var ended sync.WaitGroup
+	ended.Go(func() {
+		tick := time.NewTicker(r.cfg.InProgressInterval)
+		defer tick.Stop()
+		for {
+			select {
+			case <-end:
+				return
+			case <-tick.C:
+				if err := d.InProgress(); err != nil {
+					r.metrics.notInProgress.Inc()
+				}
+			}
+		}
+	})
+	return func() { close(end); ended.Wait() }
+}
