@@ -36,12 +36,13 @@ const (
 // TestParseCost, which fails when they are too low.
 const (
 	costSample   = 190
-	costSlot     = 36 // a location or value of a sample
-	costLocation = 400
-	costLine     = 320
-	costFunction = 430
-	costMapping  = 430
-	costString   = 120
+	costPacked   = 18 // a location or value of a sample
+	costUnpacked = 44 // the same, each in a field of its own
+	costLocation = 220
+	costLine     = 64
+	costFunction = 250
+	costMapping  = 260
+	costString   = 110 // and its length, and a quarter of it
 	costType     = 80
 	costComment  = 130
 )
@@ -91,7 +92,7 @@ func (s *scanner) field(f field) error {
 		if s.strings++; s.strings > s.lim.Strings {
 			return fmt.Errorf("%w: more than %d strings", ErrTooLarge, s.lim.Strings)
 		}
-		return s.add(costString + 2*int64(len(f.data)))
+		return s.add(costString + int64(len(f.data))*5/4)
 	case fieldSampleType, fieldPeriodType:
 		if s.types++; s.types > maxTypes {
 			return fmt.Errorf("%w: more than %d value types", ErrTooLarge, maxTypes)
@@ -121,9 +122,9 @@ func (s *scanner) sample(f field) error {
 			if depth += f.integers(); depth > s.lim.Depth {
 				return fmt.Errorf("%w: a stack of more than %d frames", ErrTooLarge, s.lim.Depth)
 			}
-			return s.add(int64(f.integers()) * costSlot)
+			return s.add(f.cost())
 		case fieldSampleValue:
-			return s.add(int64(f.integers()) * costSlot)
+			return s.add(f.cost())
 		case fieldSampleLabel:
 			if len(f.tag) != 1 || f.tag[0] != labelTag {
 				return fmt.Errorf("%w: oddly encoded label", ErrInvalid)
@@ -173,6 +174,14 @@ func (f field) integers() int {
 		}
 	}
 	return n
+}
+
+// cost is that of the integers of a repeated field.
+func (f field) cost() int64 {
+	if f.wire == wireBytes {
+		return int64(f.integers()) * costPacked
+	}
+	return costUnpacked
 }
 
 // eachField calls visit with every field of a message.

@@ -2,7 +2,9 @@ package profile
 
 import (
 	"cmp"
+	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
@@ -50,5 +52,124 @@ func compare(t *testing.T, got, want []gopprof.Function, by func(gopprof.Functio
 		if g != want[i] {
 			t.Errorf("%+v, go tool pprof has %+v", g, want[i])
 		}
+	}
+}
+
+// stack adds a sample of two values over location 1.
+func (m message) stack(values ...int64) message {
+	s := message{}.varint(fieldSampleLocation, 1)
+	for _, v := range values {
+		s = s.varint(fieldSampleValue, uint64(v))
+	}
+	return m.bytes(fieldSample, s)
+}
+
+func TestTopOfValuesThatCannotBeTrue(t *testing.T) {
+	for name, test := range map[string]struct {
+		values []int64
+		total  int64
+		flat   int64
+		says   string
+	}{
+		"negative": {[]int64{-5, 20}, 25, 15, "1 stacks have negative values"},
+		"overflow": {[]int64{math.MaxInt64, math.MaxInt64}, math.MaxInt64, math.MaxInt64, "do not fit 64 bits"},
+		"smallest": {[]int64{math.MinInt64, math.MinInt64}, math.MaxInt64, math.MinInt64, "do not fit 64 bits"},
+		"one":      {[]int64{math.MinInt64}, math.MaxInt64, math.MinInt64, "negative"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := cpuHeader().oneFunction("main.f")
+			for _, v := range test.values {
+				m = m.stack(1, v)
+			}
+			p, err := Parse(m, DefaultLimits())
+			if err != nil {
+				t.Fatal(err)
+			}
+			top := p.Top(gopprof.KindCPU, 5)
+			if top.Total != test.total || top.Functions[0].Flat != test.flat || top.Functions[0].Cum != test.flat {
+				t.Errorf("total %d, function %+v; want %d and %d", top.Total, top.Functions[0], test.total, test.flat)
+			}
+			if !strings.Contains(top.Detail, test.says) {
+				t.Errorf("detail %q does not say %q", top.Detail, test.says)
+			}
+		})
+	}
+}
+
+func TestTopPicksByFlatAndByCum(t *testing.T) {
+	p, err := Parse(genuine()[gopprof.KindCPU], DefaultLimits())
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := p.Top(gopprof.KindCPU, 0).Functions
+	for _, n := range []int{1, 2, 5, 20, len(all) - 1, len(all), len(all) + 1} {
+		got := p.Top(gopprof.KindCPU, n).Functions
+		want := slices.Clone(all[:min(n, len(all))])
+		byCum := slices.SortedFunc(slices.Values(all), ByCum)
+		for _, f := range byCum[:min(n, len(all))] {
+			if !slices.Contains(want, f) {
+				want = append(want, f)
+			}
+		}
+		slices.SortFunc(want, ByFlat)
+		if !slices.Equal(got, want) {
+			t.Errorf("top %d: %d functions, want %d", n, len(got), len(want))
+		}
+	}
+}
+
+func TestTopOfOtherKind(t *testing.T) {
+	p, err := Parse(gzipped(small()), DefaultLimits())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if top := p.Top(gopprof.KindHeap, 5); top.Reason != gopprof.ReasonInvalidProfile || !strings.Contains(top.Detail, "inuse_space") {
+		t.Errorf("%+v", top)
+	}
+}
+
+// TestNotEnabled: a program that never switched the profilers on answers with an empty
+// profile, which must not be read as "no contention".
+func TestNotEnabled(t *testing.T) {
+	var empty message
+	for _, s := range []string{"", "contentions", "count", "delay", "nanoseconds"} {
+		empty = empty.string(fieldString, s)
+	}
+	empty = empty.bytes(fieldSampleType, message{}.varint(1, 1).varint(2, 2)).bytes(fieldSampleType, message{}.varint(1, 3).varint(2, 4))
+	p, err := Parse(gzipped(empty), DefaultLimits())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for kind, says := range map[gopprof.Kind]string{gopprof.KindMutex: "SetMutexProfileFraction", gopprof.KindBlock: "SetBlockProfileRate"} {
+		if top := p.Top(kind, 5); top.Reason != gopprof.ReasonNotEnabled || !strings.Contains(top.Detail, says) {
+			t.Errorf("%s: %+v", kind, top)
+		}
+	}
+}
+
+func TestMergeAdds(t *testing.T) {
+	p, err := Parse(genuine()[gopprof.KindCPU], DefaultLimits())
+	if err != nil {
+		t.Fatal(err)
+	}
+	twice, err := Merge(p, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, two := p.Top(gopprof.KindCPU, 0), twice.Top(gopprof.KindCPU, 0)
+	if two.Total != 2*one.Total || len(one.Functions) != len(two.Functions) {
+		t.Fatalf("total %d, twice %d", one.Total, two.Total)
+	}
+	for i, f := range one.Functions {
+		if g := two.Functions[i]; g.Flat != 2*f.Flat || g.Cum != 2*f.Cum || g.Name != f.Name {
+			t.Errorf("once %+v, twice %+v", f, g)
+		}
+	}
+	heap, err := Parse(genuine()[gopprof.KindHeap], DefaultLimits())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Merge(p, heap); err == nil {
+		t.Error("a CPU and a heap profile were merged")
 	}
 }

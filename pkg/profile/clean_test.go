@@ -1,0 +1,140 @@
+package profile
+
+import (
+	"errors"
+	"math"
+	"strings"
+	"testing"
+	"unicode"
+
+	"github.com/gopprof/gopprof/pkg/gopprof"
+)
+
+func TestCleanText(t *testing.T) {
+	for in, want := range map[string]string{
+		"":                            "",
+		"main.(*T[...]).f":            "main.(*T[...]).f",
+		"naïve.日本":                    "naïve.日本",
+		"a\x00b":                      "a�b",
+		"\x1b[31mred\x1b[0m":          "�[31mred�[0m",
+		"line\nbreak\r\t":             "line�break��",
+		"\u202eevil\u2066":            "�evil�",
+		"broken\xffutf8":              "broken�utf8",
+		"zero\u200bwidth\ufeff":       "zero�width�",
+		strings.Repeat("x", 30):       strings.Repeat("x", 20) + "…",
+		strings.Repeat("x", 20):       strings.Repeat("x", 20),
+		strings.Repeat("é", 12):       strings.Repeat("é", 10) + "…",
+		"x" + strings.Repeat("é", 12): "x" + strings.Repeat("é", 9) + "…",
+		strings.Repeat("\x80", 30):    "…",
+	} {
+		if got := cleanText(in, 20); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+}
+
+// hostileNames are function names, paths and labels that are meant to leave their place.
+var hostileNames = []string{
+	`<script>alert(1)</script>`,
+	`"];evil [URL="javascript:alert(1)"];x [label="`,
+	`a\`, `a\"`, "a\x00b", "\x1b]0;title\a\x1b[2J",
+	`javascript:alert(1)`, `&#0;&#60;script&#62;`, "\n\r\u2028\u202e", "\xff\xfe",
+	`" onload="alert(1)`, `<image href="file:///etc/passwd"/>`, strings.Repeat("long", 100_000),
+}
+
+// hostileProfile has each hostile name in every place that takes a string.
+func hostileProfile(name string) []byte {
+	m := cpuHeader() // strings 0 to 4
+	m = m.string(fieldString, name).string(fieldString, "bytes")
+	m = m.bytes(fieldMapping, message{}.varint(1, 1).varint(2, 1).varint(3, 1<<40).varint(5, 5).varint(6, 5))
+	m = m.bytes(fieldFunction, message{}.varint(1, 1).varint(2, 5).varint(3, 5).varint(4, 5).varint(5, math.MaxUint64))
+	m = m.bytes(fieldLocation, message{}.varint(1, 1).varint(2, 1).varint(3, 77).bytes(fieldLocationLine, message{}.varint(1, 1)))
+	m = m.bytes(fieldLocation, message{}.varint(1, 2).varint(2, 1).varint(3, 78))
+	labels := message{}.bytes(fieldSampleLabel, message{}.varint(1, 5).varint(2, 5)).bytes(fieldSampleLabel, message{}.varint(1, 6).varint(3, 9).varint(4, 5))
+	m = m.bytes(fieldSample, append(message{}.packed(fieldSampleLocation, 1, 2).packed(fieldSampleValue, 1, 10_000_000), labels...))
+	m = m.varint(7, 5).varint(8, 5).varint(9, 1<<60).varint(10, math.MaxUint64)
+	m = m.bytes(fieldPeriodType, message{}.varint(1, 5).varint(2, 5)).varint(12, 1)
+	return m.packed(fieldComment, 5, 5).varint(15, 5)
+}
+
+func TestCleanOfHostileNames(t *testing.T) {
+	for _, name := range hostileNames {
+		p, err := Parse(hostileProfile(name), DefaultLimits())
+		if err != nil {
+			t.Fatalf("%.40q: %v", name, err)
+		}
+		c, err := p.Clean(gopprof.KindCPU)
+		if err != nil {
+			t.Fatalf("%.40q: %v", name, err)
+		}
+		checkClean(t, c)
+	}
+}
+
+// checkClean checks everything that Clean promises.
+func checkClean(t *testing.T, c *Profile) {
+	t.Helper()
+	raw := c.raw
+	if err := raw.CheckValid(); err != nil {
+		t.Errorf("cleaned profile is not valid: %v", err)
+	}
+	if len(raw.Comments) > 0 || raw.DocURL != "" || raw.DropFrames != "" || raw.KeepFrames != "" || raw.DefaultSampleType != "" || raw.PeriodType.Type != "" || raw.PeriodType.Unit != "" {
+		t.Errorf("strings are left: %+v", raw)
+	}
+	if raw.DurationNanos < 0 || raw.TimeNanos < 0 {
+		t.Errorf("times before time: %d, %d", raw.TimeNanos, raw.DurationNanos)
+	}
+	for _, f := range raw.Function {
+		if len(f.Name) > 4*maxDrawnName || strings.ContainsFunc(f.Name, func(r rune) bool { return !unicode.IsPrint(r) }) || f.SystemName != f.Name || f.Filename != "" || f.StartLine < 0 {
+			t.Errorf("function %+v", f)
+		}
+	}
+	for _, m := range raw.Mapping {
+		if m.BuildID != "" || len(m.File) > maxDrawnObject || strings.ContainsAny(m.File, `"\/<>&;`) {
+			t.Errorf("mapping %+v", m)
+		}
+	}
+	for _, s := range raw.Sample {
+		if len(s.Value) != 1 || s.Label != nil || s.NumLabel != nil || s.NumUnit != nil {
+			t.Errorf("sample %+v", s)
+		}
+	}
+}
+
+func TestCleanKeepsWhatCounts(t *testing.T) {
+	for kind, file := range genuine() {
+		p, err := Parse(file, DefaultLimits())
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := p.Clean(kind)
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkClean(t, c)
+		want, got := p.Top(kind, 0), c.Top(kind, 0)
+		if got.Total != want.Total || len(got.Functions) != len(want.Functions) || got.DurationSeconds != want.DurationSeconds {
+			t.Errorf("%s: total %d of %d functions, want %d of %d", kind, got.Total, len(got.Functions), want.Total, len(want.Functions))
+			continue
+		}
+		for i, f := range want.Functions {
+			if g := got.Functions[i]; g.Name != f.Name || g.Flat != f.Flat || g.Cum != f.Cum {
+				t.Errorf("%s: %+v, want %+v", kind, g, f)
+			}
+		}
+	}
+}
+
+func TestCleanRefusesWhatCannotBeDrawnTrue(t *testing.T) {
+	m := cpuHeader().oneFunction("main.f").stack(1, math.MaxInt64-1).stack(1, 2)
+	p, err := Parse(m, DefaultLimits())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Clean(gopprof.KindCPU); !errors.Is(err, ErrInvalid) {
+		t.Errorf("values that do not fit: %v", err)
+	}
+	if _, err := p.Clean(gopprof.KindHeap); !errors.Is(err, ErrInvalid) {
+		t.Errorf("another kind: %v", err)
+	}
+}

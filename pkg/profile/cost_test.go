@@ -1,0 +1,162 @@
+package profile
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/gopprof/gopprof/pkg/gopprof"
+)
+
+// hostile makes files that hold as many as possible of one thing; each returns the n-th
+// piece of its file.
+var hostile = map[string]func(n uint64) message{
+	"empty samples": func(uint64) message { return message{}.bytes(fieldSample, nil) },
+	"samples": func(uint64) message {
+		return message{}.bytes(fieldSample, message{}.packed(fieldSampleLocation, 1).packed(fieldSampleValue, 1, 1))
+	},
+	"samples, not packed": func(uint64) message {
+		return message{}.bytes(fieldSample, message{}.varint(fieldSampleLocation, 1).varint(fieldSampleValue, 1).varint(fieldSampleValue, 1))
+	},
+	"frames": func(uint64) message {
+		return message{}.bytes(fieldSample, message{}.bytes(fieldSampleLocation, bytes.Repeat([]byte{1}, 4000)).packed(fieldSampleValue, 1, 1))
+	},
+	"frames, not packed": func(uint64) message {
+		return message{}.bytes(fieldSample, append(bytes.Repeat([]byte{8, 1}, 4000), message{}.packed(fieldSampleValue, 1, 1)...))
+	},
+	"values": func(uint64) message {
+		return message{}.bytes(fieldSample, message{}.bytes(fieldSampleValue, bytes.Repeat([]byte{1}, 100000)))
+	},
+	"labels": func(uint64) message {
+		label := message{}.bytes(fieldSampleLabel, message{}.varint(1, 1).varint(2, 1))
+		return message{}.bytes(fieldSample, append(bytes.Repeat(label, 1000), message{}.packed(fieldSampleValue, 1, 1)...))
+	},
+	"locations": func(n uint64) message { return message{}.bytes(fieldLocation, message{}.varint(1, n)) },
+	"locations with far IDs": func(n uint64) message {
+		return message{}.bytes(fieldLocation, message{}.varint(1, n<<30))
+	},
+	"locations with lines": func(n uint64) message {
+		return message{}.bytes(fieldLocation, message{}.varint(1, n).bytes(fieldLocationLine, message{}.varint(1, 1)))
+	},
+	"lines": func(n uint64) message {
+		return message{}.bytes(fieldLocation, append(message{}.varint(1, n), bytes.Repeat(message{}.bytes(fieldLocationLine, message{}.varint(1, 1)), 50000)...))
+	},
+	"functions":              func(n uint64) message { return message{}.bytes(fieldFunction, message{}.varint(1, n)) },
+	"functions with far IDs": func(n uint64) message { return message{}.bytes(fieldFunction, message{}.varint(1, n<<30)) },
+	"mappings":               func(n uint64) message { return message{}.bytes(fieldMapping, message{}.varint(1, n)) },
+	"mappings with far IDs":  func(n uint64) message { return message{}.bytes(fieldMapping, message{}.varint(1, n<<30)) },
+	"empty strings":          func(uint64) message { return message{}.string(fieldString, "") },
+	"short strings":          func(n uint64) message { return message{}.bytes(fieldString, binary.AppendUvarint(nil, n)) },
+	"long strings":           func(uint64) message { return message{}.string(fieldString, strings.Repeat("x", 33000)) },
+	"value types":            func(uint64) message { return message{}.bytes(fieldSampleType, nil) },
+	"period types":           func(uint64) message { return message{}.bytes(fieldPeriodType, nil) },
+	"comments":               func(uint64) message { return message{}.bytes(fieldComment, bytes.Repeat([]byte{1}, 100)) },
+	"unknown fields":         func(n uint64) message { return message{}.varint(99, n) },
+}
+
+// largest returns the largest file of the pieces that the scan lets through.
+func largest(t *testing.T, piece func(uint64) message, lim Limits) []byte {
+	t.Helper()
+	file := []byte(cpuHeader().oneFunction("main.f"))
+	s := &scanner{lim: lim}
+	if err := eachField(file, s.field); err != nil {
+		t.Fatal(err)
+	}
+	for n := uint64(2); ; n++ {
+		m := piece(n)
+		size := int64(len(file) + len(m))
+		if err := eachField(bytes.Clone(m), s.field); err != nil || s.cost+size > lim.MemoryBytes || size > lim.DecompressedBytes {
+			return file
+		}
+		file = append(file, m...)
+	}
+}
+
+// allocated returns the bytes that f allocates in all, and so at most at once.
+func allocated(f func()) int64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return int64(after.TotalAlloc - before.TotalAlloc)
+}
+
+// TestParseCost measures what parsing allocates for the worst files that the limits let
+// through.
+func TestParseCost(t *testing.T) {
+	lim := DefaultLimits()
+	lim.CompressedBytes = lim.DecompressedBytes
+	for name, piece := range hostile {
+		t.Run(name, func(t *testing.T) {
+			file := largest(t, piece, lim)
+			var err error
+			bytes := allocated(func() { _, err = Parse(file, lim) })
+			t.Logf("%d bytes of file, %d bytes allocated, error: %v", len(file), bytes, err)
+			if errors.Is(err, ErrTooLarge) {
+				t.Errorf("the scan should let the file through: %v", err)
+			}
+			if bytes > lim.MemoryBytes {
+				t.Errorf("parsing allocated %d bytes, more than the limit of %d", bytes, lim.MemoryBytes)
+			}
+		})
+	}
+}
+
+// TestRefusalIsCheap checks that more than that is refused for nothing but a copy.
+func TestRefusalIsCheap(t *testing.T) {
+	lim := DefaultLimits()
+	for name, piece := range hostile {
+		switch name {
+		case "unknown fields", "labels", "long strings":
+			continue // only the size of the file bounds them
+		}
+		t.Run(name, func(t *testing.T) {
+			file := []byte(cpuHeader().oneFunction("main.f"))
+			for n := uint64(2); len(file) < 8<<20; n++ {
+				file = append(file, piece(n)...)
+			}
+			var err error
+			bytes := allocated(func() { _, err = Parse(file, lim) })
+			if !errors.Is(err, ErrTooLarge) {
+				t.Errorf("not refused as too large: %v", err)
+			}
+			if bytes > int64(len(file))+1<<20 {
+				t.Errorf("refusing %d bytes allocated %d", len(file), bytes)
+			}
+		})
+	}
+}
+
+// TestLargeHeapFits checks that the limits are no obstacle to a service as large as there
+// are: 100,000 stacks, 20 deep, over 50,000 places in 10,000 functions.
+func TestLargeHeapFits(t *testing.T) {
+	m := cpuHeader()
+	for i := range uint64(10_000) {
+		m = m.string(fieldString, fmt.Sprintf("github.com/example/service/internal/package%d.(*Type).Method", i))
+		m = m.string(fieldString, fmt.Sprintf("/home/build/service/internal/package%d/file.go", i))
+		m = m.bytes(fieldFunction, message{}.varint(1, i+1).varint(2, 5+2*i).varint(3, 5+2*i).varint(4, 6+2*i))
+	}
+	for i := range uint64(50_000) {
+		line := message{}.varint(1, i/5+1).varint(2, i)
+		m = m.bytes(fieldLocation, message{}.varint(1, i+1).varint(3, 4<<20+i).bytes(fieldLocationLine, line))
+	}
+	label := message{}.varint(1, 1).varint(3, 48)
+	for i := range uint64(100_000) {
+		stack := make([]uint64, 20)
+		for j := range stack {
+			stack[j] = (i*uint64(j+1)*7919)%50_000 + 1
+		}
+		m = m.bytes(fieldSample, message{}.packed(fieldSampleLocation, stack...).packed(fieldSampleValue, i, i*512).bytes(fieldSampleLabel, label))
+	}
+	p, err := Parse(gzipped(m), DefaultLimits())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if top := p.Top(gopprof.KindCPU, 20); top.Samples < 49_000 || len(top.Functions) < 20 {
+		t.Errorf("%d stacks, %d functions", top.Samples, len(top.Functions))
+	}
+}

@@ -1,0 +1,208 @@
+package profile
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/binary"
+	"errors"
+	"io"
+	"runtime/pprof"
+	"runtime/trace"
+	"strings"
+	"testing"
+
+	"github.com/gopprof/gopprof/pkg/gopprof"
+)
+
+// small is a CPU profile of one stack.
+func small() message {
+	return cpuHeader().oneFunction("main.f").bytes(fieldSample, message{}.packed(fieldSampleLocation, 1).packed(fieldSampleValue, 3, 30_000_000))
+}
+
+// bomb returns gzip of that many zeros.
+func bomb(size int64) []byte {
+	var b bytes.Buffer
+	zw := gzip.NewWriter(&b)
+	if _, err := io.CopyN(zw, zeros{}, size); err != nil {
+		panic(err)
+	}
+	zw.Close() //nolint:errcheck // a bytes.Buffer does not fail
+	return b.Bytes()
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
+func text(t *testing.T, name string, debug int) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := pprof.Lookup(name).WriteTo(&b, debug); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// claim returns gzip whose trailer claims another size.
+func claim(file []byte, size uint32) []byte {
+	file = bytes.Clone(file)
+	binary.LittleEndian.PutUint32(file[len(file)-4:], size)
+	return file
+}
+
+func TestParseRefuses(t *testing.T) {
+	good := gzipped(small())
+	deep := cpuHeader().oneFunction("main.f").bytes(fieldSample, message{}.bytes(fieldSampleLocation, bytes.Repeat([]byte{1}, 5000)).packed(fieldSampleValue, 1, 1))
+	for name, test := range map[string]struct {
+		file []byte
+		want error
+		says string
+	}{
+		"nothing":                {nil, ErrInvalid, "empty file"},
+		"gzip of nothing":        {gzipped(nil), ErrInvalid, "empty file"},
+		"gzip cut short":         {good[:len(good)-9], ErrInvalid, "gzip"},
+		"two bytes of gzip":      {good[:2], ErrInvalid, "gzip cut short"},
+		"gzip bomb":              {bomb(256 << 20), ErrTooLarge, "268435456 bytes decompressed"},
+		"bomb that claims less":  {claim(bomb(64<<20), 1000), ErrInvalid, "trailer is wrong"},
+		"more claimed":           {claim(good, uint32(len(small())+1)), ErrInvalid, "decompressing"},
+		"much more claimed":      {claim(good, 30<<20), ErrInvalid, "more than"},
+		"bytes after gzip":       {append(bytes.Clone(good), good...), ErrInvalid, ""},
+		"gzip within gzip":       {gzipped(good), ErrInvalid, "gzip within gzip"},
+		"too many bytes":         {make([]byte, 17<<20), ErrTooLarge, "at most 16777216"},
+		"HTML":                   {[]byte("\n<html><body>404</body>"), ErrInvalid, "HTML"},
+		"heap as text":           {text(t, "heap", 1), ErrInvalid, "not a protocol buffer"},
+		"goroutines as text":     {text(t, "goroutine", 1), ErrInvalid, "not a protocol buffer"},
+		"stacks as text":         {text(t, "goroutine", 2), ErrInvalid, "not a protocol buffer"},
+		"legacy heap":            {[]byte("heap profile: 1: 2 [3: 4] @ heapprofile\n1: 2 [3: 4] @ 0x1 0x2\n"), ErrInvalid, ""},
+		"legacy CPU":             {legacyCPU(), ErrInvalid, ""},
+		"deep stack":             {deep, ErrTooLarge, "a stack of more than 4096 frames"},
+		"two profiles in a row":  {append(append(message{}, small().varint(9, 5)...), small().varint(9, 5)...), ErrInvalid, "concatenated"},
+		"missing function":       {cpuHeader().bytes(fieldLocation, message{}.varint(1, 1).bytes(fieldLocationLine, message{}.varint(1, 9))), ErrInvalid, "nil function"},
+		"missing location":       {cpuHeader().bytes(fieldSample, message{}.packed(fieldSampleLocation, 9).packed(fieldSampleValue, 1, 1)), ErrInvalid, "nil location"},
+		"one value of two":       {cpuHeader().oneFunction("main.f").bytes(fieldSample, message{}.varint(fieldSampleLocation, 1).varint(fieldSampleValue, 1)), ErrInvalid, "mismatch"},
+		"string beyond table":    {cpuHeader().bytes(fieldFunction, message{}.varint(1, 1).varint(2, 99)), ErrInvalid, "malformed"},
+		"first string not empty": {message{}.string(fieldString, "x"), ErrInvalid, "string_table[0]"},
+		"label with long tag":    {small().bytes(fieldSample, []byte{0x9a, 0x00, 0x00}), ErrInvalid, "oddly encoded"},
+		"endless varint":         {bytes.Repeat([]byte{0xff}, 100), ErrInvalid, "not a protocol buffer"},
+		"group":                  {[]byte{0x0b, 0x0c}, ErrInvalid, "not a protocol buffer"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Parse(test.file, DefaultLimits())
+			if !errors.Is(err, test.want) || !strings.Contains(err.Error(), test.says) {
+				t.Errorf("error %v, want %v with %q", err, test.want, test.says)
+			}
+		})
+	}
+}
+
+// legacyCPU is a binary CPU profile of gperftools: words of 8 bytes.
+func legacyCPU() []byte {
+	var b []byte
+	for _, w := range []uint64{0, 3, 0, 10000, 0, 1, 1, 0x400000, 0, 1, 0} {
+		b = binary.LittleEndian.AppendUint64(b, w)
+	}
+	return append(b, "400000-500000 r-xp 00000000 00:00 0 /bin/x\n"...)
+}
+
+// TestInlinedFramesAreBounded: one location of many inlined calls, in many stacks, is a
+// small file and a great many frames.
+func TestInlinedFramesAreBounded(t *testing.T) {
+	lines := bytes.Repeat(message{}.bytes(fieldLocationLine, message{}.varint(1, 1)), 4000)
+	m := cpuHeader().oneFunction("main.f").bytes(fieldLocation, append(message{}.varint(1, 2), lines...))
+	twice := m.bytes(fieldSample, message{}.packed(fieldSampleLocation, 2, 2).packed(fieldSampleValue, 1, 1))
+	if _, err := Parse(twice, DefaultLimits()); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("a stack of 8000 frames: %v", err)
+	}
+	for range 6000 {
+		m = m.bytes(fieldSample, message{}.varint(fieldSampleLocation, 2).packed(fieldSampleValue, 1, 1))
+	}
+	if _, err := Parse(m, DefaultLimits()); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("24 million frames: %v", err)
+	}
+}
+
+func TestParseLeavesItsInputAlone(t *testing.T) {
+	file := []byte(small().bytes(fieldSample, message{}.packed(fieldSampleLocation, 1).packed(fieldSampleValue, 1, 1).bytes(fieldSampleLabel, message{}.varint(1, 1).varint(2, 1))))
+	before := bytes.Clone(file)
+	if _, err := Parse(file, DefaultLimits()); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(file, before) {
+		t.Error("the bytes that are to be stored were changed")
+	}
+}
+
+func TestLabelsNeverLeave(t *testing.T) {
+	file := genuine()[gopprof.KindCPU]
+	plain, err := gunzip(file, DefaultLimits())
+	if err != nil || !bytes.Contains(plain, []byte("secret-of-a-request")) {
+		t.Fatalf("the test needs a profile with labels: %v", err)
+	}
+	p, err := Parse(file, DefaultLimits())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(p.raw.String(), "secret") {
+		t.Error("labels are in the parsed profile")
+	}
+	for _, s := range p.raw.Sample {
+		if s.Label != nil || s.NumLabel != nil {
+			t.Fatalf("labels are in the parsed profile: %+v", s)
+		}
+	}
+}
+
+func TestValidateKinds(t *testing.T) {
+	same := func(a, b gopprof.Kind) bool {
+		pair := func(x, y gopprof.Kind) bool { return (a == x || a == y) && (b == x || b == y) }
+		return a == b || pair(gopprof.KindHeap, gopprof.KindAllocs) || pair(gopprof.KindMutex, gopprof.KindBlock)
+	}
+	for of, file := range genuine() {
+		for _, as := range gopprof.Kinds() {
+			err := Validate(as, file, DefaultLimits())
+			if same(of, as) && err != nil {
+				t.Errorf("%s as %s: %v", of, as, err)
+			}
+			if !same(of, as) && !errors.Is(err, ErrInvalid) {
+				t.Errorf("%s as %s: error %v, want ErrInvalid", of, as, err)
+			}
+		}
+	}
+	if err := Validate("mystery", gzipped(small()), DefaultLimits()); !errors.Is(err, ErrInvalid) {
+		t.Errorf("an unknown kind: %v", err)
+	}
+}
+
+func TestValidateTrace(t *testing.T) {
+	var b bytes.Buffer
+	if err := trace.Start(&b); err != nil {
+		t.Skipf("this process is traced already: %v", err)
+	}
+	trace.Stop()
+	if err := Validate(gopprof.KindTrace, b.Bytes(), DefaultLimits()); err != nil {
+		t.Errorf("a genuine trace: %v", err)
+	}
+	for _, bad := range []string{"", "go 1.26 trace", "go 1.26 trace\x00\x00x more", "go 1. trace\x00\x00\x00\x00\x00\x00", "<html>go 1.26 trace\x00\x00\x00"} {
+		if err := Validate(gopprof.KindTrace, []byte(bad), DefaultLimits()); !errors.Is(err, ErrInvalid) {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+	lim := DefaultLimits()
+	lim.DecompressedBytes = 100
+	if err := Validate(gopprof.KindTrace, append(b.Bytes(), make([]byte, 100)...), lim); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("a large trace: %v", err)
+	}
+}
+
+func TestReasonOf(t *testing.T) {
+	_, large := Parse(bomb(64<<20), DefaultLimits())
+	_, invalid := Parse([]byte("x"), DefaultLimits())
+	for err, want := range map[error]gopprof.Reason{nil: "", large: gopprof.ReasonTooLarge, invalid: gopprof.ReasonInvalidProfile} {
+		if got := ReasonOf(err); got != want {
+			t.Errorf("%v: %q, want %q", err, got, want)
+		}
+	}
+}
