@@ -33,8 +33,8 @@ func (d *Dispatcher) Capture(ctx context.Context, m Manual) (gopprof.Operation, 
 	if answer.State == gopprof.CaptureFailed {
 		err = d.release(ctx, request.Capture)
 	}
-	op, failed := d.advanceOperation(ctx, op.ID, request.Capture, answer)
-	return op, errors.Join(err, failed)
+	op, err2 := d.advanceOperation(ctx, op.ID, request.Capture, answer)
+	return op, errors.Join(err, err2)
 }
 
 // plan finds the target, takes a place in the bound on manual captures, and stores the

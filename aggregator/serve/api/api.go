@@ -1,0 +1,137 @@
+// Package api is the HTTP API: reports and what was stored of them, targets with their
+// states, captures by hand. HTTP requests enter, JSON leaves; every failure is
+// problem+json that says what is wrong and carries a reason of the closed set.
+//
+// It decides nothing and keeps nothing. It must never show what its Deps do not show to
+// the request's caller (they know who that is), and never let a detail out that was not
+// meant for the caller: what has no name is answered as an internal error and logged.
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"go.uber.org/zap"
+
+	"github.com/gopprof/gopprof/pkg/api"
+	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/pkg/ops"
+)
+
+// maxBodyBytes bounds the body of a request.
+const maxBodyBytes = 64 << 10
+
+// Reports are the stored reports that the caller of ctx may see. What is not there, or not
+// for this caller, is a *gopprof.Error with reason unknown.
+type Reports interface {
+	List(ctx context.Context, q api.ReportQuery) (api.ReportPage, error)
+	Report(ctx context.Context, id string) (gopprof.Report, error)
+	Read(ctx context.Context, key string) ([]byte, error)
+}
+
+// Captures are captures by hand, by and for the caller of ctx.
+type Captures interface {
+	Capture(ctx context.Context, m gopprof.Manual) (gopprof.Operation, error)
+	Operation(ctx context.Context, id string) (gopprof.Operation, error)
+	Cancel(ctx context.Context, id string) (gopprof.Operation, error)
+}
+
+// Deps are what the API shows.
+type Deps struct {
+	Reports    Reports
+	Captures   Captures
+	Nodes      func(ctx context.Context) []gopprof.NodeState // those targets that the caller may see
+	StaleAfter time.Duration                                 // silence after which a node is called stale
+	Now        func() time.Time
+	Prefix     string // path that the server is mounted at, without trailing slash
+	Log        *zap.Logger
+}
+
+type handlers struct{ Deps }
+
+// New returns the API, for all paths below /api/.
+func New(d Deps) http.Handler {
+	mux := http.NewServeMux()
+	a := humago.New(mux, config(d.Prefix))
+	h := handlers{d}
+	h.registerReports(a)
+	h.registerFiles(a)
+	h.registerCaptures(a)
+	h.registerTargets(a)
+	document, err := json.Marshal(a.OpenAPI())
+	if err != nil {
+		panic(fmt.Errorf("writing the OpenAPI document: %w", err)) // of our own types
+	}
+	mux.HandleFunc("GET "+api.PathOpenAPI, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/openapi+json")
+		_, _ = w.Write(document)
+	})
+	mux.HandleFunc("/", elsewhere(mux))
+	return mux
+}
+
+func config(prefix string) huma.Config {
+	c := huma.Config{
+		OpenAPI: &huma.OpenAPI{
+			OpenAPI: "3.1.0",
+			Info: &huma.Info{Title: "gopprof", Version: ops.Version(),
+				Description: "Profiles of Go services, taken while something happened, and what they say."},
+			Components: &huma.Components{
+				Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
+				SecuritySchemes: map[string]*huma.SecurityScheme{
+					"token":    {Type: "http", Scheme: "bearer"},
+					"password": {Type: "http", Scheme: "basic", Description: "Any user name; the password is the token."},
+				},
+			},
+			Security: []map[string][]string{{"token": {}}, {"password": {}}, {}},
+		},
+		Formats:                      map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
+		DefaultFormat:                "application/json",
+		RejectUnknownQueryParameters: true,
+	}
+	if prefix != "" {
+		c.Servers = []*huma.Server{{URL: prefix}}
+	}
+	return c
+}
+
+// operation completes what all operations have in common.
+func operation(a huma.API, o huma.Operation) huma.Operation {
+	problem := a.OpenAPI().Components.Schemas.Schema(problemType, true, "Problem")
+	o.MaxBodyBytes = maxBodyBytes
+	if o.Responses == nil {
+		o.Responses = map[string]*huma.Response{}
+	}
+	o.Responses["default"] = &huma.Response{
+		Description: "What went wrong",
+		Content:     map[string]*huma.MediaType{api.ContentTypeProblem: {Schema: problem}},
+	}
+	return o
+}
+
+// elsewhere answers paths and methods that the API does not have.
+func elsewhere(mux *http.ServeMux) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var allowed []string
+		for _, m := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
+			try := r.Clone(r.Context())
+			try.Method = m
+			if _, pattern := mux.Handler(try); pattern != "/" && pattern != "" {
+				allowed = append(allowed, m)
+			}
+		}
+		if len(allowed) == 0 {
+			WriteProblem(w, api.Problem{Status: http.StatusNotFound, Detail: fmt.Sprintf("there is nothing at this path; see %s", api.PathOpenAPI)})
+			return
+		}
+		for _, m := range allowed {
+			w.Header().Add("Allow", m)
+		}
+		WriteProblem(w, api.Problem{Status: http.StatusMethodNotAllowed, Detail: fmt.Sprintf("method %s is not for this path: %v", r.Method, allowed)})
+	}
+}

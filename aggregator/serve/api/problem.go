@@ -1,0 +1,94 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"reflect"
+
+	"go.uber.org/zap"
+
+	"github.com/gopprof/gopprof/pkg/api"
+	"github.com/gopprof/gopprof/pkg/gopprof"
+)
+
+var problemType = reflect.TypeFor[api.Problem]()
+
+// problem is an api.Problem that huma can answer with.
+type problem struct{ api.Problem }
+
+// GetStatus and ContentType are what huma asks of an error.
+func (p problem) GetStatus() int            { return p.Status }
+func (p problem) ContentType(string) string { return api.ContentTypeProblem }
+
+// MarshalJSON writes the problem itself.
+func (p problem) MarshalJSON() ([]byte, error) { return json.Marshal(p.Problem) }
+
+// WriteProblem answers a request with a problem.
+func WriteProblem(w http.ResponseWriter, p api.Problem) {
+	p = completed(p)
+	body, err := json.Marshal(p)
+	if err != nil {
+		http.Error(w, p.Title, p.Status)
+		return
+	}
+	w.Header().Set("Content-Type", api.ContentTypeProblem)
+	w.WriteHeader(p.Status)
+	_, _ = w.Write(append(body, '\n'))
+}
+
+func completed(p api.Problem) api.Problem {
+	if p.Title == "" {
+		p.Title = http.StatusText(p.Status)
+	}
+	return p
+}
+
+// fail returns the answer to an error of what the API shows. Errors with a reason are the
+// caller's to read; any other is logged and called internal.
+func (h handlers) fail(ctx context.Context, doing string, err error) error {
+	e, ok := errors.AsType[*gopprof.Error](err)
+	if !ok {
+		return h.internal(ctx, doing, err)
+	}
+	detail := e.Detail
+	if detail == "" {
+		detail = doing + ": " + string(e.Reason)
+	}
+	return problem{completed(api.Problem{Status: status(e.Reason), Detail: detail, Reason: e.Reason})}
+}
+
+func (h handlers) internal(ctx context.Context, doing string, err error) error {
+	if ctx.Err() != nil {
+		return problem{completed(api.Problem{Status: http.StatusServiceUnavailable, Detail: doing + ": the request ended first"})}
+	}
+	h.Log.Error("request failed", zap.String("request", doing), zap.Error(err))
+	return problem{completed(api.Problem{Status: http.StatusInternalServerError, Detail: doing + " failed; the aggregator's log says why"})}
+}
+
+func status(r gopprof.Reason) int {
+	switch r {
+	case gopprof.ReasonUnknown, gopprof.ReasonGone:
+		return http.StatusNotFound
+	case gopprof.ReasonBadInput:
+		return http.StatusUnprocessableEntity
+	case gopprof.ReasonForbidden:
+		return http.StatusForbidden
+	case gopprof.ReasonBudget:
+		return http.StatusTooManyRequests
+	case gopprof.ReasonNoAnswer:
+		return http.StatusGatewayTimeout
+	case gopprof.ReasonStoreFailed:
+		return http.StatusBadGateway
+	}
+	return http.StatusConflict
+}
+
+// invalid answers a request whose parameter at location makes no sense.
+func invalid(status int, location string, value any, message string) error {
+	return problem{completed(api.Problem{
+		Status: status, Reason: gopprof.ReasonBadInput, Detail: location + ": " + message,
+		Errors: []api.ProblemDetail{{Message: message, Location: location, Value: value}},
+	})}
+}

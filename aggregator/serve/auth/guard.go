@@ -1,0 +1,100 @@
+package auth
+
+import (
+	"net"
+	"net/http"
+	"strings"
+
+	"github.com/gopprof/gopprof/pkg/api"
+	"github.com/gopprof/gopprof/pkg/gopprof"
+)
+
+// Options say how callers are known.
+type Options struct {
+	Tokens  *Tokens                                                     // nil: everybody is anonymous
+	Origins []string                                                    // "scheme://host" of pages that may change something, beside those of the Host header
+	Hosts   []string                                                    // names of this server beside loopback's, for anonymous callers
+	Refuse  func(w http.ResponseWriter, r *http.Request, p api.Problem) // writes a refusal
+}
+
+// Guard lets those requests through to next that may come, with their Caller.
+func Guard(o Options, next http.Handler) http.Handler {
+	sites := http.NewCrossOriginProtection()
+	for _, origin := range o.Origins {
+		if err := sites.AddTrustedOrigin(origin); err != nil {
+			panic(err) // the configuration was checked
+		}
+	}
+	sites.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		o.Refuse(w, r, forbidden("requests that change something must not come from another site's page"))
+	}))
+	return sites.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		caller, refusal := o.identify(r)
+		if refusal != nil {
+			if refusal.Status == http.StatusUnauthorized {
+				w.Header().Add("WWW-Authenticate", `Bearer realm="gopprof"`)
+				w.Header().Add("WWW-Authenticate", `Basic realm="gopprof", charset="UTF-8"`)
+			}
+			o.Refuse(w, r, *refusal)
+			return
+		}
+		next.ServeHTTP(w, r.WithContext(With(r.Context(), caller)))
+	}))
+}
+
+func (o Options) identify(r *http.Request) (Caller, *api.Problem) {
+	if o.Tokens == nil {
+		if !o.known(r.Host) {
+			p := forbidden("the Host header does not name this server: without tokens only loopback names and the host of external_url are answered")
+			return Caller{}, &p
+		}
+		return Anonymous, nil
+	}
+	token := presented(r)
+	if token == "" {
+		return Caller{}, &api.Problem{Status: http.StatusUnauthorized, Reason: gopprof.ReasonForbidden,
+			Detail: "a token is needed: as a bearer token, or as the password of basic authentication"}
+	}
+	caller, ok := o.Tokens.Find(token)
+	if !ok {
+		return Caller{}, &api.Problem{Status: http.StatusUnauthorized, Reason: gopprof.ReasonForbidden, Detail: "this token is not known"}
+	}
+	return caller, nil
+}
+
+// presented returns the token of a request.
+func presented(r *http.Request) string {
+	if scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && strings.EqualFold(scheme, "Bearer") {
+		return strings.TrimSpace(token)
+	}
+	_, password, _ := r.BasicAuth()
+	return password
+}
+
+// known tells whether a Host header names this server. A page that somebody lured a
+// browser to can make its own name resolve to 127.0.0.1, but the browser still sends that
+// name.
+func (o Options) known(host string) bool {
+	name := host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		name = h
+	}
+	name = strings.ToLower(strings.Trim(name, "[]"))
+	if ip := net.ParseIP(name); ip != nil {
+		if ip.IsLoopback() {
+			return true
+		}
+	} else if name == "localhost" {
+		return true
+	}
+	for _, h := range o.Hosts {
+		if strings.EqualFold(h, name) || strings.EqualFold(h, host) {
+			return true
+		}
+	}
+	return false
+}
+
+func forbidden(detail string) api.Problem {
+	return api.Problem{Status: http.StatusForbidden, Reason: gopprof.ReasonForbidden, Detail: detail}
+}

@@ -1,0 +1,125 @@
+package serve
+
+import (
+	"net"
+	"net/url"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/gopprof/gopprof/pkg/api"
+	"github.com/gopprof/gopprof/pkg/config"
+	"github.com/gopprof/gopprof/pkg/ops"
+)
+
+// Config says where the API and the pages are served, and to whom.
+type Config struct {
+	// Listen is host:port of the API and the pages. Without tokens_file the host must be a
+	// loopback address. Port 0 takes a free one.
+	Listen string `yaml:"listen"`
+	// TLSCertFile and TLSKeyFile are the server's certificate chain and key (PEM), read again
+	// when they change. With both the server speaks HTTPS only.
+	TLSCertFile string `yaml:"tls_cert_file"`
+	// TLSKeyFile is the key to TLSCertFile.
+	TLSKeyFile string `yaml:"tls_key_file"`
+	// PlainHTTP allows to listen beyond loopback without TLS: for a server whose TLS ends in
+	// front of it (an ingress). Tokens and profiles then cross the network behind that in
+	// clear.
+	PlainHTTP bool `yaml:"plain_http"`
+	// TokensFile holds the tokens that callers must bring (docs/config.md has its format).
+	// It is read again when it changes. Empty: everybody may see everything, from loopback
+	// only.
+	TokensFile config.SecretFile `yaml:"tokens_file"`
+	// ExternalURL is the URL at which people reach the server, with the path prefix if it has
+	// one: links in messages begin with it. Empty is http://LISTEN, good for one machine.
+	ExternalURL string `yaml:"external_url"`
+	// PathPrefix is the path that everything is served below, such as /gopprof, when the
+	// server shares a host with others. It must be the path of external_url.
+	PathPrefix string `yaml:"path_prefix"`
+	// RequestTimeout is how long one answer may take, a large profile over a slow line
+	// included.
+	RequestTimeout time.Duration `yaml:"request_timeout"`
+}
+
+// DefaultConfig returns the configuration of an aggregator that was told nothing: port
+// 7480 of loopback.
+func DefaultConfig() Config {
+	return Config{Listen: "127.0.0.1:7480", RequestTimeout: 2 * time.Minute}
+}
+
+// Check reports every setting that makes no sense or would let strangers in.
+func (c Config) Check(report func(key, problem string)) {
+	secured := c.TLSCertFile != "" && c.TLSKeyFile != ""
+	if problem := ops.CheckListen(c.Listen, true); problem != "" {
+		report("listen", problem)
+	} else if ops.CheckListen(c.Listen, false) != "" {
+		if c.TokensFile == "" {
+			report("listen", "is beyond loopback, where nobody is asked who they are: set tokens_file, or listen on 127.0.0.1")
+		}
+		if !secured && !c.PlainHTTP {
+			report("listen", "is beyond loopback without TLS: set tls_cert_file and tls_key_file, or plain_http where TLS ends in front of this server")
+		}
+	}
+	if (c.TLSCertFile == "") != (c.TLSKeyFile == "") {
+		report("tls_key_file", "tls_cert_file and tls_key_file belong together")
+	}
+	if c.RequestTimeout < time.Second || c.RequestTimeout > time.Hour {
+		report("request_timeout", "must be from 1s to 1h")
+	}
+	if c.PathPrefix != "" && (c.PathPrefix == "/" || c.PathPrefix[0] != '/' || path.Clean(c.PathPrefix) != c.PathPrefix || strings.ContainsAny(c.PathPrefix, "{}?#% ")) {
+		report("path_prefix", "must begin with / and not end with it, and be a plain path, such as /gopprof")
+	}
+	c.checkExternalURL(report)
+}
+
+func (c Config) checkExternalURL(report func(key, problem string)) {
+	if c.ExternalURL == "" {
+		return
+	}
+	u, err := url.Parse(c.ExternalURL)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		report("external_url", "must be http:// or https://, a host and perhaps a path")
+		return
+	}
+	if strings.TrimSuffix(u.Path, "/") != c.PathPrefix {
+		report("external_url", "must have path_prefix as its path")
+	}
+}
+
+// Page returns the absolute URL of a report's page, as a person outside would open it. addr
+// is the host:port listened on, for when no external URL is configured.
+func (c Config) Page(addr, id string) string { return c.base(addr) + api.PathPage(id) }
+
+func (c Config) base(addr string) string {
+	if c.ExternalURL != "" {
+		return strings.TrimSuffix(c.ExternalURL, "/")
+	}
+	scheme := "http"
+	if c.TLSCertFile != "" {
+		scheme = "https"
+	}
+	return scheme + "://" + addr + c.PathPrefix
+}
+
+// hosts are the names of this server beside loopback's.
+func (c Config) hosts() []string {
+	u, err := url.Parse(c.ExternalURL)
+	if err != nil || u.Host == "" {
+		return nil
+	}
+	host := u.Host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	return []string{strings.Trim(host, "[]")}
+}
+
+// origins are the places that this server's pages come from when something in front of it
+// changes the Host header.
+func (c Config) origins() []string {
+	u, err := url.Parse(c.ExternalURL)
+	if err != nil || u.Host == "" {
+		return nil
+	}
+	return []string{u.Scheme + "://" + u.Host}
+}

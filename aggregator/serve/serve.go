@@ -1,0 +1,138 @@
+// Package serve lets people and programs see what was stored and ask for captures: the
+// HTTP API (api), pages (web), and who may see what (auth).
+//
+// Requests enter; answers leave. It never decides what is captured and keeps nothing. It
+// must never show a caller what belongs to a namespace that is not theirs: everything that
+// api and web can reach goes through scope.go, which knows the caller of each request.
+package serve
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	serveapi "github.com/gopprof/gopprof/aggregator/serve/api"
+	"github.com/gopprof/gopprof/aggregator/serve/auth"
+	"github.com/gopprof/gopprof/aggregator/serve/web"
+	"github.com/gopprof/gopprof/pkg/api"
+	"github.com/gopprof/gopprof/pkg/gopprof"
+)
+
+// Reports are the stored reports. What is not there is a *gopprof.Error with reason
+// unknown; a cursor that makes no sense one with reason bad_input.
+type Reports interface {
+	List(ctx context.Context, q api.ReportQuery) (api.ReportPage, error)
+	Report(ctx context.Context, id string) (gopprof.Report, error)
+	Read(ctx context.Context, key string) ([]byte, error)
+}
+
+// Captures are captures by hand, and the nodes as their agents told them.
+// *dispatch.Dispatcher is one.
+type Captures interface {
+	Capture(ctx context.Context, m gopprof.Manual) (gopprof.Operation, error)
+	Operation(ctx context.Context, id string) (gopprof.Operation, error)
+	Cancel(ctx context.Context, id string) (gopprof.Operation, error)
+	Nodes() []gopprof.NodeState
+	StaleAfter() time.Duration
+}
+
+// Deps are what is served.
+type Deps struct {
+	Reports  Reports
+	Captures Captures
+	Now      func() time.Time // nil is time.Now
+}
+
+// Server is the HTTP server. It is a http.Handler by itself, too.
+type Server struct {
+	cfg      Config
+	log      *zap.Logger
+	metrics  *metrics
+	handler  http.Handler
+	listener listener
+}
+
+// New returns a server that does not listen yet. It fails when the tokens or the
+// certificate cannot be read.
+func New(cfg Config, deps Deps, log *zap.Logger, reg prometheus.Registerer) (*Server, error) {
+	if deps.Now == nil {
+		deps.Now = time.Now
+	}
+	s := &Server{cfg: cfg, log: log, metrics: newMetrics(reg)}
+	guard := auth.Options{Hosts: cfg.hosts(), Origins: cfg.origins(), Refuse: s.refuse}
+	if cfg.TokensFile != "" {
+		tokens, err := auth.OpenTokens(string(cfg.TokensFile), deps.Now, log)
+		if err != nil {
+			return nil, err
+		}
+		guard.Tokens = tokens
+	}
+	if err := s.loadCertificate(); err != nil {
+		return nil, err
+	}
+	s.handler = s.outermost(http.StripPrefix(cfg.PathPrefix, auth.Guard(guard, s.rooms(deps))))
+	return s, nil
+}
+
+// rooms returns the API and the pages.
+func (s *Server) rooms(deps Deps) http.Handler {
+	see := scope{deps}
+	mux := http.NewServeMux()
+	mux.Handle("/api/", serveapi.New(serveapi.Deps{
+		Reports: see, Captures: see, Nodes: see.Nodes, StaleAfter: deps.Captures.StaleAfter(),
+		Now: deps.Now, Prefix: s.cfg.PathPrefix, Log: s.log,
+	}))
+	mux.Handle("/", web.New(web.Deps{
+		Reports: see, Prefix: s.cfg.PathPrefix, External: s.cfg.ExternalURL,
+		Token: s.cfg.TokensFile != "", Log: s.log,
+	}))
+	return mux
+}
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+
+// outermost is around everything: headers that every answer has, counting, and a panic of
+// one request that must not be a mystery.
+func (s *Server) outermost(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Cache-Control", "no-store")
+		counted := &countedWriter{ResponseWriter: w}
+		defer s.metrics.requestEnded(counted, r, time.Now())
+		defer s.recover(counted, r)
+		next.ServeHTTP(counted, r)
+	})
+}
+
+func (s *Server) recover(w *countedWriter, r *http.Request) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	if p == http.ErrAbortHandler {
+		panic(p)
+	}
+	s.log.Error("request panicked", zap.String("path", r.URL.Path), zap.String("error", fmt.Sprint(p)), zap.Stack("stack"))
+	if w.status == 0 {
+		serveapi.WriteProblem(w, api.Problem{Status: http.StatusInternalServerError, Detail: "internal error; the aggregator's log says why"})
+	}
+}
+
+// refuse answers what auth does not let through.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, p api.Problem) {
+	s.metrics.refused.WithLabelValues(string(p.Reason)).Inc()
+	if strings.HasPrefix(r.URL.Path, "/api/") {
+		serveapi.WriteProblem(w, p)
+		return
+	}
+	http.Error(w, p.Detail, p.Status)
+}

@@ -1,0 +1,125 @@
+package web
+
+import (
+	"fmt"
+	"html/template"
+	"regexp"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/gopprof/gopprof/pkg/api"
+	"github.com/gopprof/gopprof/pkg/gopprof"
+)
+
+// functions are what the templates call.
+func functions(d Deps) template.FuncMap {
+	return template.FuncMap{
+		"text":    func(v any) string { return clean(fmt.Sprint(v), 300) },
+		"long":    func(v any) string { return clean(fmt.Sprint(v), 2000) },
+		"home":    func() string { return d.Prefix + "/" },
+		"style":   func() string { return d.Prefix + "/style.css" },
+		"page":    func(id string) string { return d.Prefix + api.PathPage(id) },
+		"data":    func(id string) string { return d.Prefix + api.PathReport(id) },
+		"value":   value,
+		"percent": percent,
+		"share":   share,
+		"use":     use,
+		"ratio":   func(w gopprof.Window, r gopprof.Resource) float64 { v, _ := w.Ratio(r); return v },
+		"clock":   func(t time.Time) string { return t.UTC().Format("15:04:05") },
+		"date":    func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
+		"iso":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"size":    func(n int64) string { return bytesText(float64(n)) },
+	}
+}
+
+// clean makes a foreign text one bounded line without characters that do something:
+// control characters, and those that turn the direction of writing.
+func clean(s string, most int) string {
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case !unicode.IsPrint(r):
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s, "\uFFFD"))
+	if runes := []rune(s); len(runes) > most {
+		return string(runes[:most-1]) + "…"
+	}
+	return s
+}
+
+// value writes a number in the unit of a profile's samples.
+func value(v int64, unit string) string {
+	switch unit {
+	case "nanoseconds":
+		d := time.Duration(v)
+		if d.Abs() >= time.Second {
+			return d.Round(10 * time.Millisecond).String()
+		}
+		return d.Round(10 * time.Microsecond).String()
+	case "bytes":
+		return bytesText(float64(v))
+	case "count", "":
+		return fmt.Sprint(v)
+	}
+	return fmt.Sprintf("%d %s", v, clean(unit, 20))
+}
+
+// bytesText writes bytes as pprof does, with binary prefixes.
+func bytesText(v float64) string {
+	units := []string{"B", "KiB", "MiB", "GiB", "TiB"}
+	i := 0
+	for ; v >= 1024 && i < len(units)-1; i++ {
+		v /= 1024
+	}
+	if i == 0 {
+		return fmt.Sprintf("%.0f B", v)
+	}
+	return fmt.Sprintf("%.1f %s", v, units[i])
+}
+
+// percent writes a ratio (0–1).
+func percent(ratio float64) string { return fmt.Sprintf("%.1f %%", ratio*100) }
+
+// share writes a part of a total in per cent.
+func share(part, total int64) string {
+	if total == 0 {
+		return "–"
+	}
+	return percent(float64(part) / float64(total))
+}
+
+// use writes what a window saw of the resource that fired, against its limit.
+func use(w gopprof.Window, r gopprof.Resource) string {
+	switch r {
+	case gopprof.ResourceCPU:
+		return against(fmt.Sprintf("%.3f cores", w.CPU.Mean), fmt.Sprintf("%.3f", w.CPU.Limit), w.CPU)
+	case gopprof.ResourceMemory:
+		return against(bytesText(w.Memory.Mean), bytesText(w.Memory.Limit), w.Memory)
+	case gopprof.ResourceThrottled:
+		return "throttled in " + percent(w.ThrottledRatio) + " of the periods"
+	}
+	return ""
+}
+
+func against(mean, limit string, u gopprof.Use) string {
+	if !u.Limited() {
+		return mean + ", no limit"
+	}
+	return mean + " of " + limit
+}
+
+var plain = regexp.MustCompile(`^[A-Za-z0-9:/._-]+$`)
+
+// quote makes a text one word for a shell.
+func quote(s string) string {
+	if plain.MatchString(s) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+func trimSlash(s string) string { return strings.TrimSuffix(s, "/") }
