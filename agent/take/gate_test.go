@@ -1,0 +1,222 @@
+package take
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"runtime/pprof"
+	"runtime/trace"
+	"testing"
+	"time"
+
+	"github.com/gopprof/gopprof/pkg/gopprof"
+)
+
+// profilerFree tells whether this process's CPU profiler can be had.
+func profilerFree() bool {
+	if pprof.StartCPUProfile(io.Discard) != nil {
+		return false
+	}
+	pprof.StopCPUProfile()
+	return true
+}
+
+// held returns a handler that answers when it is let go.
+func held(release <-chan struct{}) http.HandlerFunc {
+	real := realPprof()
+	return func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-release:
+			real(w, r)
+		case <-r.Context().Done():
+		}
+	}
+}
+
+func TestCancelGivesTheProfilerBackAtOnce(t *testing.T) {
+	s := serve(t, realPprof())
+	ways := map[string]func(tk *Taker, stop context.CancelFunc) bool{
+		"Cancel":        func(tk *Taker, _ context.CancelFunc) bool { return tk.Cancel(id1) },
+		"context ended": func(_ *Taker, stop context.CancelFunc) bool { stop(); return true },
+	}
+	for name, cancel := range ways {
+		t.Run(name, func(t *testing.T) {
+			tk := newTaker(testConfig(), Deps{})
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			o := byHand(id1, s.target(t, "a"), gopprof.KindHeap, gopprof.KindCPU, gopprof.KindGoroutine)
+			o.CPUSeconds = 50 * time.Second
+			wait, err := tk.Start(ctx, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			poll(t, "the CPU profile runs", func() bool { return !profilerFree() })
+			if !cancel(tk, stop) {
+				t.Error("no such capture is running")
+			}
+			start := time.Now()
+			poll(t, "the profiler is free", profilerFree)
+			if d := time.Since(start); d > 5*time.Second {
+				t.Errorf("free after %v, want at once", d)
+			}
+			c, err := wait()
+			if err != nil || len(c.Profiles) != 1 {
+				t.Fatalf("capture %+v, %v, want what was taken before", c, err)
+			}
+			wantFailure(t, c, gopprof.KindCPU, gopprof.ReasonCancelled)
+			wantFailure(t, c, gopprof.KindGoroutine, gopprof.ReasonCancelled)
+		})
+	}
+}
+
+func TestCancelOfWhatDoesNotRun(t *testing.T) {
+	if newTaker(testConfig(), Deps{}).Cancel(id1) {
+		t.Error("cancelled what does not run")
+	}
+}
+
+func TestContentionIsWaitedOut(t *testing.T) {
+	s := serve(t, realPprof())
+	tk := newTaker(testConfig(), Deps{})
+	if err := pprof.StartCPUProfile(io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	done := background(t, tk, byHand(id1, s.target(t, "a"), gopprof.KindCPU))
+	poll(t, "two attempts", func() bool { return len(s.asked()) >= 2 })
+	pprof.StopCPUProfile()
+	if r := wait(t, done); r.err != nil || len(r.capture.Profiles) != 1 {
+		t.Errorf("capture %+v, %v", r.capture, r.err)
+	}
+	if n := counted(t, tk.metrics.contended); n < 1 {
+		t.Errorf("%v attempts counted as contended", n)
+	}
+}
+
+func TestContendedAtTheDeadline(t *testing.T) {
+	s := serve(t, realPprof())
+	if err := pprof.StartCPUProfile(io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	defer pprof.StopCPUProfile()
+	o := byHand(id1, s.target(t, "a"), gopprof.KindCPU, gopprof.KindHeap)
+	o.Deadline = time.Now().Add(200 * time.Millisecond)
+	c, err := newTaker(testConfig(), Deps{}).Take(t.Context(), o)
+	if err != nil || len(c.Profiles) != 1 {
+		t.Fatalf("capture %+v, %v, want the heap", c, err)
+	}
+	wantFailure(t, c, gopprof.KindCPU, gopprof.ReasonContended)
+	if n := len(s.asked()); n < 3 {
+		t.Errorf("%d requests, want several attempts", n)
+	}
+}
+
+func TestContendedTrace(t *testing.T) {
+	s := serve(t, realPprof())
+	if err := trace.Start(io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	defer trace.Stop()
+	o := byHand(id1, s.target(t, "a"), gopprof.KindTrace)
+	o.Deadline = time.Now().Add(100 * time.Millisecond)
+	_, err := newTaker(testConfig(), Deps{}).Take(t.Context(), o)
+	wantReason(t, err, gopprof.ReasonContended)
+}
+
+// Any server may answer 500; only net/http/pprof's own word is waited for.
+func TestOther500IsNotContention(t *testing.T) {
+	s := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "already in use", http.StatusInternalServerError)
+	})
+	_, err := newTaker(testConfig(), Deps{}).Take(t.Context(), byHand(id1, s.target(t, "a"), gopprof.KindCPU))
+	wantReason(t, err, gopprof.ReasonStatus)
+}
+
+func TestOneCaptureAtATimePerTarget(t *testing.T) {
+	release := make(chan struct{})
+	s := serve(t, held(release))
+	tk := newTaker(testConfig(), Deps{})
+	target := s.target(t, "a")
+	first := background(t, tk, byHand(id1, target, gopprof.KindHeap))
+	poll(t, "the first runs", func() bool { return len(s.asked()) == 1 })
+	if !tk.Busy(target.Key()) {
+		t.Error("not busy")
+	}
+	if all := tk.Running(); len(all) != 1 || all[0].Capture != id1 || all[0].Kind != gopprof.KindHeap || all[0].Target.Pod != "a" {
+		t.Errorf("running %+v", all)
+	}
+	_, err := tk.Take(t.Context(), byHand(id2, target, gopprof.KindHeap))
+	wantReason(t, err, gopprof.ReasonCapturing)
+	other := background(t, tk, byHand(id3, s.target(t, "b"), gopprof.KindHeap))
+	poll(t, "another target's runs", func() bool { return len(s.asked()) == 2 })
+	close(release)
+	for _, done := range []<-chan result{first, other} {
+		if r := wait(t, done); r.err != nil {
+			t.Error(r.err)
+		}
+	}
+	if tk.Busy(target.Key()) || len(tk.Running()) != 0 {
+		t.Error("busy after its end")
+	}
+	if _, err := tk.Take(t.Context(), byHand(id2, target, gopprof.KindHeap)); err != nil {
+		t.Errorf("after the first's end: %v", err)
+	}
+}
+
+func TestNodeGate(t *testing.T) {
+	release := make(chan struct{})
+	s := serve(t, held(release))
+	cfg := testConfig()
+	cfg.MaxAtOnce = 1
+	tk := newTaker(cfg, Deps{})
+	first := background(t, tk, byHand(id1, s.target(t, "a"), gopprof.KindHeap))
+	poll(t, "the first runs", func() bool { return len(s.asked()) == 1 })
+	hasty := byHand(id2, s.target(t, "b"), gopprof.KindHeap)
+	hasty.Deadline = time.Now().Add(50 * time.Millisecond)
+	_, err := tk.Take(t.Context(), hasty)
+	wantReason(t, err, gopprof.ReasonNodeBusy)
+	patient := background(t, tk, byHand(id3, s.target(t, "c"), gopprof.KindHeap))
+	poll(t, "another waits", func() bool { return len(tk.Running()) == 2 })
+	if n := len(s.asked()); n != 1 {
+		t.Errorf("%d requests while the gate is closed, want 1", n)
+	}
+	close(release)
+	for _, done := range []<-chan result{first, patient} {
+		if r := wait(t, done); r.err != nil {
+			t.Error(r.err)
+		}
+	}
+}
+
+func TestCancelWhileWaitingForTheNode(t *testing.T) {
+	s := serve(t, held(nil))
+	cfg := testConfig()
+	cfg.MaxAtOnce = 1
+	tk := newTaker(cfg, Deps{})
+	first := background(t, tk, byHand(id1, s.target(t, "a"), gopprof.KindHeap))
+	poll(t, "the first runs", func() bool { return len(s.asked()) == 1 })
+	second := background(t, tk, byHand(id2, s.target(t, "b"), gopprof.KindHeap))
+	poll(t, "the second waits", func() bool { return tk.Cancel(id2) })
+	wantReason(t, wait(t, second).err, gopprof.ReasonCancelled)
+	poll(t, "the first is cancelled", func() bool { return tk.Cancel(id1) })
+	wantReason(t, wait(t, first).err, gopprof.ReasonCancelled)
+}
+
+// While somebody else holds a target's profiler, others of the node have their turn.
+func TestContendedTargetDoesNotHoldTheNode(t *testing.T) {
+	s := serve(t, realPprof())
+	cfg := testConfig()
+	cfg.MaxAtOnce = 1
+	tk := newTaker(cfg, Deps{})
+	if err := pprof.StartCPUProfile(io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	contended := background(t, tk, byHand(id1, s.target(t, "a"), gopprof.KindCPU, gopprof.KindHeap))
+	poll(t, "the first is contended", func() bool { return counted(t, tk.metrics.contended) > 0 })
+	if _, err := tk.Take(t.Context(), byHand(id2, s.target(t, "b"), gopprof.KindHeap)); err != nil {
+		t.Errorf("another target: %v", err)
+	}
+	pprof.StopCPUProfile()
+	if r := wait(t, contended); r.err != nil || len(r.capture.Profiles) != 2 {
+		t.Errorf("capture %+v, %v", r.capture, r.err)
+	}
+}
