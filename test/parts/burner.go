@@ -12,12 +12,15 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/gopprof/gopprof/test/burner/catalog"
+	"github.com/gopprof/gopprof/test/burner/pricing"
 )
 
 // The functions of the burner that stand at the top of its profiles.
 const (
-	BurnerHotFunction     = "github.com/gopprof/gopprof/test/burner/pricing.discountFor"
-	BurnerGrowingFunction = "github.com/gopprof/gopprof/test/burner/catalog.loadImage"
+	BurnerHotFunction     = pricing.HotFunction
+	BurnerGrowingFunction = catalog.GrowingFunction
 )
 
 // Burner is a running test/burner, a Go service that misbehaves on request.

@@ -1,0 +1,114 @@
+# What a developer and CI do here. `make` alone lists the targets.
+#
+# Ordinary build flags are the same everywhere (nothing but -race for the tests), so that
+# one build cache serves them all. Every verify-x that fails names the update-x that mends it.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# The version comes from git by VERSION, not by the go command: a clone that git does not
+# trust must build too.
+export GOFLAGS := $(filter-out -buildvcs=%,$(shell go env GOFLAGS)) -buildvcs=false
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+LDFLAGS := -X github.com/gopprof/gopprof/pkg/ops.version=$(VERSION)
+
+TOOLS   := .cache/bin
+TESTFLAGS ?=
+# DEMO=once: end after the report has arrived.
+DEMO ?=
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##### Building
+
+.PHONY: build
+build: ## bin/agent and bin/aggregator
+	go build -ldflags '$(LDFLAGS)' -o bin/ ./agent ./aggregator
+
+.PHONY: tools
+tools: $(TOOLS)/influxd $(TOOLS)/versitygw $(TOOLS)/staticcheck graphviz ## what tests and the demo need: influxd, versitygw, staticcheck, graphviz
+
+$(TOOLS)/influxd: tools/influxd/go.mod tools/influxd/go.sum
+	go build -C tools/influxd -o '$(CURDIR)/$@' github.com/influxdata/influxdb/cmd/influxd
+
+$(TOOLS)/versitygw: tools/versitygw/go.mod tools/versitygw/go.sum
+	go build -C tools/versitygw -o '$(CURDIR)/$@' github.com/versity/versitygw/cmd/versitygw
+
+$(TOOLS)/staticcheck: tools/lint/go.mod tools/lint/go.sum
+	go build -C tools/lint -o '$(CURDIR)/$@' honnef.co/go/tools/cmd/staticcheck
+
+.PHONY: graphviz
+graphviz:
+	@tools/install.sh dot graphviz
+
+.PHONY: compiler
+compiler: # the race detector needs cgo
+	@tools/install.sh "$$(go env CC)" gcc libc6-dev
+
+##### Running
+
+.PHONY: demo
+demo: build tools ## the whole of gopprof with real parts on this machine; DEMO=once ends by itself
+	@go build -o $(TOOLS)/ ./test/burner ./test/demo
+	@$(TOOLS)/demo $(if $(filter once,$(DEMO)),-once)
+
+##### Testing
+
+.PHONY: test
+test: tools compiler ## every test, with the race detector
+	go test -race -timeout 25m $(TESTFLAGS) ./...
+
+.PHONY: lint
+lint: verify-fmt verify-vet verify-staticcheck verify-imports verify-tidy verify-docs verify-shell ## every static check
+
+.PHONY: update
+update: update-fmt update-tidy update-docs update-goldens ## whatever the checks ask for
+
+.PHONY: verify-fmt update-fmt
+verify-fmt:
+	@files=$$(gofmt -l .); [[ -z $$files ]] || { echo "not formatted:" $$files; echo "run \`make update-fmt\`"; exit 1; }
+update-fmt:
+	gofmt -w .
+
+.PHONY: verify-vet
+verify-vet: compiler
+	go vet ./...
+
+.PHONY: verify-staticcheck
+verify-staticcheck: $(TOOLS)/staticcheck
+	$(TOOLS)/staticcheck ./...
+
+.PHONY: verify-imports
+verify-imports:
+	go test ./test/imports
+
+MODULES := . tools/influxd tools/lint tools/versitygw
+.PHONY: verify-tidy update-tidy
+verify-tidy:
+	@for m in $(MODULES); do go mod tidy -C $$m -diff || { echo "$$m/go.mod is not tidy: run \`make update-tidy\`"; exit 1; }; done
+update-tidy:
+	for m in $(MODULES); do go mod tidy -C $$m; done
+
+.PHONY: verify-docs update-docs
+verify-docs:
+	@go run ./docs/gen -check || { echo "run \`make update-docs\`"; exit 1; }
+update-docs:
+	go run ./docs/gen
+
+# Goldens are written by the tests that read them: those with a flag named update.
+GOLDENS = $(addprefix ./,$(sort $(dir $(shell grep -rl --include='*_test.go' 'flag.Bool("update"' agent aggregator cmd pkg test 2>/dev/null))))
+.PHONY: update-goldens
+update-goldens:
+	for p in $(GOLDENS); do go test -count=1 $$p -update; done
+
+.PHONY: verify-shell
+verify-shell:
+	@if command -v shellcheck >/dev/null; then shellcheck .ci/run tools/*.sh; else echo "shellcheck is not installed: shell scripts not checked"; fi
+
+.PHONY: clean
+clean: ## remove what was built; the tools stay (rm -r .cache for them)
+	rm -rf bin
