@@ -12,7 +12,7 @@ import (
 // 1.8e19 (a counter that went back, as an unsigned number), the latter also divided by the
 // interval; nothing real comes near.
 const (
-	maxCPUCores    = 1e5
+	maxMillicores  = 1e8
 	maxMemoryBytes = 1 << 50
 	maxNameBytes   = 253 // of a Kubernetes name
 )
@@ -89,12 +89,24 @@ func (t Table) row(cells []any) ([]Point, bool) {
 // finish gives a point its row's stamp and names, and its value the right unit.
 func (p *Point) finish(of Point) {
 	p.Series, p.At, p.Ours = of.Series, of.At, of.Ours
-	most := float64(maxMemoryBytes)
+	p.Absurd = absurd(p.Metric, p.Value)
 	if p.Metric == MetricCPUUse || p.Metric == MetricCPULimit {
 		p.Value /= MillicoresPerCore
-		most = maxCPUCores
 	}
-	p.Absurd = !(p.Value >= 0 && p.Value <= most)
+}
+
+// absurd judges a value in the unit in which it is stored. A limit is a whole number of them:
+// a smaller part is none, and would make a ratio without bound.
+func absurd(m Metric, v float64) bool {
+	switch m {
+	case MetricCPUUse:
+		return !(v >= 0 && v <= maxMillicores)
+	case MetricCPULimit:
+		return !(v == 0 || v >= 1 && v <= maxMillicores)
+	case MetricMemoryUse:
+		return !(v >= 0 && v <= maxMemoryBytes)
+	}
+	return !(v == 0 || v >= 1 && v <= maxMemoryBytes)
 }
 
 func named(k gopprof.SeriesKey) bool {

@@ -170,11 +170,14 @@ func (s *Server) read(ctx context.Context, resp *http.Response) (Answer, error) 
 	return Answer{Status: resp.StatusCode, JSON: kind == "application/json", Body: body}, nil
 }
 
-// cause says why the exchange failed: the context's own cause if it ended, and never the
+// cause says why the exchange failed: the end of the context if it ended, and never the
 // address, which net/http puts before its errors.
 func cause(ctx context.Context, err error) error {
-	if c := context.Cause(ctx); c != nil {
-		return c
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		return context.Canceled
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
 	}
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		return u.Err

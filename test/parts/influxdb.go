@@ -41,6 +41,8 @@ type InfluxDBOptions struct {
 	Username, Password string
 	// TLS serves https with a certificate that a CA of its own signed, made in dir.
 	TLS bool
+	// MaxRowLimit is InfluxDB's max-row-limit; 0 is none.
+	MaxRowLimit int
 	// Listen is where to listen, for a server that comes back; empty lets the kernel choose.
 	Listen string
 }
@@ -147,7 +149,7 @@ func (db *InfluxDB) start(ctx context.Context, binary, config string, log io.Wri
 	ctx, db.stop = context.WithCancel(ctx)
 	cmd := exec.CommandContext(ctx, binary, "-config", config)
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.Env = append(os.Environ(), "HOME="+filepath.Dir(config))
+	cmd.Env = []string{"HOME=" + filepath.Dir(config), "PATH=" + os.Getenv("PATH")} // none of INFLUXDB_…
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
@@ -212,7 +214,7 @@ func (db *InfluxDB) configure(dir string) error {
 		db.client.Transport = &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}
 		certificate = fmt.Sprintf("https-enabled = true\nhttps-certificate = %q\nhttps-private-key = %q\n", cert, key)
 	}
-	text := fmt.Sprintf(influxdConfig, dir, listen, db.options.Username != "", certificate)
+	text := fmt.Sprintf(influxdConfig, dir, listen, db.options.Username != "", db.options.MaxRowLimit, certificate)
 	return os.WriteFile(filepath.Join(dir, "influxd.conf"), []byte(text), 0o600)
 }
 
@@ -235,7 +237,8 @@ suppress-logo = true
 [http]
 bind-address = "%[2]s"
 auth-enabled = %[3]t
-%[4]s`
+max-row-limit = %[4]d
+%[5]s`
 
 // addressLog writes the server's log to a file and finds in it where the server listens.
 type addressLog struct {

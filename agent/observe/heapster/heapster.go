@@ -81,7 +81,7 @@ func New(c Config, log *zap.Logger, reg prometheus.Registerer) (*Source, error) 
 // interval) is an empty map.
 func (s *Source) Windows(ctx context.Context, node string, from, to time.Time) (map[gopprof.SeriesKey][]gopprof.Window, error) {
 	if err := s.pause(ctx); err != nil {
-		return nil, s.failed(ctx, err)
+		return nil, s.failed(err)
 	}
 	if now := s.now(); to.After(now) {
 		to = now
@@ -92,7 +92,7 @@ func (s *Source) Windows(ctx context.Context, node string, from, to time.Time) (
 	}
 	tables, err := s.ask(ctx, node, span)
 	if err != nil {
-		return nil, s.failed(ctx, err)
+		return nil, s.failed(err)
 	}
 	found := assemble(tables, span)
 	s.count(found)
@@ -138,11 +138,11 @@ func (s *Source) pause(ctx context.Context) error {
 	case <-t.C:
 		return nil
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return ctx.Err()
 	}
 }
 
-func (s *Source) failed(ctx context.Context, err error) error {
+func (s *Source) failed(err error) error {
 	err = fmt.Errorf("asking InfluxDB: %w", err)
 	reason := ReasonOf(err)
 	s.metrics.failures.WithLabelValues(string(reason)).Inc()
