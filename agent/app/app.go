@@ -1,0 +1,287 @@
+// Package app is the agent: its configuration, and the wiring of its stages into one
+// pipeline.
+//
+// A configuration file enters, captures leave by way of NATS. The stages know nothing of
+// each other: what one needs of another is handed in here. Nothing here judges, takes or
+// sends by itself, and no failure of one target may end the loop.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"path/filepath"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/gopprof/gopprof/agent/accept"
+	"github.com/gopprof/gopprof/agent/discover"
+	"github.com/gopprof/gopprof/agent/discover/static"
+	"github.com/gopprof/gopprof/agent/judge"
+	"github.com/gopprof/gopprof/agent/observe"
+	"github.com/gopprof/gopprof/agent/observe/cadvisor"
+	"github.com/gopprof/gopprof/agent/observe/heapster"
+	"github.com/gopprof/gopprof/agent/publish"
+	"github.com/gopprof/gopprof/agent/record"
+	"github.com/gopprof/gopprof/agent/take"
+	"github.com/gopprof/gopprof/pkg/bus"
+	"github.com/gopprof/gopprof/pkg/durable"
+	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/pkg/ops"
+	"github.com/gopprof/gopprof/pkg/profile"
+)
+
+// App is one agent.
+type App struct {
+	config Config
+	log    *zap.Logger
+	reg    *prometheus.Registry
+	health *ops.Health
+	stages *ops.Stages
+	server *ops.Server
+
+	captures context.Context // of running captures: outlives the loop's at shutdown
+	cancel   context.CancelFunc
+
+	bus      *bus.Agent
+	publish  *publish.Publisher
+	take     *take.Taker
+	accept   *accept.Acceptor
+	discover *static.Discoverer
+	observe  *observe.Observer
+	record   *record.Recorder // nil: off
+	witness  *secondWitness
+	judge    *judge.Judge
+	state    *state
+	pipeline *pipeline
+}
+
+// New makes an agent: it opens the spool, starts connecting to NATS and listens on the
+// status port. Nothing is profiled before Run.
+func New(ctx context.Context, config Config, log *zap.Logger) (*App, error) {
+	a := &App{
+		config: config, log: log.With(zap.String("node", config.Node)), reg: ops.NewRegistry(),
+		health: ops.NewHealth(time.Now), stages: ops.NewStages(log, config.ShutdownTimeout+10*time.Second),
+	}
+	a.captures, a.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	for _, make := range []func(context.Context) error{a.makeSinks, a.makeWitnesses, a.makeJudge, a.makeSources, a.makeServer} {
+		if err := make(ctx); err != nil {
+			a.cancel()
+			return nil, errors.Join(err, a.stages.Stop())
+		}
+	}
+	return a, nil
+}
+
+// StatusAddr is where the status port listens.
+func (a *App) StatusAddr() string { return a.server.Addr() }
+
+// makeSinks makes what captures go to.
+func (a *App) makeSinks(ctx context.Context) (err error) {
+	if a.bus, err = bus.ConnectAgent(ctx, a.config.NATS, a.config.Cluster, a.config.Node, a.log, a.reg); err != nil {
+		return err
+	}
+	a.stages.Closer("nats", a.bus.Close)
+	if a.publish, err = publish.New(a.config.Publish, a.bus, a.log, a.reg); err != nil {
+		return err
+	}
+	a.stages.Closer("spool", func(context.Context) error { return a.publish.Close() })
+	a.health.Ready("nats", a.bus.Connected)
+	return nil
+}
+
+// makeWitnesses makes what sees the targets: the cgroups, and the series if there are any.
+func (a *App) makeWitnesses(context.Context) error {
+	reader, err := cadvisor.New(a.config.Cadvisor)
+	if err != nil {
+		return err
+	}
+	a.observe = observe.New(a.config.Observe, reader, a.log, a.reg)
+	a.witness = &secondWitness{
+		node: a.config.Node, resolution: a.config.Heapster.Resolution, wait: a.config.Agreement.Wait, every: a.config.Agreement.Every,
+		local: a.localOf, now: time.Now, log: a.log,
+	}
+	if a.config.Record.Enabled() {
+		if a.record, err = record.New(a.config.Record, a.log, a.reg); err != nil {
+			return err
+		}
+	}
+	if !a.config.Heapster.Enabled() {
+		return nil
+	}
+	source, err := heapster.New(a.config.Heapster, a.log, a.reg)
+	if err != nil {
+		return err
+	}
+	a.stages.Closer("series", func(context.Context) error { source.Close(); return nil })
+	a.witness.source = source
+	return nil
+}
+
+func (a *App) localOf(key string) judge.Local {
+	return func(start, end time.Time) (gopprof.Window, bool) { return a.observe.Over(key, start, end) }
+}
+
+// makeJudge makes the judge, with what an earlier run remembered.
+func (a *App) makeJudge(context.Context) error {
+	path := filepath.Join(a.config.StateDir, "cooldowns.json")
+	saved := judge.Saved{}
+	if err := durable.ReadJSON(path, &saved); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		a.log.Error("cooldowns lost, starting without", zap.String("path", path), zap.Error(err))
+		saved = judge.Saved{}
+	}
+	a.judge = judge.New(a.config.Judge, saved, a.reg)
+	return nil
+}
+
+// makeSources makes what starts captures: the loop and the requests.
+func (a *App) makeSources(context.Context) error {
+	var err error
+	if a.discover, err = static.New(a.config.Static, discover.Node{Cluster: a.config.Cluster, Name: a.config.Node}, a.log, a.reg); err != nil {
+		return err
+	}
+	a.health.Ready("targets", a.discover.Ready)
+	limits := profile.DefaultLimits()
+	limits.CompressedBytes, limits.DecompressedBytes = a.config.Take.MaxBytes, a.config.Take.MaxDecompressedBytes
+	a.take = take.New(a.config.Take, take.Deps{
+		Verify: func(t gopprof.Target) (gopprof.Target, gopprof.Reason) {
+			return discover.Current(a.discover.Snapshot(), t)
+		},
+		Meter:    a.observe,
+		Validate: func(kind gopprof.Kind, data []byte) error { return profile.Validate(kind, data, limits) },
+		Version:  ops.Version(),
+	}, a.log, a.reg)
+	a.accept = accept.New(a.take, a.targets, a.publish, a.log, a.reg)
+	a.pipeline = a.newPipeline()
+	return nil
+}
+
+func (a *App) newPipeline() *pipeline {
+	newID := func() string { return uuid.Must(uuid.NewV7()).String() }
+	keeper := &stateKeeper{path: filepath.Join(a.config.StateDir, "cooldowns.json"), judge: a.judge, log: a.log}
+	p := &pipeline{
+		discover: a.discover,
+		observe:  a.observe,
+		windows:  localWindows{a.observe},
+		judge:    a.judge,
+		ask:      &asking{aggregator: a.bus, perHour: a.config.AggregatorAbsent.CapturesPerHour, newID: newID, log: a.log},
+		agree:    a.witness,
+		take:     a.take,
+		publish:  a.publish,
+		remember: keeper.remember, newID: newID, now: time.Now, version: ops.Version(), log: a.log,
+	}
+	if a.config.Judge.Policy == gopprof.PolicySeries {
+		p.windows = nil
+	}
+	return p
+}
+
+func (a *App) targets() ([]gopprof.Target, []gopprof.Refusal) {
+	snapshot := a.discover.Snapshot()
+	return snapshot.Targets, snapshot.Refused
+}
+
+// makeServer makes the status port.
+func (a *App) makeServer(context.Context) (err error) {
+	a.state = &state{
+		cluster: a.config.Cluster, node: a.config.Node, version: ops.Version(),
+		discover: a.discover, local: localWindows{a.observe}, gone: a.observe.Gone, judge: a.judge, witness: a.witness,
+		window: shown(a.judge.Rules()), now: time.Now,
+	}
+	handler := ops.Handler(a.reg, a.health, map[string]http.Handler{"GET /status": a.state})
+	a.server, err = ops.NewServer(a.config.Status.Listen, handler)
+	return err
+}
+
+// Run runs the agent until ctx ends. The sinks start first and the loop last, and all stop
+// the other way round, so that what was begun is finished, spooled and, if NATS is there,
+// sent.
+func (a *App) Run(ctx context.Context) error {
+	defer a.cancel()
+	s := a.stages
+	s.Go("status", a.server.Run)
+	s.Go("publish", a.publish.Run)
+	if a.record != nil {
+		s.Go("record", a.record.Run)
+		s.Go("recording", a.recording)
+	}
+	s.Go("state", a.tellState)
+	s.Go("accept", a.accept.Run)
+	s.Go("requests", func(ctx context.Context) error { return a.bus.Serve(ctx, a.accept) })
+	s.Go("discover", a.discover.Run)
+	s.Closer("captures", a.drain)
+	a.runSeries()
+	s.Go("watch", a.watch)
+	a.log.Info("agent started", zap.String("version", ops.Version()), zap.String("cluster", a.config.Cluster), zap.String("status", a.StatusAddr()))
+	if err := s.Wait(ctx); err != nil {
+		return fmt.Errorf("agent: %w", err)
+	}
+	a.log.Info("agent stopped")
+	return nil
+}
+
+func (a *App) runSeries() {
+	if a.witness.source == nil {
+		return
+	}
+	if a.config.Judge.Policy == gopprof.PolicySeries {
+		span := 2 * a.witness.resolution
+		for _, rule := range a.judge.Rules() {
+			span = max(span, rule.Window*time.Duration(rule.InARow+1)+2*a.witness.resolution)
+		}
+		beat := a.health.Loop("series", 3*a.witness.resolution+time.Minute)
+		a.stages.Go("judge series", func(ctx context.Context) error {
+			defer beat.End()
+			return a.pipeline.judgeSeries(ctx, a.captures, a.witness, span, beat.Turn)
+		})
+		return
+	}
+	if a.config.Agreement.Audit > 0 && a.config.Judge.Policy == gopprof.PolicyConfirm {
+		audit := newAudit(a.witness, a.judge.Rules(), a.reg, a.log)
+		a.stages.Go("audit", func(ctx context.Context) error {
+			return audit.run(ctx, a.config.Agreement.Audit, func() []gopprof.Target { return a.discover.Snapshot().Targets })
+		})
+	}
+}
+
+// watch is the agent's loop: a turn whenever a target is due.
+func (a *App) watch(ctx context.Context) error {
+	beat := a.health.Loop("watch", time.Minute)
+	defer beat.End()
+	for {
+		a.pipeline.turn(ctx, a.captures, time.Now())
+		beat.Turn()
+		wait := min(max(time.Until(a.observe.Next(time.Now())), 50*time.Millisecond), 5*time.Second)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(wait):
+		}
+	}
+}
+
+// drain lets running captures end, and cancels them when their time is over.
+func (a *App) drain(ctx context.Context) error {
+	within, done := context.WithTimeout(ctx, a.config.ShutdownTimeout)
+	defer done()
+	if a.pipeline.drain(within) == nil {
+		return nil
+	}
+	a.cancel()
+	return a.pipeline.drain(ctx)
+}
+
+// tellState tells the aggregator what the agent sees. A telling that fails is not
+// repeated: the next one comes soon.
+func (a *App) tellState(ctx context.Context) error {
+	return every(ctx, a.config.StateInterval, func() {
+		if err := a.bus.PublishState(ctx, a.state.Now()); err != nil {
+			a.log.Debug("state not told", zap.Error(err))
+		}
+	})
+}

@@ -1,0 +1,59 @@
+package app
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/gopprof/gopprof/pkg/gopprof"
+)
+
+// aggregatorAsker is the bus as the pipeline needs it.
+type aggregatorAsker interface {
+	Ask(ctx context.Context, firing gopprof.Firing) (gopprof.Decision, error)
+}
+
+// asking asks the aggregator whether a firing may become a capture. When nobody answers,
+// the node decides under a small budget of its own: the moment will not come back.
+type asking struct {
+	aggregator aggregatorAsker
+	perHour    int // captures without an answer
+	newID      func() string
+	log        *zap.Logger
+
+	mu     sync.Mutex // guards recent
+	recent []time.Time
+}
+
+// Ask returns the aggregator's decision, or the node's own.
+func (a *asking) Ask(ctx context.Context, firing gopprof.Firing) gopprof.Decision {
+	decision, err := a.aggregator.Ask(ctx, firing)
+	if err == nil {
+		return decision
+	}
+	if ctx.Err() != nil {
+		return gopprof.Decision{Reason: gopprof.ReasonCancelled}
+	}
+	own := a.own(firing.At)
+	a.log.Warn("aggregator did not answer, node decided", zap.String("capture", firing.Capture), zap.Bool("go", own.Go), zap.Error(err))
+	return own
+}
+
+func (a *asking) own(now time.Time) gopprof.Decision {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	kept := a.recent[:0]
+	for _, t := range a.recent {
+		if now.Sub(t).Abs() < time.Hour {
+			kept = append(kept, t)
+		}
+	}
+	a.recent = kept
+	if len(a.recent) >= a.perHour {
+		return gopprof.Decision{Reason: gopprof.ReasonBudget}
+	}
+	a.recent = append(a.recent, now)
+	return gopprof.Decision{Go: true, Incident: a.newID()}
+}

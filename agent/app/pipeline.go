@@ -1,0 +1,168 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/gopprof/gopprof/agent/discover"
+	"github.com/gopprof/gopprof/agent/judge"
+	"github.com/gopprof/gopprof/agent/observe"
+	"github.com/gopprof/gopprof/pkg/gopprof"
+)
+
+// The stages as the pipeline needs them.
+type (
+	discoverer interface{ Snapshot() discover.Snapshot }
+	observer   interface {
+		Observe(ctx context.Context, targets []gopprof.Target, now time.Time) []observe.Observed
+		Over(key string, start, end time.Time) (gopprof.Window, bool)
+	}
+	asker interface {
+		Ask(ctx context.Context, firing gopprof.Firing) gopprof.Decision
+	}
+	agreer interface {
+		Agree(ctx context.Context, fired judge.Fired) gopprof.Agreement
+	}
+	taker interface {
+		Take(ctx context.Context, order gopprof.Order) (gopprof.Capture, error)
+	}
+	publisher interface {
+		Publish(ctx context.Context, capture gopprof.Capture) error
+	}
+)
+
+// pipeline is what an agent does, in flow order.
+type pipeline struct {
+	discover discoverer
+	observe  observer
+	windows  judge.Source // whose windows are judged; nil under the policy "series"
+	judge    *judge.Judge
+	ask      asker
+	agree    agreer
+	take     taker
+	publish  publisher
+
+	remember func() // writes what judge must know after a restart
+	newID    func() string
+	now      func() time.Time
+	version  string
+	log      *zap.Logger
+
+	captures sync.WaitGroup // running captures; turn adds, drain waits
+}
+
+// triggerLifetime is how long after firing a capture may still start: while it waits its
+// turn on the node or for somebody else's hold on the CPU profiler.
+const triggerLifetime = 90 * time.Second
+
+// turn looks at every target that is due and starts a capture for every rule that fires.
+// ctx is the turn's, captures is the one under which captures run on after it.
+func (p *pipeline) turn(ctx, captures context.Context, now time.Time) {
+	snapshot := p.discover.Snapshot()
+	for _, seen := range p.observe.Observe(ctx, snapshot.Targets, now) {
+		if seen.Err == nil && p.windows != nil {
+			p.fire(captures, p.judge.Judge(seen.Target, p.windows, now))
+		}
+	}
+	p.judge.Forget(keys(snapshot.Targets), now)
+}
+
+// fire starts a capture for each rule that fired.
+func (p *pipeline) fire(ctx context.Context, fired []judge.Fired) {
+	for _, f := range fired {
+		p.captures.Go(func() { p.capture(ctx, f) })
+	}
+}
+
+// capture is the way of one firing: ask → take, while the series are asked → publish.
+func (p *pipeline) capture(ctx context.Context, f judge.Fired) {
+	log := p.logOf(f)
+	id := p.newID()
+	log.Info("rule fired", zap.String("capture", id), zap.Float64("ratio", ratioOf(f)))
+	decision := p.ask.Ask(ctx, firingOf(f, id, p.now()))
+	if !decision.Go {
+		p.refuse(f, log, decision.Reason, nil)
+		return
+	}
+	agreement := p.agreement(ctx, f)
+	capture, err := p.take.Take(ctx, gopprof.Order{
+		Capture: id, Incident: decision.Incident, Target: f.Target, Kinds: f.Rule.Kinds, CPUSeconds: f.Rule.CPUSeconds,
+		Trigger:  gopprof.Trigger{Kind: gopprof.TriggerRule, At: p.now(), Evidence: &f.Evidence},
+		Deadline: p.now().Add(triggerLifetime),
+	})
+	if err != nil {
+		p.refuse(f, log, reasonOf(err), err)
+		return
+	}
+	capture.Agent = p.version
+	capture.Agreement = <-agreement
+	if err := p.publish.Publish(ctx, capture); err != nil {
+		p.refuse(f, log, reasonOf(err), err)
+		return
+	}
+	p.judge.Captured(f, id, capture.Agreement, p.now())
+	p.remember()
+	log.Info("witnesses compared", zap.String("capture", id), zap.String("agreement", string(capture.Agreement.Result)),
+		zap.String("reason", string(capture.Agreement.Reason)), zap.String("detail", capture.Agreement.Detail))
+}
+
+// agreement asks the second witness while the capture runs.
+func (p *pipeline) agreement(ctx context.Context, f judge.Fired) <-chan gopprof.Agreement {
+	answer := make(chan gopprof.Agreement, 1)
+	p.captures.Go(func() { answer <- p.agree.Agree(ctx, f) })
+	return answer
+}
+
+func (p *pipeline) refuse(f judge.Fired, log *zap.Logger, reason gopprof.Reason, err error) {
+	p.judge.Refused(f, reason, p.now())
+	log.Warn("firing came to nothing", zap.String("reason", string(reason)), zap.Error(err))
+}
+
+// drain waits for running captures.
+func (p *pipeline) drain(ctx context.Context) error {
+	done := make(chan struct{})
+	go func() { p.captures.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return errors.New("captures still running")
+	}
+}
+
+func (p *pipeline) logOf(f judge.Fired) *zap.Logger {
+	return p.log.With(zap.String("namespace", f.Target.Namespace), zap.String("pod", f.Target.Pod),
+		zap.String("container", f.Target.Container), zap.String("rule", f.Rule.Name))
+}
+
+func firingOf(f judge.Fired, id string, now time.Time) gopprof.Firing {
+	return gopprof.Firing{Capture: id, Target: f.Target, Rule: f.Rule.Name, Resource: f.Rule.Resource, Ratio: ratioOf(f), At: now}
+}
+
+func ratioOf(f judge.Fired) float64 {
+	ratio, _ := f.Evidence.Newest().Ratio(f.Rule.Resource)
+	return ratio
+}
+
+// reasonOf returns the named reason of a stage's error.
+func reasonOf(err error) gopprof.Reason {
+	if reason := gopprof.ReasonOf(err); reason != "" {
+		return reason
+	}
+	if errors.Is(err, context.Canceled) {
+		return gopprof.ReasonCancelled
+	}
+	return gopprof.ReasonInternal
+}
+
+func keys(targets []gopprof.Target) map[string]bool {
+	present := make(map[string]bool, len(targets))
+	for _, t := range targets {
+		present[t.Key()] = true
+	}
+	return present
+}

@@ -1,0 +1,41 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"github.com/gopprof/gopprof/agent/record"
+)
+
+// recording hands record what each target used in the interval that just ended, aligned to
+// the clock as Heapster's are.
+func (a *App) recording(ctx context.Context) error {
+	interval := a.config.Record.Resolution
+	for {
+		end := time.Now().Truncate(interval).Add(interval)
+		// the readings that reach over the interval's end must be in
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(time.Until(end) + a.config.Observe.QuietInterval):
+		}
+		a.record.Record(ctx, end, a.points(end.Add(-interval), end))
+	}
+}
+
+func (a *App) points(start, end time.Time) []record.Point {
+	var points []record.Point
+	for _, t := range a.discover.Snapshot().Targets {
+		w, ok := a.observe.Over(t.Key(), start, end)
+		atEnd, read := a.observe.Over(t.Key(), end.Add(-end.Sub(start)/3), end)
+		if !ok {
+			continue
+		}
+		points = append(points, record.Point{
+			Target: t,
+			HasCPU: w.HasCPU, CPUCores: w.CPU.Mean, CPULimitCores: w.CPU.Limit,
+			HasMemory: read && atEnd.HasMemory, WorkingSetBytes: atEnd.Memory.Mean, MemoryLimitBytes: atEnd.Memory.Limit,
+		})
+	}
+	return points
+}

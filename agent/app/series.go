@@ -1,0 +1,131 @@
+package app
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/gopprof/gopprof/agent/judge"
+	"github.com/gopprof/gopprof/pkg/gopprof"
+)
+
+// seriesWindows are the series as judge's source, for the policy "series".
+type seriesWindows struct{ witness *secondWitness }
+
+// Windows returns the last n windows of the given length, each made of the series'
+// intervals that lie in it; the last one ends at the newest interval.
+func (s seriesWindows) windows(key gopprof.SeriesKey, length time.Duration, n int) []gopprof.Window {
+	intervals := s.witness.Answers()[key]
+	if len(intervals) == 0 {
+		return nil
+	}
+	end := intervals[len(intervals)-1].End
+	windows := make([]gopprof.Window, 0, n)
+	for i := n - 1; i >= 0; i-- {
+		to := end.Add(-time.Duration(i) * length)
+		if w := judge.Combine(intervals, to.Add(-length), to); w.Readings > 0 {
+			windows = append(windows, w)
+		}
+	}
+	return windows
+}
+
+// ofTarget is the judge.Source of one target.
+type ofTarget struct {
+	seriesWindows
+	key gopprof.SeriesKey
+}
+
+// Windows implements judge.Source.
+func (o ofTarget) Windows(_ string, length time.Duration, n int) []gopprof.Window {
+	return o.windows(o.key, length, n)
+}
+
+// Latest implements judge.Source: the newest interval is the newest reading.
+func (o ofTarget) Latest(string) (gopprof.Window, bool) {
+	intervals := o.witness.Answers()[o.key]
+	if len(intervals) == 0 {
+		return gopprof.Window{}, false
+	}
+	return intervals[len(intervals)-1], true
+}
+
+// judgeSeries is the loop of the policy "series": it asks once an interval, at a moment of
+// its own within it, so that thousands of agents do not ask together.
+func (p *pipeline) judgeSeries(ctx, captures context.Context, witness *secondWitness, span time.Duration, turned func()) error {
+	return every(ctx, witness.resolution, func() {
+		defer turned()
+		now := p.now()
+		if _, err := witness.windows(ctx, now.Add(-span)); err != nil {
+			p.log.Warn("series not read", zap.String("reason", string(witness.reasonOf(err))), zap.Error(err))
+			return
+		}
+		for _, target := range p.discover.Snapshot().Targets {
+			p.fire(captures, p.judge.Judge(target, ofTarget{seriesWindows{witness}, target.Series()}, now))
+		}
+	})
+}
+
+// audit looks, slowly, for disagreement the other way: the series saw heat where cAdvisor
+// saw none. It tells the operator that one of both witnesses is wrong; it never profiles.
+type audit struct {
+	witness  *secondWitness
+	rules    []gopprof.Rule
+	disagree *prometheus.CounterVec
+	log      *zap.Logger
+}
+
+func newAudit(witness *secondWitness, rules []gopprof.Rule, reg prometheus.Registerer, log *zap.Logger) *audit {
+	a := &audit{witness: witness, rules: rules, log: log, disagree: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "gopprof_agent_audit_disagreements_total",
+		Help: "Intervals in which the series were above a rule's threshold and the local witness was far from it, found by the slow audit.",
+	}, []string{"rule"})}
+	reg.MustRegister(a.disagree)
+	return a
+}
+
+func (a *audit) run(ctx context.Context, period time.Duration, targets func() []gopprof.Target) error {
+	return every(ctx, period, func() {
+		from := a.witness.now().Add(-period)
+		series, err := a.witness.windows(ctx, from)
+		if err != nil {
+			a.log.Warn("audit found no series", zap.String("reason", string(a.witness.reasonOf(err))), zap.Error(err))
+			return
+		}
+		for _, target := range targets() {
+			a.compare(target, series[target.Series()], from)
+		}
+	})
+}
+
+func (a *audit) compare(target gopprof.Target, series []gopprof.Window, from time.Time) {
+	for _, rule := range a.rules {
+		found := judge.Disagreements(rule, series, a.witness.local(target.Key()), from)
+		if len(found) == 0 {
+			continue
+		}
+		a.disagree.WithLabelValues(rule.Name).Add(float64(len(found)))
+		last := found[len(found)-1]
+		a.log.Warn("witnesses disagreed", zap.String("namespace", target.Namespace), zap.String("pod", target.Pod),
+			zap.String("container", target.Container), zap.String("rule", rule.Name), zap.Int("intervals", len(found)),
+			zap.Float64("local", last.Local), zap.Float64("series", last.Series))
+	}
+}
+
+// every calls f once a period, at a phase that is this process's own, until ctx ends.
+func every(ctx context.Context, period time.Duration, f func()) error {
+	timer := time.NewTimer(rand.N(period))
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-timer.C:
+			f()
+			timer.Reset(period)
+		}
+	}
+}

@@ -1,0 +1,220 @@
+// Package app is the aggregator: its configuration, and the wiring of its stages into one
+// pipeline.
+//
+// A configuration file enters; captures enter by way of NATS, reports leave the same way,
+// into the store and to their owners. The stages know nothing of each other: what one
+// needs of another is handed in here. Nothing may be acknowledged here before its report
+// is committed.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/gopprof/gopprof/aggregator/announce"
+	"github.com/gopprof/gopprof/aggregator/dispatch"
+	"github.com/gopprof/gopprof/aggregator/draw"
+	"github.com/gopprof/gopprof/aggregator/explain"
+	"github.com/gopprof/gopprof/aggregator/notify"
+	"github.com/gopprof/gopprof/aggregator/receive"
+	"github.com/gopprof/gopprof/aggregator/serve"
+	"github.com/gopprof/gopprof/aggregator/store"
+	"github.com/gopprof/gopprof/pkg/api"
+	"github.com/gopprof/gopprof/pkg/bus"
+	"github.com/gopprof/gopprof/pkg/bus/embedded"
+	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/pkg/ops"
+	"github.com/gopprof/gopprof/pkg/profile"
+)
+
+// startTimeout bounds the waiting for NATS and the store at start.
+const startTimeout = 2 * time.Minute
+
+// App is one aggregator.
+type App struct {
+	config Config
+	log    *zap.Logger
+	reg    *prometheus.Registry
+	health *ops.Health
+	stages *ops.Stages
+
+	nats     *embedded.Server // nil: external
+	bus      *bus.Aggregator
+	store    *store.Store
+	draw     *draw.Drawer
+	notify   *notify.Notifier
+	dispatch *dispatch.Dispatcher
+	serve    *serve.Server
+	status   *ops.Server
+	addr     string // of the API
+	receive  *receive.Receiver
+}
+
+// New makes an aggregator: NATS runs, the store is open, the ports are taken. drawWorker
+// is the command line of a child process that runs draw.Worker.
+func New(ctx context.Context, config Config, drawWorker []string, log *zap.Logger) (*App, error) {
+	a := &App{
+		config: config, log: log, reg: ops.NewRegistry(),
+		health: ops.NewHealth(time.Now), stages: ops.NewStages(log, config.ShutdownTimeout),
+	}
+	starting, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	for _, make := range []func(context.Context) error{
+		a.makeBus, a.makeStore, func(context.Context) error { return a.makeDrawer(drawWorker) },
+		a.makeNotify, a.makeDispatch, a.makeServers, a.makeReceive,
+	} {
+		if err := make(starting); err != nil {
+			return nil, errors.Join(err, a.stages.Stop())
+		}
+	}
+	return a, nil
+}
+
+// StatusAddr is where the status port listens, APIAddr where the API and the pages do,
+// NATSURL where agents connect to the embedded server ("" when it is not used).
+func (a *App) StatusAddr() string { return a.status.Addr() }
+
+// APIAddr is where the API and the pages listen.
+func (a *App) APIAddr() string { return a.addr }
+
+// NATSURL is where agents connect to the embedded server; empty when NATS is external.
+func (a *App) NATSURL() string {
+	if a.nats == nil {
+		return ""
+	}
+	return a.nats.URL()
+}
+
+func (a *App) makeBus(ctx context.Context) (err error) {
+	var server bus.InProcess
+	if a.config.NATS.URL == "" {
+		if a.nats, err = embedded.Start(a.config.Embedded, a.log); err != nil {
+			return err
+		}
+		a.stages.Closer("embedded nats", func(context.Context) error { a.nats.Shutdown(); return nil })
+		a.health.Ready("embedded nats", a.nats.Ready)
+		server = a.nats
+	}
+	if a.bus, err = bus.ConnectAggregator(ctx, a.config.NATS, server, a.log, a.reg); err != nil {
+		return err
+	}
+	a.stages.Closer("nats", a.bus.Close)
+	a.health.Ready("nats", a.bus.Connected)
+	if err := a.bus.EnsureStreams(ctx, a.config.Streams); err != nil {
+		return err
+	}
+	return a.bus.EnsureReaders(ctx, readers(a.config.Embedded.Consumers))
+}
+
+func readers(consumers []embedded.ConsumerUser) []bus.Reader {
+	out := make([]bus.Reader, 0, len(consumers))
+	for _, c := range consumers {
+		out = append(out, bus.Reader{Name: c.Name, Namespaces: c.Namespaces})
+	}
+	return out
+}
+
+func (a *App) makeStore(ctx context.Context) (err error) {
+	if a.store, err = store.Open(ctx, a.config.Store, a.log, a.reg); err != nil {
+		return err
+	}
+	a.stages.Closer("store", func(context.Context) error { return a.store.Close() })
+	a.health.Ready("store", a.store.Ready)
+	return nil
+}
+
+// makeDrawer makes the drawer. Without dot reports go out without graphs, and say so.
+func (a *App) makeDrawer(worker []string) (err error) {
+	if a.draw, err = draw.New(a.config.Draw, worker, a.log, a.reg); err != nil {
+		return err
+	}
+	a.stages.Closer("draw", func(context.Context) error { a.draw.Close(); return nil })
+	if err := a.draw.Available(); err != nil {
+		a.log.Warn("call graphs cannot be drawn; reports go out without them", zap.Error(err))
+	}
+	return nil
+}
+
+func (a *App) makeNotify(ctx context.Context) error {
+	told, err := a.bus.Bucket(ctx, bus.BucketTold)
+	if err != nil {
+		return err
+	}
+	a.notify = notify.New(a.config.Notify, notify.Deps{Told: told}, a.log, a.reg)
+	return nil
+}
+
+func (a *App) makeDispatch(ctx context.Context) error {
+	budget, err := a.bus.Bucket(ctx, bus.BucketBudget)
+	if err != nil {
+		return err
+	}
+	operations, err := a.bus.Bucket(ctx, bus.BucketOperations)
+	if err != nil {
+		return err
+	}
+	a.dispatch = dispatch.New(a.config.Dispatch, dispatch.Deps{Budget: budget, Operations: operations, Agents: a.bus}, a.log, a.reg)
+	return nil
+}
+
+func (a *App) makeServers(context.Context) (err error) {
+	if a.serve, err = serve.New(a.config.Serve, serve.Deps{Reports: reports{a.store}, Captures: a.dispatch}, a.log, a.reg); err != nil {
+		return err
+	}
+	if a.addr, err = a.serve.Listen(); err != nil {
+		return err
+	}
+	a.status, err = ops.NewServer(a.config.Status.Listen, ops.Handler(a.reg, a.health, map[string]http.Handler{}))
+	return err
+}
+
+func (a *App) makeReceive(context.Context) error {
+	limits := profile.DefaultLimits()
+	a.receive = receive.New(a.config.Receive, &pipeline{
+		store:    a.store,
+		explain:  func(c gopprof.Capture) gopprof.Explanation { return explain.Explain(c, limits) },
+		draw:     a.draw,
+		announce: announce.New(a.bus, a.log, a.reg),
+		dispatch: a.dispatch,
+		page:     a.page,
+		now:      time.Now,
+	}, a.log, a.reg)
+	return nil
+}
+
+// page is the report's page, as a person outside would open it.
+func (a *App) page(id string) string {
+	base := a.config.Serve.ExternalURL
+	if base == "" {
+		base = "http://" + a.addr
+	}
+	return strings.TrimSuffix(base, "/") + api.PathPage(id)
+}
+
+// Run runs the aggregator until ctx ends. The sinks start first and the source of captures
+// last, and all stop the other way round.
+func (a *App) Run(ctx context.Context) error {
+	s := a.stages
+	s.Go("status", a.status.Run)
+	s.Go("store", a.store.Run)
+	s.Go("dispatch", a.dispatch.Run)
+	s.Go("api", a.serve.Run)
+	s.Go("notify", func(ctx context.Context) error { return a.bus.Reports(ctx, "notify", a.notify.Handle) })
+	s.Go("answer", func(ctx context.Context) error { return a.bus.Answer(ctx, a.dispatch.Decide) })
+	s.Go("states", func(ctx context.Context) error { return a.bus.States(ctx, a.dispatch.Observe) })
+	s.Go("receive", func(ctx context.Context) error { return a.receive.Run(ctx, receive.FromBus(a.bus)) })
+	a.log.Info("aggregator started", zap.String("version", ops.Version()), zap.String("api", a.APIAddr()),
+		zap.String("nats", a.NATSURL()), zap.String("status", a.StatusAddr()))
+	if err := s.Wait(ctx); err != nil {
+		return fmt.Errorf("aggregator: %w", err)
+	}
+	a.log.Info("aggregator stopped")
+	return nil
+}

@@ -1,0 +1,87 @@
+package app
+
+import (
+	"time"
+
+	"github.com/gopprof/gopprof/aggregator/dispatch"
+	"github.com/gopprof/gopprof/aggregator/draw"
+	"github.com/gopprof/gopprof/aggregator/notify"
+	"github.com/gopprof/gopprof/aggregator/receive"
+	"github.com/gopprof/gopprof/aggregator/serve"
+	"github.com/gopprof/gopprof/aggregator/store"
+	"github.com/gopprof/gopprof/pkg/bus"
+	"github.com/gopprof/gopprof/pkg/bus/embedded"
+	"github.com/gopprof/gopprof/pkg/config"
+	"github.com/gopprof/gopprof/pkg/ops"
+)
+
+// Config is the aggregator's configuration file.
+type Config struct {
+	// ShutdownTimeout is how long the aggregator may take to finish what it has begun once
+	// it is told to stop. What is not finished then is handed out again by NATS.
+	ShutdownTimeout time.Duration `yaml:"shutdown_timeout"`
+	// Log says what is logged and how.
+	Log ops.LogConfig `yaml:"log"`
+	// Status is the aggregator's own port: /livez, /readyz, /metrics.
+	Status ops.ServerConfig `yaml:"status"`
+	// Serve is the API and the pages.
+	Serve serve.Config `yaml:"serve"`
+	// NATS is an external NATS; without a URL the embedded server is used.
+	NATS bus.Config `yaml:"nats"`
+	// Embedded is the embedded NATS server.
+	Embedded embedded.Config `yaml:"embedded"`
+	// Streams bounds what NATS keeps.
+	Streams bus.StreamConfig `yaml:"streams"`
+	// Receive says how captures are taken from NATS.
+	Receive receive.Config `yaml:"receive"`
+	// Draw says how call graphs are drawn.
+	Draw draw.Config `yaml:"draw"`
+	// Store says where reports are kept, and how long.
+	Store store.Config `yaml:"store"`
+	// Dispatch is the budget of captures.
+	Dispatch dispatch.Config `yaml:"dispatch"`
+	// Notify says who is told.
+	Notify notify.Config `yaml:"notify"`
+}
+
+// DefaultConfig returns what an aggregator does that was told nothing: everything on one
+// volume, everything on loopback, nobody told.
+func DefaultConfig() Config {
+	return Config{
+		ShutdownTimeout: 30 * time.Second,
+		Log:             ops.DefaultLogConfig(),
+		Status:          ops.ServerConfig{Listen: "127.0.0.1:9394"},
+		Serve:           serve.DefaultConfig(),
+		NATS:            bus.DefaultConfig(),
+		Embedded:        embedded.DefaultConfig(),
+		Streams:         bus.DefaultStreamConfig(),
+		Receive:         receive.DefaultConfig(),
+		Draw:            draw.DefaultConfig(),
+		Store:           store.DefaultConfig(),
+		Dispatch:        dispatch.DefaultConfig(),
+		Notify:          notify.DefaultConfig(),
+	}
+}
+
+// LoadConfig reads the file at path over the defaults; mistakes come all at once, as
+// config.Errors.
+func LoadConfig(path string) (Config, error) {
+	c := DefaultConfig()
+	if err := config.Load(path, &c); err != nil {
+		return Config{}, err
+	}
+	return c, nil
+}
+
+// Check reports what the stages cannot see each by itself.
+func (c Config) Check(report func(key, problem string)) {
+	if c.ShutdownTimeout <= 0 {
+		report("shutdown_timeout", "must be above 0")
+	}
+	if c.Notify.GiveUpAfter >= c.Streams.ReportsMaxAge {
+		report("notify.give_up_after", "must be shorter than streams.reports_max_age, when reports leave the stream")
+	}
+	if c.Receive.InProgressInterval >= c.Streams.AckWait/2 {
+		report("receive.in_progress_interval", "must be below half of streams.ack_wait, or captures are handed out twice")
+	}
+}

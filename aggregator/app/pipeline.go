@@ -1,0 +1,127 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/gopprof/gopprof/aggregator/receive"
+	"github.com/gopprof/gopprof/aggregator/store"
+	"github.com/gopprof/gopprof/pkg/gopprof"
+)
+
+// The stages as the pipeline needs them.
+type (
+	storer interface {
+		Committed(ctx context.Context, capture gopprof.Capture) (gopprof.Report, bool, error)
+		PutProfile(ctx context.Context, capture gopprof.Capture, profile gopprof.Profile) (key string, err error)
+		PutDrawing(ctx context.Context, capture gopprof.Capture, kind gopprof.Kind, svg []byte) (key string, err error)
+		Commit(ctx context.Context, report gopprof.Report) error
+	}
+	drawer interface {
+		Draw(ctx context.Context, kind gopprof.Kind, data []byte) (svg []byte, err error)
+	}
+	announcer interface {
+		Announce(ctx context.Context, report gopprof.Report) error
+	}
+	closer interface {
+		Stored(ctx context.Context, report gopprof.Report) error
+	}
+)
+
+// pipeline makes a report out of a capture whose bytes have arrived.
+type pipeline struct {
+	store    storer
+	explain  func(capture gopprof.Capture) gopprof.Explanation
+	draw     drawer
+	announce announcer
+	dispatch closer
+
+	page func(id string) string // the report's page, as a person outside would open it
+	now  func() time.Time
+}
+
+// Resume finishes a capture whose report was committed before: it is announced again,
+// never made again.
+func (p *pipeline) Resume(ctx context.Context, capture gopprof.Capture) (bool, error) {
+	report, committed, err := p.store.Committed(ctx, capture)
+	if err != nil || !committed {
+		return false, err
+	}
+	return true, p.tell(ctx, report)
+}
+
+// Handle is contract 3 between the bytes and the acknowledgement: profiles → drawings →
+// report.json → announce.
+func (p *pipeline) Handle(ctx context.Context, capture gopprof.Capture) error {
+	report, err := p.makeReport(ctx, capture)
+	if err != nil {
+		return err
+	}
+	return p.tell(ctx, report)
+}
+
+func (p *pipeline) tell(ctx context.Context, report gopprof.Report) error {
+	if err := p.announce.Announce(ctx, report); err != nil {
+		return err
+	}
+	return p.dispatch.Stored(ctx, report)
+}
+
+func (p *pipeline) makeReport(ctx context.Context, capture gopprof.Capture) (gopprof.Report, error) {
+	files, err := p.putProfiles(ctx, capture)
+	if err != nil {
+		return gopprof.Report{}, err
+	}
+	explanation := p.explain(capture)
+	if err := p.putDrawings(ctx, capture, files); err != nil {
+		return gopprof.Report{}, err
+	}
+	report := gopprof.Report{
+		Version: gopprof.ReportVersion, ID: capture.ID, Capture: capture, MadeAt: p.now().UTC(),
+		Explanation: explanation, Files: files, Page: p.page(capture.ID),
+	}
+	err = p.store.Commit(ctx, report)
+	if errors.Is(err, store.ErrExists) { // another worker was faster: its report is the one
+		report, _, err = p.store.Committed(ctx, capture)
+		return report, err
+	}
+	return report, err
+}
+
+func (p *pipeline) putProfiles(ctx context.Context, capture gopprof.Capture) ([]gopprof.File, error) {
+	files := make([]gopprof.File, 0, len(capture.Profiles))
+	for _, profile := range capture.Profiles {
+		key, err := p.store.PutProfile(ctx, capture, profile)
+		if errors.Is(err, store.ErrDifferent) {
+			return nil, receive.Poison(gopprof.ReasonBytesWrong, err)
+		}
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, gopprof.File{Kind: profile.Kind, Profile: key})
+	}
+	return files, nil
+}
+
+// putDrawings draws what can be drawn. A profile without a drawing does not hold up its
+// report: the file says why there is none.
+func (p *pipeline) putDrawings(ctx context.Context, capture gopprof.Capture, files []gopprof.File) error {
+	for i, profile := range capture.Profiles {
+		if profile.Kind == gopprof.KindTrace {
+			continue
+		}
+		svg, err := p.draw.Draw(ctx, profile.Kind, profile.Bytes)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			files[i].Reason, files[i].Detail = gopprof.ReasonDrawFailed, err.Error()
+			continue
+		}
+		if files[i].Drawing, err = p.store.PutDrawing(ctx, capture, profile.Kind, svg); err != nil {
+			return err
+		}
+	}
+	return nil
+}

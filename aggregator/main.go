@@ -1,0 +1,113 @@
+// Command aggregator explains, draws, stores and announces the captures that agents send,
+// and tells the owners. It is one of gopprof's two programs; docs/ARCHITECTURE.md shows
+// how they work together.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"go.uber.org/zap"
+
+	"github.com/gopprof/gopprof/aggregator/app"
+	"github.com/gopprof/gopprof/aggregator/draw"
+	"github.com/gopprof/gopprof/pkg/bus/embedded"
+	"github.com/gopprof/gopprof/pkg/durable"
+	"github.com/gopprof/gopprof/pkg/ops"
+)
+
+// The exit codes.
+const (
+	exitFailed = 1 // could not start, or stopped by an error
+	exitConfig = 2 // the flags or the configuration are wrong
+)
+
+// drawWorker is the argument with which the aggregator starts itself as a worker that
+// draws; it is not for people.
+const drawWorker = "draw-worker"
+
+func main() {
+	if len(os.Args) == 2 && os.Args[1] == drawWorker {
+		if err := draw.Worker(os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, "aggregator draw-worker:", err)
+			os.Exit(exitFailed)
+		}
+		return
+	}
+	path := flag.String("config", "/etc/gopprof/aggregator.yaml", "configuration `file`")
+	check := flag.Bool("check-config", false, "read the configuration, say what is wrong with it, and exit")
+	newKey := flag.String("new-key", "", "write a new secret key of an agent or consumer to `file`, print its public key, and exit")
+	version := flag.Bool("version", false, "print the version and exit")
+	flag.Parse()
+	switch {
+	case flag.NArg() > 0:
+		fmt.Fprintf(os.Stderr, "aggregator: unexpected argument %q; see --help\n", flag.Arg(0))
+		os.Exit(exitConfig)
+	case *version:
+		fmt.Println(ops.Version())
+	case *newKey != "":
+		os.Exit(writeKey(*newKey))
+	default:
+		os.Exit(run(*path, *check))
+	}
+}
+
+// writeKey makes a key pair. A file that exists is never overwritten: somebody may live by
+// the key in it.
+func writeKey(path string) int {
+	if _, err := os.Lstat(path); err == nil {
+		fmt.Fprintf(os.Stderr, "aggregator: %s exists; name a new file\n", path)
+		return exitConfig
+	}
+	seed, public, err := embedded.NewKey()
+	if err == nil {
+		err = durable.WriteFile(path, []byte(seed+"\n"), 0o600)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "aggregator:", err)
+		return exitFailed
+	}
+	fmt.Println(public)
+	return 0
+}
+
+func run(path string, checkOnly bool) int {
+	c, err := app.LoadConfig(path)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return exitConfig
+	}
+	if checkOnly {
+		fmt.Printf("%s: ok\n", path)
+		return 0
+	}
+	log, err := ops.NewLogger(c.Log)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return exitFailed
+	}
+	defer func() { _ = log.Sync() }()
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	if err := serve(ctx, c, log); err != nil {
+		log.Error("aggregator failed", zap.Error(err))
+		return exitFailed
+	}
+	return 0
+}
+
+func serve(ctx context.Context, c app.Config, log *zap.Logger) error {
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("finding the own program: %w", err)
+	}
+	a, err := app.New(ctx, c, []string{self, drawWorker}, log)
+	if err != nil {
+		return err
+	}
+	return a.Run(ctx)
+}
