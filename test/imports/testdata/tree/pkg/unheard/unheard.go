@@ -1,0 +1,5 @@
+package unheard
+
+import (
+	_ "github.com/gopprof/gopprof/pkg/gopprof" // breaks below
+)
