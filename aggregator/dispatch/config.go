@@ -55,8 +55,6 @@ type ManualConfig struct {
 	// ArriveWithin is how long after its expected end a capture may take to arrive before it
 	// is called failed.
 	ArriveWithin time.Duration `yaml:"arrive_within"`
-	// Keep is how long operations can be looked up.
-	Keep time.Duration `yaml:"keep"`
 }
 
 // DefaultConfig returns the configuration of an aggregator that was told nothing.
@@ -67,7 +65,7 @@ func DefaultConfig() Config {
 		CaptureLifetime: 5 * time.Minute,
 		Manual: ManualConfig{
 			AtOnce: 20, CPUDuration: 30 * time.Second, MaxDuration: 5 * time.Minute,
-			AgentTimeout: 3 * time.Second, StartWithin: time.Minute, ArriveWithin: 2 * time.Minute, Keep: 24 * time.Hour,
+			AgentTimeout: 3 * time.Second, StartWithin: time.Minute, ArriveWithin: 2 * time.Minute,
 		},
 		StaleAfter:  90 * time.Second,
 		ForgetAfter: 15 * time.Minute,
@@ -108,7 +106,6 @@ func (m ManualConfig) Check(report func(key, problem string)) {
 	between("agent_timeout", m.AgentTimeout, 100*time.Millisecond, 30*time.Second)
 	between("start_within", m.StartWithin, time.Second, 10*time.Minute)
 	between("arrive_within", m.ArriveWithin, time.Second, time.Hour)
-	between("keep", m.Keep, time.Minute, 30*24*time.Hour)
 }
 
 func count(report func(key, problem string), key string, n, most int) {

@@ -6,11 +6,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
 const (
-	// patience is how old a firing may be and still be judged by the time it happened.
+	// patience is how old a capture's ID may be and still be judged by the time it was made.
 	patience = 5 * time.Minute
 	// maxPerHour and maxGrants bound the ledger to some 700 KB, below NATS's message limit.
 	maxPerHour = 1000
@@ -39,10 +41,10 @@ func (g grant) runningAt(at time.Time, lifetime time.Duration) bool {
 	return g.At.Add(lifetime).After(at) && (g.Ended.IsZero() || g.Ended.After(at))
 }
 
-// decide answers a firing. It is judged by the ledger as of the time at which the rule
-// fired, within the last minutes: all that was granted since counts, and what ended since
-// is still running. So a refusal stays a refusal when it is asked for again, without being
-// written down anywhere; a grant is in the ledger.
+// decide answers a firing. It is judged by the ledger as of the time at which the
+// capture's ID was made, within the last minutes: all that was granted since counts, and
+// what ended since is still running. So a refusal stays a refusal when it is asked for
+// again, without being written down anywhere; a grant is in the ledger.
 // When the answer is a new grant, it is returned for the ledger.
 func decide(c Config, l ledger, f gopprof.Firing, now time.Time, newID func() string) (gopprof.Decision, *grant) {
 	w, r := workloadKey(f.Target), clipKey(f.Rule)
@@ -52,7 +54,7 @@ func decide(c Config, l ledger, f gopprof.Firing, now time.Time, newID func() st
 		}
 		return gopprof.Decision{Go: true, Incident: g.Incident}, nil
 	}
-	if exhausted(c, l, w, judgedAt(f.At, now)) {
+	if exhausted(c, l, w, judgedAt(madeAt(f.Capture), now)) {
 		return gopprof.Decision{Reason: gopprof.ReasonBudget}, nil
 	}
 	g := grant{Capture: f.Capture, Workload: w, Rule: r, At: now, Incident: l.incident(w, r, now.Add(-c.IncidentWindow))}
@@ -60,6 +62,15 @@ func decide(c Config, l ledger, f gopprof.Firing, now time.Time, newID func() st
 		g.Incident = newID()
 	}
 	return gopprof.Decision{Go: true, Incident: g.Incident}, &g
+}
+
+// madeAt reads the time out of a UUIDv7, which is the maker's clock in milliseconds.
+func madeAt(id string) time.Time {
+	u, err := uuid.Parse(id)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.Unix(u.Time().UnixTime())
 }
 
 // judgedAt bounds an agent's clock by ours.

@@ -27,13 +27,11 @@ import (
 
 // KV is a bucket of keys that several replicas share. The sentinels are pkg/bus's:
 // ErrNoKey when a key is not there, ErrConflict when it is there already (Create) or has
-// another revision than the one given (Update).
+// another revision than the one given (Update). The bucket itself forgets old keys.
 type KV interface {
 	Get(ctx context.Context, key string) (value []byte, revision uint64, err error)
 	Create(ctx context.Context, key string, value []byte) (revision uint64, err error)
 	Update(ctx context.Context, key string, value []byte, revision uint64) (next uint64, err error)
-	Delete(ctx context.Context, key string) error
-	Keys(ctx context.Context, prefix string) ([]string, error)
 }
 
 // Agents carries requests to the agents. An agent that is not there is bus.ErrNoAgent.
@@ -61,8 +59,9 @@ type Dispatcher struct {
 	ledgers    chan *readLedger // holds one: who takes it out may read and change the ledger
 	budgetLost atomic.Bool      // whether that failed last time, to log only the change
 
-	mu    sync.Mutex // guards nodes
-	nodes map[nodeKey]gopprof.NodeState
+	mu        sync.Mutex // guards what follows
+	nodes     map[nodeKey]gopprof.NodeState
+	forgotten time.Time // when silent nodes were last looked for
 }
 
 // Manual is a request for a capture by name.

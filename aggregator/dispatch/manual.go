@@ -135,9 +135,24 @@ func (d *Dispatcher) ask(ctx context.Context, t gopprof.Target, r gopprof.Captur
 	case err != nil:
 		return failed(gopprof.ReasonNoAnswer, fmt.Sprintf("the agent of node %q did not answer: %v", t.Node, err))
 	case !reply.Accepted:
-		return failed(reply.Reason, reply.Detail)
+		return refusal(reply)
 	}
 	return gopprof.OperationCapture{State: gopprof.CaptureProfiling, Until: d.deps.Now().Add(duration(r))}
+}
+
+// agentReasons are the words by which agents refuse. A word that is none of them must not
+// become the value of a metric's label.
+var agentReasons = []gopprof.Reason{
+	gopprof.ReasonUnknown, gopprof.ReasonGone, gopprof.ReasonTerminating, gopprof.ReasonNotStarted, gopprof.ReasonInvalidEndpoint,
+	gopprof.ReasonCapturing, gopprof.ReasonNodeBusy, gopprof.ReasonContended, gopprof.ReasonExpired, gopprof.ReasonCancelled,
+	gopprof.ReasonForbidden, gopprof.ReasonBadInput, gopprof.ReasonSpoolFull,
+}
+
+func refusal(r gopprof.CaptureReply) gopprof.OperationCapture {
+	if !slices.Contains(agentReasons, r.Reason) {
+		return failed(gopprof.ReasonNoAnswer, fmt.Sprintf("the agent refused without a reason that is known here: %.64q", r.Reason))
+	}
+	return failed(r.Reason, fmt.Sprintf("%.500s", r.Detail))
 }
 
 func failed(r gopprof.Reason, detail string) gopprof.OperationCapture {

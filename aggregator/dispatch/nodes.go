@@ -8,8 +8,12 @@ import (
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
-// maxNodes bounds the nodes that are remembered. Kubernetes itself ends at 5,000.
-const maxNodes = 20_000
+const (
+	// maxNodes bounds the nodes that are remembered. Kubernetes itself ends at 5,000.
+	maxNodes = 20_000
+	// forgetEvery is how often silent nodes are looked for while others speak.
+	forgetEvery = time.Minute
+)
 
 type nodeKey struct{ cluster, node string }
 
@@ -20,6 +24,9 @@ func (d *Dispatcher) Observe(s gopprof.NodeState) {
 	k := nodeKey{s.Cluster, s.Node}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if s.At.Sub(d.forgotten) >= forgetEvery {
+		d.forgetSilent(s.At)
+	}
 	if _, known := d.nodes[k]; !known && len(d.nodes) >= maxNodes {
 		d.metrics.dropped.Inc()
 		return
@@ -31,8 +38,8 @@ func (d *Dispatcher) Observe(s gopprof.NodeState) {
 // Nodes returns the nodes that were heard of lately, by cluster and name. Their At is when
 // they were heard of last.
 func (d *Dispatcher) Nodes() []gopprof.NodeState {
-	d.forgetNodes(d.deps.Now().Add(-d.cfg.ForgetAfter))
 	d.mu.Lock()
+	d.forgetSilent(d.deps.Now())
 	out := make([]gopprof.NodeState, 0, len(d.nodes))
 	for _, n := range d.nodes {
 		out = append(out, n)
@@ -47,13 +54,13 @@ func (d *Dispatcher) Nodes() []gopprof.NodeState {
 // StaleAfter is the silence after which a node's state should not be believed any more.
 func (d *Dispatcher) StaleAfter() time.Duration { return d.cfg.StaleAfter }
 
-func (d *Dispatcher) forgetNodes(silentSince time.Time) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+// forgetSilent forgets nodes that were not heard of for too long; d.mu is held.
+func (d *Dispatcher) forgetSilent(now time.Time) {
 	for k, n := range d.nodes {
-		if n.At.Before(silentSince) {
+		if now.Sub(n.At) > d.cfg.ForgetAfter {
 			delete(d.nodes, k)
 		}
 	}
+	d.forgotten = now
 	d.metrics.nodes.Set(float64(len(d.nodes)))
 }

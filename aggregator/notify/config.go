@@ -37,9 +37,6 @@ type Config struct {
 	// GiveUpAfter is the time after the first attempt at which a message is given up. It must
 	// be shorter than the age at which reports leave the stream (14 days).
 	GiveUpAfter time.Duration `yaml:"give_up_after"`
-	// Keep is how long it is remembered what was told. It must be longer than the age at
-	// which reports leave the stream (14 days), or they could be told twice.
-	Keep time.Duration `yaml:"keep"`
 }
 
 // Receiver is one place that messages go to.
@@ -79,7 +76,7 @@ func DefaultConfig() Config {
 	return Config{
 		Timeout: 10 * time.Second, AtOnce: 4,
 		RetryFirst: 5 * time.Second, RetryMost: 10 * time.Minute,
-		GiveUpAfter: 24 * time.Hour, Keep: 15 * 24 * time.Hour,
+		GiveUpAfter: 24 * time.Hour,
 	}
 }
 
@@ -94,7 +91,6 @@ func (c Config) Check(report func(key, problem string)) {
 	between("retry_first", c.RetryFirst, 10*time.Millisecond, time.Hour)
 	between("retry_most", c.RetryMost, c.RetryFirst, 24*time.Hour)
 	between("give_up_after", c.GiveUpAfter, time.Second, 13*24*time.Hour)
-	between("keep", c.Keep, c.GiveUpAfter, 90*24*time.Hour)
 	if c.AtOnce < 1 || c.AtOnce > 100 {
 		report("at_once", "must be from 1 to 100")
 	}

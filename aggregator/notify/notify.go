@@ -23,13 +23,12 @@ import (
 
 // KV is the bucket of records (gopprof-told). The sentinels are pkg/bus's: ErrNoKey when a
 // key is not there, ErrConflict when it is there already (Create) or has another revision
-// than the one given (Update).
+// than the one given (Update). The bucket itself forgets records, not before the stream
+// forgets their reports.
 type KV interface {
 	Get(ctx context.Context, key string) (value []byte, revision uint64, err error)
 	Create(ctx context.Context, key string, value []byte) (revision uint64, err error)
 	Update(ctx context.Context, key string, value []byte, revision uint64) (next uint64, err error)
-	Delete(ctx context.Context, key string) error
-	Keys(ctx context.Context, prefix string) ([]string, error)
 }
 
 // Deps are what a Notifier works with.

@@ -1,0 +1,222 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/gopprof/gopprof/pkg/gopprof"
+)
+
+// clock is a time that tests move.
+type clock struct{ nanoseconds atomic.Int64 }
+
+func newClock() *clock {
+	c := &clock{}
+	c.nanoseconds.Store(noon.UnixNano())
+	return c
+}
+
+func (c *clock) now() time.Time      { return time.Unix(0, c.nanoseconds.Load()).UTC() }
+func (c *clock) add(d time.Duration) { c.nanoseconds.Add(int64(d)) }
+func (c *clock) newID() string       { return idAt(c.now()) }
+func (c *clock) deps(b, o *memory, a Agents) Deps {
+	return Deps{Budget: b, Operations: o, Agents: a, Now: c.now, NewID: c.newID}
+}
+
+func newDispatcher(cfg Config, deps Deps) *Dispatcher {
+	return New(cfg, deps, zap.NewNop(), prometheus.NewRegistry())
+}
+
+func TestReplicasShareOneBudget(t *testing.T) {
+	c, budget := newClock(), newMemory()
+	cfg := testConfig()
+	cfg.Budget = Budget{PerWorkloadAtOnce: 7, PerWorkloadPerHour: 100, TotalAtOnce: 100, TotalPerHour: 100}
+	var granted atomic.Int32
+	incidents := sync.Map{}
+	var all sync.WaitGroup
+	for range 3 {
+		d := newDispatcher(cfg, c.deps(budget, newMemory(), nil))
+		for range 100 {
+			all.Go(func() {
+				if a := d.Decide(t.Context(), firing("web", "cpu", noon)); a.Go {
+					granted.Add(1)
+					incidents.Store(a.Incident, true)
+				}
+			})
+		}
+	}
+	all.Wait()
+	if granted.Load() != 7 {
+		t.Errorf("300 replicas of a workload got %d captures, the budget is 7", granted.Load())
+	}
+	n := 0
+	incidents.Range(func(any, any) bool { n++; return true })
+	if n != 1 {
+		t.Errorf("they belong to %d incidents, not one", n)
+	}
+	if budget.writes != 7 {
+		t.Errorf("the budget was written %d times: refusals must cost nothing", budget.writes)
+	}
+}
+
+func TestAnswersSurviveRestart(t *testing.T) {
+	c, budget := newClock(), newMemory()
+	first := newDispatcher(testConfig(), c.deps(budget, newMemory(), nil))
+	asked := []gopprof.Firing{firing("web", "cpu", noon), firing("web", "cpu", noon), firing("web", "cpu", noon)}
+	var answers []gopprof.Decision
+	for _, f := range asked {
+		answers = append(answers, first.Decide(t.Context(), f))
+	}
+	if answers[2].Go {
+		t.Fatal("the third capture at once was granted")
+	}
+	c.add(time.Minute)
+	second := newDispatcher(testConfig(), c.deps(budget, newMemory(), nil))
+	for i, f := range asked {
+		if again := second.Decide(t.Context(), f); again != answers[i] {
+			t.Errorf("capture %d: %+v before the restart, %+v after", i, answers[i], again)
+		}
+	}
+}
+
+func TestUnreachableBudget(t *testing.T) {
+	c, budget := newClock(), newMemory()
+	core, logs := observer.New(zapcore.InfoLevel)
+	reg := prometheus.NewRegistry()
+	d := New(testConfig(), c.deps(budget, newMemory(), nil), zap.New(core), reg)
+	budget.broken(errors.New("away"))
+	for range 3 {
+		if a := d.Decide(t.Context(), firing("web", "cpu", noon)); a.Go || a.Reason != gopprof.ReasonNoAnswer {
+			t.Errorf("answer without a budget: %+v", a)
+		}
+	}
+	budget.broken(nil)
+	if a := d.Decide(t.Context(), firing("web", "cpu", noon)); !a.Go {
+		t.Errorf("answer once the budget is back: %+v", a)
+	}
+	if n := logs.FilterLevelExact(zapcore.ErrorLevel).Len(); n != 1 {
+		t.Errorf("the loss of the budget was logged %d times", n)
+	}
+	if n := testutil.ToFloat64(d.metrics.decisions.WithLabelValues("no_answer")); n != 3 {
+		t.Errorf("counted %v decisions without answer", n)
+	}
+}
+
+func TestDecideEndsWithItsContext(t *testing.T) {
+	c := newClock()
+	d := newDispatcher(testConfig(), c.deps(newMemory(), newMemory(), nil))
+	<-d.ledgers // somebody else works on it for ever
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if a := d.Decide(ctx, firing("web", "cpu", noon)); a.Reason != gopprof.ReasonNoAnswer {
+		t.Errorf("answer when the time is over: %+v", a)
+	}
+}
+
+func TestUnreadableBudgetStartsAnew(t *testing.T) {
+	c, budget := newClock(), newMemory()
+	if _, err := budget.Create(t.Context(), ledgerKey, []byte("{broken")); err != nil {
+		t.Fatal(err)
+	}
+	d := newDispatcher(testConfig(), c.deps(budget, newMemory(), nil))
+	for i, want := range []bool{true, true, false} {
+		if a := d.Decide(t.Context(), firing("web", "cpu", noon)); a.Go != want {
+			t.Errorf("answer %d: %+v", i, a)
+		}
+	}
+}
+
+func TestNotAnID(t *testing.T) {
+	budget := newMemory()
+	d := newDispatcher(testConfig(), newClock().deps(budget, newMemory(), nil))
+	f := firing("web", "cpu", noon)
+	f.Capture = "../../etc/passwd"
+	if a := d.Decide(t.Context(), f); a.Go || a.Reason != gopprof.ReasonBadInput {
+		t.Errorf("answer: %+v", a)
+	}
+	if budget.writes != 0 {
+		t.Error("it cost the budget")
+	}
+}
+
+func TestStoredFreesAPlace(t *testing.T) {
+	c := newClock()
+	d := newDispatcher(testConfig(), c.deps(newMemory(), newMemory(), nil))
+	f := firing("web", "cpu", noon)
+	d.Decide(t.Context(), f)
+	d.Decide(t.Context(), firing("web", "cpu", noon))
+	c.add(40 * time.Second)
+	for range 2 { // doing so again changes nothing
+		if err := d.Stored(t.Context(), gopprof.Report{ID: f.Capture, Capture: gopprof.Capture{ID: f.Capture}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.add(time.Second)
+	if a := d.Decide(t.Context(), firing("web", "cpu", c.now())); !a.Go {
+		t.Errorf("after one of two ended: %+v", a)
+	}
+	if a := d.Decide(t.Context(), firing("web", "cpu", c.now())); a.Go {
+		t.Errorf("one end freed two places: %+v", a)
+	}
+}
+
+func TestNodes(t *testing.T) {
+	c := newClock()
+	d := newDispatcher(testConfig(), c.deps(newMemory(), newMemory(), nil))
+	d.Observe(gopprof.NodeState{Cluster: "c", Node: "b", At: noon.Add(8760 * time.Hour)}) // its clock is a year ahead
+	d.Observe(gopprof.NodeState{Cluster: "c", Node: "a"})
+	if n := d.Nodes(); len(n) != 2 || n[0].Node != "a" || !n[1].At.Equal(noon) {
+		t.Errorf("nodes: %+v", n)
+	}
+	c.add(10 * time.Minute)
+	d.Observe(gopprof.NodeState{Cluster: "c", Node: "a"})
+	c.add(6 * time.Minute)
+	if n := d.Nodes(); len(n) != 1 || n[0].Node != "a" {
+		t.Errorf("a node that is silent for 16 minutes: %+v", n)
+	}
+	if n := testutil.ToFloat64(d.metrics.nodes); n != 1 {
+		t.Errorf("metric: %v nodes", n)
+	}
+}
+
+func TestConfigMistakes(t *testing.T) {
+	good := DefaultConfig()
+	for key, mistake := range map[string]func(*Config){
+		"incident_window":  func(c *Config) { c.IncidentWindow = 7 * time.Hour },
+		"capture_lifetime": func(c *Config) { c.CaptureLifetime = time.Second },
+		"stale_after":      func(c *Config) { c.StaleAfter = 0 },
+		"forget_after":     func(c *Config) { c.ForgetAfter = time.Second },
+	} {
+		c := good
+		mistake(&c)
+		if got := mistakes(c.Check); len(got) != 1 || got[0] != key {
+			t.Errorf("%s: reported %v", key, got)
+		}
+	}
+	if got := mistakes(Budget{}.Check); len(got) != 4 {
+		t.Errorf("an empty budget: %v", got)
+	}
+	if got := mistakes(ManualConfig{}.Check); len(got) != 6 {
+		t.Errorf("empty manual: %v", got)
+	}
+	for _, check := range []func(func(string, string)){good.Check, good.Budget.Check, good.Manual.Check} {
+		if got := mistakes(check); got != nil {
+			t.Errorf("the defaults are mistaken: %v", got)
+		}
+	}
+}
+
+func mistakes(check func(report func(key, problem string))) (keys []string) {
+	check(func(key, _ string) { keys = append(keys, key) })
+	return keys
+}
