@@ -43,7 +43,9 @@ func logLevel(name string) (zapcore.Level, error) {
 
 // NewLogger returns a logger that writes to the standard error. Nothing is sampled: what
 // is logged are transitions, and each of them counts.
-func NewLogger(c LogConfig) (*zap.Logger, error) {
+func NewLogger(c LogConfig) (*zap.Logger, error) { return newLogger(c, "stderr") }
+
+func newLogger(c LogConfig, output string) (*zap.Logger, error) {
 	level, err := logLevel(c.Level)
 	if err != nil {
 		return nil, fmt.Errorf("making the logger: level %w", err)
@@ -54,7 +56,7 @@ func NewLogger(c LogConfig) (*zap.Logger, error) {
 	enc.TimeKey = "time"
 	log, err := zap.Config{
 		Level: zap.NewAtomicLevelAt(level), Encoding: c.Format, EncoderConfig: enc,
-		OutputPaths: []string{"stderr"}, ErrorOutputPaths: []string{"stderr"},
+		OutputPaths: []string{output}, ErrorOutputPaths: []string{"stderr"},
 		DisableCaller: true, DisableStacktrace: true,
 	}.Build()
 	if err != nil {

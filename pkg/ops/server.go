@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strconv"
 	"time"
 )
 
@@ -36,8 +37,8 @@ func CheckListen(listen string, authenticated bool) string {
 	if err != nil {
 		return fmt.Sprintf("%q is not host:port", listen)
 	}
-	if n, err := net.LookupPort("tcp", port); err != nil || n < 0 || port == "" {
-		return fmt.Sprintf("%q is not a port", port)
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return fmt.Sprintf("port %q is not a number from 0 to 65535", port)
 	}
 	if authenticated || isLoopback(host) {
 		return ""
@@ -75,6 +76,11 @@ func NewServer(listen string, h http.Handler) (*Server, error) {
 
 // Addr is the host:port that the server listens on, with the port that was given for 0.
 func (s *Server) Addr() string { return s.listener.Addr().String() }
+
+// Close stops listening at once, for a server that is not going to be run.
+func (s *Server) Close() error {
+	return errors.Join(s.http.Close(), s.listener.Close())
+}
 
 // Run answers until ctx ends, then lets running requests finish for a few seconds.
 func (s *Server) Run(ctx context.Context) error {

@@ -31,6 +31,8 @@ type Stages struct {
 	stopErr error
 }
 
+var errLate = errors.New("still running at the deadline")
+
 // part is something that must be stopped.
 type part struct {
 	name string
@@ -48,31 +50,45 @@ func NewStages(log *zap.Logger, within time.Duration) *Stages {
 func (s *Stages) Go(name string, run func(ctx context.Context) error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() {
-		err := run(ctx)
-		if ctx.Err() == nil && err != nil {
-			s.fail(fmt.Errorf("%s: %w", name, err))
-			err = nil
-		}
-		done <- err
-	}()
+	go func() { done <- s.supervise(ctx, name, run) }()
 	s.push(&part{name: name, stop: func(deadline context.Context) error {
 		cancel()
 		select {
 		case err := <-done:
-			if errors.Is(err, context.Canceled) {
-				return nil
-			}
 			return err
 		case <-deadline.Done():
-			return errors.New("still running at the deadline")
+			return errLate
 		}
 	}})
 }
 
-// Closer registers what ends a part that has no loop of its own.
+// supervise returns what run says of its end once it was told to stop; what it says
+// before goes to Wait.
+func (s *Stages) supervise(ctx context.Context, name string, run func(ctx context.Context) error) error {
+	err := run(ctx)
+	switch {
+	case ctx.Err() == nil && err != nil:
+		s.fail(fmt.Errorf("%s: %w", name, err))
+		return nil
+	case errors.Is(err, context.Canceled):
+		return nil
+	}
+	return err
+}
+
+// Closer registers what ends a part that has no loop of its own. One that does not heed
+// its context is left behind at the deadline.
 func (s *Stages) Closer(name string, stop func(ctx context.Context) error) {
-	s.push(&part{name: name, stop: stop})
+	s.push(&part{name: name, stop: func(deadline context.Context) error {
+		done := make(chan error, 1)
+		go func() { done <- stop(deadline) }()
+		select {
+		case err := <-done:
+			return err
+		case <-deadline.Done():
+			return errLate
+		}
+	}})
 }
 
 // Wait blocks until ctx ends or a part fails, stops everything, and returns what failed.

@@ -1,0 +1,109 @@
+package ops
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+func TestCheckListen(t *testing.T) {
+	cases := []struct {
+		listen        string
+		authenticated bool
+		want          string // part of the problem
+	}{
+		{"127.0.0.1:9393", false, ""},
+		{"127.8.8.8:0", false, ""},
+		{"[::1]:9393", false, ""},
+		{"localhost:9393", false, ""},
+		{":9393", true, ""},
+		{"0.0.0.0:9393", true, ""},
+		{"", false, "not host:port"},
+		{"127.0.0.1", false, "not host:port"},
+		{"127.0.0.1:", false, "port"},
+		{"127.0.0.1:http", false, "port"},
+		{"127.0.0.1:70000", true, "port"},
+		{"127.0.0.1:-1", true, "port"},
+		{":9393", false, "beyond loopback"},
+		{"0.0.0.0:9393", false, "beyond loopback"},
+		{"[::]:9393", false, "beyond loopback"},
+		{"10.0.0.1:9393", false, "beyond loopback"},
+		{"example.org:9393", false, "beyond loopback"},
+	}
+	for _, c := range cases {
+		got := CheckListen(c.listen, c.authenticated)
+		if (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
+			t.Errorf("%q, %t: %q, want %q", c.listen, c.authenticated, got, c.want)
+		}
+		reported := ""
+		ServerConfig{Listen: c.listen, Authenticated: c.authenticated}.Check(func(key, problem string) { reported = key + problem })
+		if (reported == "") != (got == "") {
+			t.Errorf("%q: reported %q", c.listen, reported)
+		}
+	}
+}
+
+// TestARunningRequestMayFinish stops the server in the middle of a request.
+func TestARunningRequestMayFinish(t *testing.T) {
+	started, finish := make(chan struct{}), make(chan struct{})
+	s, err := NewServer("127.0.0.1:0", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		close(started)
+		<-finish
+		_, _ = io.WriteString(w, "whole")
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	answer := make(chan string, 1)
+	go func() {
+		resp, err := http.Get("http://" + s.Addr())
+		if err != nil {
+			answer <- err.Error()
+			return
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		answer <- string(body) + errorText(err)
+	}()
+	<-started
+	stop()
+	close(finish)
+	if got := <-answer; got != "whole" {
+		t.Errorf("answer %q", got)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if _, err := http.Get("http://" + s.Addr()); err == nil {
+		t.Error("still listening")
+	}
+}
+
+func TestAnAddressInUseIsAnError(t *testing.T) {
+	s, err := NewServer("127.0.0.1:0", http.NotFoundHandler())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := Serve(t.Context(), s.Addr(), http.NotFoundHandler()); err == nil || !strings.HasPrefix(err.Error(), `listening on "127.0.0.1:`) {
+		t.Errorf("err %v", err)
+	}
+}
+
+func TestServingEndsWithItsListener(t *testing.T) {
+	s, err := NewServer("127.0.0.1:0", http.NotFoundHandler())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Run(t.Context()); err == nil {
+		t.Error("a closed server runs")
+	}
+}
