@@ -102,7 +102,8 @@ func (p *Publisher) acknowledged(e entry, sum digest) {
 	p.log.Info("capture published", zap.String("capture", e.id), zap.Int("attempts", e.attempts+1))
 	p.files.Lock()
 	defer p.files.Unlock()
-	if !p.forget(e, &sum) {
+	defer p.forget(e, &sum)
+	if !p.holds(e) {
 		return
 	}
 	if err := durable.Remove(p.path(e.id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -110,20 +111,25 @@ func (p *Publisher) acknowledged(e entry, sum digest) {
 	}
 }
 
-// forget takes an entry out of the index; false when it is not there any more.
-// p.files is held.
-func (p *Publisher) forget(e entry, sent *digest) bool {
+// holds tells whether the entry is still the one under its ID. p.files is held, so that
+// it stays true.
+func (p *Publisher) holds(e entry) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.index.holds(e)
+}
+
+// forget takes an entry whose file is gone out of the index. p.files is held.
+func (p *Publisher) forget(e entry, sent *digest) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	defer p.tellMoved()
 	if sent != nil {
 		p.index.sent.put(e.id, *sent)
 	}
-	if !p.index.holds(e) {
-		return false
+	if p.index.holds(e) {
+		p.index.remove(e.id)
 	}
-	p.index.remove(e.id)
-	return true
 }
 
 // failed lets an entry wait before the next attempt.
@@ -152,6 +158,7 @@ func (p *Publisher) putBack(e entry, change func(*entry)) {
 	now := p.index.entries[e.id]
 	now.sending = false
 	change(now)
+	p.signal() // claim did not wait for this one while it was being sent
 }
 
 // backOff is the wait after so many failed attempts.

@@ -95,13 +95,14 @@ func (p *Publisher) lost(id string, reason gopprof.Reason, err error) {
 func (p *Publisher) aside(e entry, cause error) {
 	p.files.Lock()
 	defer p.files.Unlock()
-	if !p.forget(e, nil) {
+	defer p.forget(e, nil)
+	if !p.holds(e) {
 		return
 	}
 	p.lost(e.id, gopprof.ReasonSpoolTorn, cause)
 	if err := p.moveAside(e.id); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		p.log.Error("torn spool entry not moved aside, deleting it", zap.String("capture", e.id), zap.Error(err))
-		_ = os.Remove(p.path(e.id)) // it is out of the index; at worst the next start finds it again
+		_ = os.Remove(p.path(e.id)) // at worst the next start finds it again
 	}
 }
 

@@ -54,7 +54,7 @@ func TestBadAnswers(t *testing.T) {
 		"empty":            {status(200), gopprof.ReasonInvalidProfile},
 		"a page":           {text("<html>log in</html>"), gopprof.ReasonInvalidProfile},
 		"cut gzip":         {bomb(1 << 10)[:20].serve, gopprof.ReasonInvalidProfile},
-		"a bomb":           {bomb(1 << 30).serve, gopprof.ReasonTooLarge},
+		"a bomb":           {bomb(40 << 20).serve, gopprof.ReasonTooLarge},
 		"named too large":  {func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Length", "999999999") }, gopprof.ReasonTooLarge},
 		"endless":          {endless, gopprof.ReasonTooLarge},
 		"slow drip":        {drip(true), gopprof.ReasonTimeout},
