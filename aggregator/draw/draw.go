@@ -6,45 +6,218 @@
 // them costs its own drawing and nothing else.
 //
 // Must never happen: a script, link, image or style of a profile's making in the SVG; a
-// drawing that outlives its time limit.
+// drawing that outlives its time limit; a secret of the aggregator's environment in a
+// child.
 package draw
 
 import (
 	"context"
 	"errors"
-	"io"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/pkg/profile"
 )
 
 // ErrUnavailable means that graphviz's dot is missing or does not work: there are no
 // drawings until it is installed.
 var ErrUnavailable = errors.New("no call graphs")
 
-// Drawer draws profiles, a bounded number at once.
+// ErrClosed means that the Drawer was closed.
+var ErrClosed = errors.New("drawing has ended")
+
+// Drawer draws profiles, a bounded number at once. It is safe for concurrent use.
 type Drawer struct {
-	cfg Config
+	cfg     Config
+	argv    []string
+	log     *zap.Logger
+	metrics *metrics
+	workers chan *worker // the free ones
+	ctx     context.Context
+	cancel  context.CancelFunc
 }
+
+// worker is one place for a child, which is started when it is first needed.
+type worker struct{ child *child }
 
 // New returns a Drawer whose workers are started, when first needed, with the command
-// line argv: a program that calls Worker on its standard input and output.
+// line argv: a program that calls Worker on its standard input and output. A missing dot
+// is not an error here: see Available.
 func New(cfg Config, argv []string, log *zap.Logger, reg prometheus.Registerer) (*Drawer, error) {
-	return &Drawer{cfg: cfg}, nil
+	program, err := lookPath(argv[0])
+	if err != nil {
+		return nil, fmt.Errorf("finding the draw worker: %w", err)
+	}
+	d := &Drawer{
+		cfg:     cfg,
+		argv:    append([]string{program}, argv[1:]...),
+		log:     log,
+		metrics: newMetrics(reg),
+		workers: make(chan *worker, cfg.Workers),
+	}
+	d.ctx, d.cancel = context.WithCancel(context.Background())
+	for range cfg.Workers {
+		d.workers <- &worker{}
+	}
+	return d, nil
 }
 
-// Available tells whether drawings can be made at all, and what to do if not.
-func (d *Drawer) Available() error { return ErrUnavailable }
+// lookPath finds a program and makes its path absolute: children run in another directory.
+func lookPath(name string) (string, error) {
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return "", err
+	}
+	return filepath.Abs(path)
+}
 
-// Draw returns the call graph of a profile as SVG.
+// Available tells whether drawings can be made, by making a trivial one. The error is
+// ErrUnavailable, with what to do.
+func (d *Drawer) Available() error {
+	dot, err := d.dot()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(d.ctx, d.cfg.Timeout)
+	defer cancel()
+	lim := limits{CPUSeconds: d.cfg.CPUSeconds, MemoryBytes: d.cfg.MemoryBytes, OutputBytes: d.cfg.SVGBytes}
+	svg, err := runDot(ctx, dot, []byte(`digraph "available" { N1 [label="works"] }`), lim)
+	if err == nil {
+		_, err = sanitize(svg, d.cfg.SVGBytes)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %q does not work: %w", ErrUnavailable, dot, err)
+	}
+	return nil
+}
+
+func (d *Drawer) dot() (string, error) {
+	dot, err := lookPath(d.cfg.Dot)
+	if err != nil {
+		return "", fmt.Errorf("%w: graphviz's dot is missing (%w): install graphviz, or set where dot is", ErrUnavailable, err)
+	}
+	return dot, nil
+}
+
+// Draw returns the call graph of a profile as SVG, which may be shown to a person: it
+// holds shapes and text only. It waits for a free worker as long as ctx allows, then takes
+// Config.Timeout at most. The error's text is fit for a page.
 func (d *Drawer) Draw(ctx context.Context, kind gopprof.Kind, data []byte) ([]byte, error) {
-	return nil, ErrUnavailable
+	svg, err := d.draw(ctx, kind, data)
+	if err != nil {
+		d.metrics.failures.WithLabelValues(string(reasonOf(err))).Inc()
+		return nil, fmt.Errorf("drawing a %s profile: %w", kind, err)
+	}
+	return svg, nil
 }
 
-// Close ends the workers. Drawings that are being made fail.
-func (d *Drawer) Close() {}
+func (d *Drawer) draw(ctx context.Context, kind gopprof.Kind, data []byte) ([]byte, error) {
+	dot, err := d.dot()
+	if err != nil {
+		return nil, err
+	}
+	if limit := profile.DefaultLimits().CompressedBytes; int64(len(data)) > limit {
+		return nil, fmt.Errorf("%w: %d bytes, at most %d allowed", profile.ErrTooLarge, len(data), limit)
+	}
+	var w *worker
+	select {
+	case w = <-d.workers:
+	case <-ctx.Done():
+		return nil, fmt.Errorf("waiting for a draw worker: %w", ctx.Err())
+	case <-d.ctx.Done():
+		return nil, ErrClosed
+	}
+	defer func() { d.workers <- w }()
+	defer d.measure(time.Now())
+	svg, err := d.job(ctx, w, request{
+		Kind: kind, Dot: dot, Nodes: d.cfg.Nodes, CPUSeconds: d.cfg.CPUSeconds,
+		MemoryBytes: d.cfg.MemoryBytes, SVGBytes: d.cfg.SVGBytes, Size: int64(len(data)),
+	}, data)
+	if err != nil {
+		return nil, err
+	}
+	return sanitize(svg, d.cfg.SVGBytes)
+}
 
-// Worker serves drawing jobs until in ends.
-func Worker(in io.Reader, out io.Writer) error { return nil }
+func (d *Drawer) measure(start time.Time) {
+	d.metrics.seconds.Observe(time.Since(start).Seconds())
+}
+
+// errJob is a failure of the job, not of the worker.
+var errJob = errors.New("no drawing")
+
+// job has one profile drawn by a worker, which is replaced when it overruns or dies.
+func (d *Drawer) job(ctx context.Context, w *worker, req request, data []byte) ([]byte, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, d.cfg.Timeout, fmt.Errorf("took longer than %v: %w", d.cfg.Timeout, context.DeadlineExceeded))
+	defer cancel()
+	defer context.AfterFunc(d.ctx, cancel)()
+	d.metrics.busy.Inc()
+	defer d.metrics.busy.Dec()
+	resp, svg, err := d.try(ctx, w, req, data)
+	if errors.Is(err, errSend) && ctx.Err() == nil {
+		resp, svg, err = d.try(ctx, w, req, data) // it died while it was idle: not this job's doing
+	}
+	switch {
+	case err == nil && resp.Error != "":
+		return nil, fmt.Errorf("%w: %s", errJob, resp.Error)
+	case d.ctx.Err() != nil:
+		return nil, ErrClosed
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	}
+	return svg, err
+}
+
+// try gives the job to the worker's child, starting one if there is none, and does away
+// with the child if it failed.
+func (d *Drawer) try(ctx context.Context, w *worker, req request, data []byte) (response, []byte, error) {
+	if w.child == nil {
+		c, err := startChild(d.argv, d.cfg.MemoryBytes)
+		if err != nil {
+			return response{}, nil, err
+		}
+		d.metrics.started.Inc()
+		d.log.Info("draw worker started", zap.Int("pid", c.cmd.Process.Pid))
+		w.child = c
+	}
+	resp, svg, err := w.child.do(ctx, req, data)
+	if err != nil {
+		w.child.stop() //nolint:errcheck // the job's error says it
+		d.log.Warn("draw worker stopped", zap.Int("pid", w.child.cmd.Process.Pid), zap.String("kind", string(req.Kind)), zap.Error(err))
+		w.child = nil
+	}
+	return resp, svg, err
+}
+
+// Close ends the workers. Drawings that are being made, or waited for, fail with
+// ErrClosed.
+func (d *Drawer) Close() {
+	if d.ctx.Err() != nil {
+		return
+	}
+	d.cancel()
+	for range d.cfg.Workers {
+		if w := <-d.workers; w.child != nil {
+			w.child.stop() //nolint:errcheck // killed
+		}
+	}
+}
+
+// reasonOf classes a failure for the metric.
+func reasonOf(err error) gopprof.Reason {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return gopprof.ReasonTimeout
+	case errors.Is(err, context.Canceled), errors.Is(err, ErrClosed):
+		return gopprof.ReasonCancelled
+	case errors.Is(err, profile.ErrTooLarge):
+		return gopprof.ReasonTooLarge
+	}
+	return gopprof.ReasonDrawFailed
+}

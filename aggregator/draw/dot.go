@@ -1,0 +1,146 @@
+package draw
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+	"syscall"
+	"unicode"
+
+	"golang.org/x/sys/unix"
+)
+
+// limits are what one run of dot may use.
+type limits struct {
+	CPUSeconds  int
+	MemoryBytes int64 // of address space
+	OutputBytes int64
+}
+
+// errOutput means that dot wrote more than it may.
+var errOutput = errors.New("the drawing is too large")
+
+// runDot lays out a graph. dot gets its limits before its input, so that it has read
+// nothing when it is free of them; it runs in the caller's process group, which whoever
+// limits the caller's time kills as one.
+func runDot(ctx context.Context, path string, graph []byte, lim limits) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, path, "-Tsvg")
+	cmd.Dir = "/"
+	cmd.Env = environment()
+	out := &bounded{limit: lim.OutputBytes, err: errOutput}
+	complaint := &bounded{limit: 4 << 10}
+	cmd.Stdout, cmd.Stderr = out, complaint
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, fmt.Errorf("starting dot: %w", err)
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("starting dot: %w", err)
+	}
+	err = restrict(cmd.Process.Pid, lim)
+	if err == nil {
+		_, err = stdin.Write(graph)
+	} else {
+		cmd.Process.Kill() //nolint:errcheck // Wait tells
+	}
+	stdin.Close() //nolint:errcheck // a pipe
+	if err := dotError(cmd.Wait(), err, ctx, out, complaint); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
+}
+
+// dotError finds the cause of a failed run.
+func dotError(exit, input error, ctx context.Context, out, complaint *bounded) error {
+	switch {
+	case exit == nil && input == nil:
+		return nil
+	case ctx.Err() != nil:
+		return fmt.Errorf("running dot: %w", ctx.Err())
+	case out.full:
+		return fmt.Errorf("running dot: %w: more than %d bytes", errOutput, out.limit)
+	case exit == nil:
+		return fmt.Errorf("running dot: %w", input)
+	}
+	if status, ok := errors.AsType[*exec.ExitError](exit); ok && signal(status) == unix.SIGXCPU {
+		return fmt.Errorf("running dot: out of its CPU time: %w", exit)
+	}
+	return fmt.Errorf("running dot: %w%s", exit, lastWords(complaint.String()))
+}
+
+func signal(status *exec.ExitError) syscall.Signal {
+	if ws, ok := status.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+		return ws.Signal()
+	}
+	return 0
+}
+
+// lastWords adds what a program complained of to an error.
+func lastWords(complaint string) string {
+	if complaint = oneLine(complaint); complaint != "" {
+		return ": " + complaint
+	}
+	return ""
+}
+
+// oneLine makes a program's complaint, which may repeat a profile's names, fit for a log
+// and a page.
+func oneLine(s string) string {
+	s = strings.Join(strings.Fields(strings.ToValidUTF8(s, "�")), " ")
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '�'
+	}, s)
+	if r := []rune(s); len(r) > 200 {
+		s = string(r[:200]) + "…"
+	}
+	return s
+}
+
+// restrict limits a process that has not begun its work.
+func restrict(pid int, lim limits) error {
+	cpu, memory := uint64(lim.CPUSeconds), uint64(lim.MemoryBytes)
+	for resource, limit := range map[int]unix.Rlimit{
+		unix.RLIMIT_CPU:  {Cur: cpu, Max: cpu + 1}, // so that SIGXCPU tells the cause before SIGKILL
+		unix.RLIMIT_AS:   {Cur: memory, Max: memory},
+		unix.RLIMIT_CORE: {},
+	} {
+		if err := unix.Prlimit(pid, resource, &limit, nil); err != nil {
+			return fmt.Errorf("limiting dot: %w", err)
+		}
+	}
+	return nil
+}
+
+// environment is what children get: nothing of the aggregator's own, which holds secrets.
+// With SERVER_NAME set, graphviz opens no image files.
+func environment() []string {
+	return []string{"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/nonexistent", "LC_ALL=C.UTF-8", "TZ=UTC", "SERVER_NAME=gopprof", "PPROF_BINARY_PATH=/nonexistent"}
+}
+
+// bounded keeps what is written up to a limit. Beyond it writing fails with err, or is
+// dropped where there is none.
+type bounded struct {
+	bytes.Buffer
+	limit int64
+	err   error
+	full  bool
+}
+
+func (b *bounded) Write(p []byte) (int, error) {
+	room := b.limit - int64(b.Len())
+	if int64(len(p)) <= room {
+		return b.Buffer.Write(p)
+	}
+	b.full = true
+	b.Buffer.Write(p[:max(0, room)])
+	if b.err != nil {
+		return 0, b.err
+	}
+	return len(p), nil
+}

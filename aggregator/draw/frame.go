@@ -1,0 +1,82 @@
+package draw
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/gopprof/gopprof/pkg/gopprof"
+)
+
+// maxHeaderBytes bounds the JSON before a frame's body.
+const maxHeaderBytes = 64 << 10
+
+// request is the header of a job; the profile's bytes follow.
+type request struct {
+	Kind        gopprof.Kind `json:"kind"`
+	Dot         string       `json:"dot"`
+	Nodes       int          `json:"nodes"`
+	CPUSeconds  int          `json:"cpuSeconds"`
+	MemoryBytes int64        `json:"memoryBytes"`
+	SVGBytes    int64        `json:"svgBytes"`
+	Size        int64        `json:"size"` // of the body
+}
+
+// response is the header of a job's result; the SVG as dot wrote it follows. Error is for
+// people.
+type response struct {
+	Error string `json:"error,omitempty"`
+	Size  int64  `json:"size"`
+}
+
+// writeFrame sends a header as JSON, its length before it, and the body.
+func writeFrame(w io.Writer, header any, body []byte) error {
+	data, err := json.Marshal(header)
+	if err != nil {
+		return fmt.Errorf("encoding a frame: %w", err)
+	}
+	frame := binary.BigEndian.AppendUint32(make([]byte, 0, 4+len(data)), uint32(len(data)))
+	if _, err := w.Write(append(frame, data...)); err != nil {
+		return fmt.Errorf("sending a frame: %w", err)
+	}
+	if _, err := w.Write(body); err != nil {
+		return fmt.Errorf("sending a frame: %w", err)
+	}
+	return nil
+}
+
+// readHeader reads a frame up to its body. The error is io.EOF when there is no frame.
+func readHeader(r io.Reader, header any) error {
+	var size [4]byte
+	if _, err := io.ReadFull(r, size[:1]); err != nil {
+		return err
+	}
+	if _, err := io.ReadFull(r, size[1:]); err != nil {
+		return fmt.Errorf("reading a frame: %w", err)
+	}
+	n := binary.BigEndian.Uint32(size[:])
+	if n > maxHeaderBytes {
+		return fmt.Errorf("reading a frame: header of %d bytes", n)
+	}
+	data := make([]byte, n)
+	if _, err := io.ReadFull(r, data); err != nil {
+		return fmt.Errorf("reading a frame: %w", err)
+	}
+	if err := json.Unmarshal(data, header); err != nil {
+		return fmt.Errorf("reading a frame: %w", err)
+	}
+	return nil
+}
+
+// readBody reads the body that a header announced.
+func readBody(r io.Reader, size, limit int64) ([]byte, error) {
+	if size < 0 || size > limit {
+		return nil, fmt.Errorf("reading a frame: body of %d bytes, at most %d allowed", size, limit)
+	}
+	body := make([]byte, size)
+	if _, err := io.ReadFull(r, body); err != nil {
+		return nil, fmt.Errorf("reading a frame: %w", err)
+	}
+	return body, nil
+}
