@@ -16,7 +16,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}),
 		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gopprof_agent_record_failures_total",
-			Help: "Batches of points that InfluxDB did not take as a whole, by reason.",
+			Help: "What was not recorded, by reason: whole or half batches that InfluxDB did not take (series_unreachable), targets or values that its line protocol cannot hold (bad_input).",
 		}, []string{"reason"}),
 		dropped: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "gopprof_agent_record_dropped_total",

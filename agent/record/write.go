@@ -5,13 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
-
-	client "github.com/influxdata/influxdb1-client/v2"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/pkg/heapster"
@@ -20,13 +16,17 @@ import (
 // errNoDatabase is InfluxDB's answer to a write into a database that does not exist.
 var errNoDatabase = errors.New("database not found")
 
+// errImpossible is a number that no field can hold.
+var errImpossible = errors.New("not a number from 0")
+
 // write sends one batch, creating the database on the way if it must.
 func (r *Recorder) write(ctx context.Context, b batch) error {
-	lines, n, err := encode(b)
-	if err != nil {
-		return err
+	lines, n, refused := encode(b)
+	r.metrics.failures.WithLabelValues(string(gopprof.ReasonBadInput)).Add(float64(refused))
+	if n == 0 {
+		return nil
 	}
-	err = r.send(ctx, lines)
+	err := r.send(ctx, lines)
 	if errors.Is(err, errNoDatabase) {
 		if err := r.create(ctx); err != nil {
 			return err
@@ -90,63 +90,4 @@ func refusal(a heapster.Answer) error {
 		return fmt.Errorf("%w: %q", errNoDatabase, body)
 	}
 	return fmt.Errorf("status %d: %q", a.Status, body)
-}
-
-// encode returns the batch in line protocol, and how many points it has.
-func encode(b batch) (string, int, error) {
-	var lines strings.Builder
-	n := 0
-	for _, p := range b.points {
-		for _, v := range values(p) {
-			point, err := client.NewPoint(v.measurement, tags(p.Target), map[string]any{heapster.FieldValue: v.value}, b.at.Truncate(time.Second))
-			if err != nil {
-				return "", 0, fmt.Errorf("encoding point of %q: %w", p.Target.Key(), err)
-			}
-			lines.WriteString(point.PrecisionString("s") + "\n")
-			n++
-		}
-	}
-	return lines.String(), n, nil
-}
-
-type value struct {
-	measurement string
-	value       int64
-}
-
-// values are a point's numbers in Heapster's units. As with Heapster the limits go on where a
-// use is not known.
-func values(p Point) []value {
-	var out []value
-	if p.HasCPU {
-		out = append(out, value{heapster.MeasurementCPUUse, whole(p.CPUCores * heapster.MillicoresPerCore)})
-	}
-	if p.HasMemory {
-		out = append(out, value{heapster.MeasurementMemoryUse, whole(p.WorkingSetBytes)})
-	}
-	return append(out,
-		value{heapster.MeasurementCPULimit, whole(p.CPULimitCores * heapster.MillicoresPerCore)},
-		value{heapster.MeasurementMemoryLimit, whole(p.MemoryLimitBytes)})
-}
-
-func whole(v float64) int64 { return int64(math.Round(v)) }
-
-// tags are Heapster's for a container, and the mark.
-func tags(t gopprof.Target) map[string]string {
-	tags := map[string]string{
-		heapster.TagType:      heapster.TypeContainer,
-		heapster.TagCluster:   t.Cluster,
-		heapster.TagNode:      t.Node,
-		heapster.TagNamespace: t.Namespace,
-		heapster.TagPod:       t.Pod,
-		heapster.TagContainer: t.Container,
-		heapster.TagImage:     t.Image,
-		heapster.TagSource:    heapster.SourceOurs,
-	}
-	for name, text := range tags {
-		if text == "" { // InfluxDB knows no empty tags
-			delete(tags, name)
-		}
-	}
-	return tags
 }

@@ -60,6 +60,9 @@ func read(a heapster.Answer, rowsMax int) ([]heapster.Table, error) {
 	if !a.JSON {
 		return nil, fmt.Errorf("%w: status %d, %s", errNotInfluxDB, a.Status, clip(a.Body))
 	}
+	if err := foresee(a.Body, rowsMax); err != nil {
+		return nil, err
+	}
 	response, err := decode(a.Body)
 	if err != nil {
 		return nil, err
@@ -71,6 +74,21 @@ func read(a heapster.Answer, rowsMax int) ([]heapster.Table, error) {
 		return nil, fmt.Errorf("%w: status %d", errRefused, a.Status)
 	}
 	return tables(response, rowsMax)
+}
+
+// foresee refuses an answer that would be far larger decoded than it is as text, such as a
+// list of millions of empty objects. A genuine one has an object for each of six measurements,
+// a list for each row and nine values in a row; the names in it hold none of these signs.
+func foresee(body []byte, rowsMax int) error {
+	const objects, values = 100, 12
+	lists := rowsMax + 100
+	switch {
+	case bytes.Count(body, []byte("{")) > objects:
+		return fmt.Errorf("%w: more than %d objects", errNotInfluxDB, objects)
+	case bytes.Count(body, []byte("[")) > lists, bytes.Count(body, []byte(",")) > values*lists:
+		return fmt.Errorf("%w: %d", errTooManyRows, rowsMax)
+	}
+	return nil
 }
 
 // decode reads the one JSON document that an answer is. The library's reader puts all it has

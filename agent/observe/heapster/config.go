@@ -42,8 +42,9 @@ type Config struct {
 	// MaxRows is the largest answer understood, in rows; a node has four for each container
 	// and minute asked for. A larger one is refused as a whole. Default 50000.
 	MaxRows int `yaml:"max_rows"`
-	// MaxAnswerBytes is the largest answer read, decompressed. Default 4 MiB; while one is
-	// decoded it takes up to some thirty times that in memory.
+	// MaxAnswerBytes is the largest answer read, decompressed. Default 4 MiB, of which the
+	// answer for 250 containers and 10 minutes is a quarter. While it is decoded a genuine
+	// answer takes about ten times its size in memory.
 	MaxAnswerBytes int64 `yaml:"max_answer_bytes"`
 }
 

@@ -79,6 +79,8 @@ func TestServersThatFailHaveANamedReason(t *testing.T) {
 		"redirect":         {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://127.0.0.1:1/", 307) }, heapster.ErrRedirected, ""},
 		"gzip bomb":        {bomb, heapster.ErrTooLarge, "4194304"},
 		"too many rows":    {answering(200, jsonType, strings.Replace(wholeAnswer, `"values":[`, `"values":[`+strings.Repeat("[],", 50_000), 1)), errTooManyRows, "50000"},
+		"objects":          {answering(200, jsonType, `{"results":[`+strings.Repeat("{},", 1_000_000)+`{}]}`), errNotInfluxDB, "100 objects"},
+		"one endless row":  {answering(200, jsonType, strings.Replace(wholeAnswer, `"values":[[`, `"values":[[`+strings.Repeat("0,", 1_000_000), 1)), errTooManyRows, "50000"},
 		"a long complaint": {answering(200, jsonType, `{"error":"`+strings.Repeat("x", 100_000)+`"}`), errRefused, "xxx\"…"},
 	} {
 		t.Run(name, func(t *testing.T) {
