@@ -93,12 +93,14 @@ func (p *Publisher) Pending() (n int, bytes int64) {
 }
 
 // Publish takes a capture over: when it returns nil, the capture survives a crash of this
-// process and of the machine. If the disk fails, the capture is sent at once instead, and
-// the error is a *gopprof.Error when that fails as well. The same capture again is a
+// process and of the machine. If the disk is full or fails, or the capture is larger than
+// the whole spool may be, it is sent at once instead; the error when that fails as well is
+// a *gopprof.Error. The same capture again is a
 // no-op; another one under the same ID is ErrDifferent.
 func (p *Publisher) Publish(ctx context.Context, c gopprof.Capture) error {
 	err := p.spool(c)
-	if gopprof.ReasonOf(err) == gopprof.ReasonSpoolFailed {
+	switch gopprof.ReasonOf(err) {
+	case gopprof.ReasonSpoolFailed, gopprof.ReasonTooLarge:
 		err = p.sendUnspooled(ctx, c, err)
 	}
 	if err != nil {
@@ -165,6 +167,11 @@ func (p *Publisher) sendUnspooled(ctx context.Context, c gopprof.Capture, spoolE
 		return fmt.Errorf("%w; sending it at once: %w", spoolErr, err)
 	}
 	p.metrics.sent.Inc()
+	if _, sum, err := sizeOf(c); err == nil {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.index.sent.put(c.ID, sum)
+	}
 	return nil
 }
 

@@ -78,7 +78,7 @@ func TestCapturesThatMayNotBeSpooled(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			cfg := testConfig(t.TempDir())
 			cfg.MaxBytes = 1 << 20
-			p := open(t, cfg, &nats{})
+			p := open(t, cfg, &nats{refuse: away})
 			c := capture(newID(), 1000)
 			tt.spoil(&c)
 			err := p.Publish(t.Context(), c)
@@ -274,11 +274,16 @@ func TestOneProcessPerSpool(t *testing.T) {
 
 func TestSentAtOnceWhenTheDiskFails(t *testing.T) {
 	n := &nats{}
-	p := open(t, testConfig(t.TempDir()), n)
+	cfg := testConfig(t.TempDir())
+	cfg.MaxBytes = 1 << 20
+	p := open(t, cfg, n)
 	p.write = func(string, fs.FileMode, func(io.Writer) error) error { return errors.New("input/output error") }
 	c := capture(newID(), 100)
 	mustPublish(t, p, c)
 	wantIDs(t, n.ids(), c.ID)
+	large := capture(newID(), int(p.cfg.MaxBytes)+1)
+	mustPublish(t, p, large)
+	wantIDs(t, n.ids(), c.ID, large.ID)
 	n.set(away)
 	err := p.Publish(t.Context(), capture(newID(), 100))
 	if gopprof.ReasonOf(err) != gopprof.ReasonSpoolFailed || !errors.Is(err, errAway) {
