@@ -76,7 +76,9 @@ func TestServersThatFailHaveANamedReason(t *testing.T) {
 		"unauthorized":     {answering(401, jsonType, `{"error":"authorization failed"}`), errRefused, `status 401, "authorization failed"`},
 		"500":              {answering(500, "text/plain", "oh"), errNotInfluxDB, `status 500, "oh"`},
 		"503 without more": {answering(503, jsonType, `{}`), errRefused, "status 503"},
-		"redirect":         {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://127.0.0.1:1/", 307) }, heapster.ErrRedirected, ""},
+		"redirect": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusTemporaryRedirect)
+		}, heapster.ErrRedirected, ""},
 		"gzip bomb":        {bomb, heapster.ErrTooLarge, "4194304"},
 		"too many rows":    {answering(200, jsonType, strings.Replace(wholeAnswer, `"values":[`, `"values":[`+strings.Repeat("[],", 50_000), 1)), errTooManyRows, "50000"},
 		"objects":          {answering(200, jsonType, `{"results":[`+strings.Repeat("{},", 1_000_000)+`{}]}`), errNotInfluxDB, "100 objects"},
