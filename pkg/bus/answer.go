@@ -72,10 +72,19 @@ func readFiring(m *nats.Msg) (gopprof.Firing, gopprof.Reason) {
 	if err != nil || from != (origin{f.Target.Cluster, f.Target.Node, ""}) {
 		return gopprof.Firing{}, gopprof.ReasonImposter
 	}
-	if !strings.HasPrefix(m.Reply, agentInbox(from.cluster, from.node)+".") {
+	if !ownReply(m.Reply, from) {
 		return gopprof.Firing{}, gopprof.ReasonImposter
 	}
 	return f, ""
+}
+
+// serviceReply begins the subjects that the server itself makes for answers which cross
+// from one account into another; it lets no client name one.
+const serviceReply = "_R_."
+
+// ownReply tells whether an answer would go to the node that asks, or to nobody.
+func ownReply(reply string, from origin) bool {
+	return strings.HasPrefix(reply, serviceReply) || strings.HasPrefix(reply, agentInbox(from.cluster, from.node)+".")
 }
 
 // States hands over what the nodes tell of themselves until ctx ends.

@@ -16,7 +16,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
-	"go.uber.org/zap/zaptest"
 
 	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/bus/embedded"
@@ -51,7 +50,7 @@ type Bus struct {
 // Start starts a server and makes the streams.
 func Start(t testing.TB, o Options) *Bus {
 	t.Helper()
-	b := &Bus{t: t, log: zaptest.NewLogger(t, zaptest.Level(zap.InfoLevel)), keys: map[string]string{}, streams: bus.DefaultStreamConfig()}
+	b := &Bus{t: t, log: logger(), keys: map[string]string{}, streams: bus.DefaultStreamConfig()}
 	if o.Streams != nil {
 		b.streams = *o.Streams
 	}
@@ -121,7 +120,13 @@ func (b *Bus) Config(node string) bus.Config {
 // Agent returns a node's agent, connected.
 func (b *Bus) Agent(node string) *bus.Agent {
 	b.t.Helper()
-	a, err := bus.ConnectAgent(b.t.Context(), b.Config(node), Cluster, node, b.log.Named(node), prometheus.NewRegistry())
+	return b.AgentAs(node, node)
+}
+
+// AgentAs returns an agent that has one node's key and calls itself another, connected.
+func (b *Bus) AgentAs(node, key string) *bus.Agent {
+	b.t.Helper()
+	a, err := bus.ConnectAgent(b.t.Context(), b.Config(key), Cluster, node, b.log.Named(node), prometheus.NewRegistry())
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -129,6 +134,21 @@ func (b *Bus) Agent(node string) *bus.Agent {
 	Eventually(b.t, "agent connects", func() bool { return a.Connected() == nil })
 	return a
 }
+
+// User returns a node's user as the server was configured with it.
+func (b *Bus) User(node string) embedded.AgentUser {
+	b.t.Helper()
+	for _, u := range b.cfg.Agents {
+		if u.Node == node {
+			return u
+		}
+	}
+	b.t.Fatalf("no user for node %q", node)
+	return embedded.AgentUser{}
+}
+
+// AddKey tells where the seed of a node lies that was added after the start.
+func (b *Bus) AddKey(node, file string) { b.keys[node] = file }
 
 // NewKeyFile makes a key and writes its seed where only the test finds it.
 func NewKeyFile(t testing.TB) (file, public string) {
@@ -155,6 +175,19 @@ func Eventually(t testing.TB, what string, holds func() bool) {
 		}
 	}
 	t.Fatalf("%s: did not happen within %s", what, Patience)
+}
+
+// logger writes to standard error with -v. It is not the test's own: NATS reports the end
+// of a connection a moment after the test's.
+func logger() *zap.Logger {
+	if !testing.Verbose() {
+		return zap.NewNop()
+	}
+	log, err := zap.NewDevelopment(zap.IncreaseLevel(zap.InfoLevel))
+	if err != nil {
+		return zap.NewNop()
+	}
+	return log
 }
 
 func closing(f func(context.Context) error) {

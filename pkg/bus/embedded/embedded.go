@@ -10,11 +10,13 @@
 package embedded
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -34,19 +36,20 @@ type Server struct {
 	lock *os.File
 	srv  *server.Server
 	rec  *recorder
+	auth *authenticator
+	cert atomic.Pointer[tls.Certificate]
 
-	mu    sync.Mutex // held while users or certificates are replaced
-	users Users
+	mu sync.Mutex // held while users are replaced
 }
 
 // Start returns when the server takes connections.
 func Start(c Config, log *zap.Logger) (*Server, error) {
-	s := &Server{cfg: c, log: log, rec: &recorder{log: log}}
+	s := &Server{cfg: c, log: log, rec: &recorder{log: log}, auth: &authenticator{}}
 	if err := s.start(); err != nil {
 		s.Shutdown()
 		return nil, fmt.Errorf("starting embedded nats: %w", err)
 	}
-	log.Info("embedded nats started", zap.String("url", s.URL()), zap.Int("agents", len(s.users.Agents)))
+	log.Info("embedded nats started", zap.String("url", s.URL()))
 	return s, nil
 }
 
@@ -60,13 +63,19 @@ func (s *Server) start() (err error) {
 	if s.pub, err = s.self.PublicKey(); err != nil {
 		return err
 	}
-	if s.users, err = s.cfg.load(); err != nil {
+	users, err := s.cfg.load()
+	if err != nil {
 		return err
 	}
+	s.auth.replace(s.table(users))
 	if s.lock, err = lockDir(s.cfg.Dir); err != nil {
 		return err
 	}
-	opts, err := s.options(s.users)
+	return s.serve()
+}
+
+func (s *Server) serve() error {
+	opts, err := s.options()
 	if err != nil {
 		return err
 	}
@@ -78,6 +87,11 @@ func (s *Server) start() (err error) {
 	if !s.srv.ReadyForConnections(readyWait) {
 		return fmt.Errorf("not ready within %s: %w", readyWait, s.rec.fatal())
 	}
+	accounts, err := wireAccounts(s.srv)
+	if err != nil {
+		return err
+	}
+	s.auth.open(accounts)
 	return nil
 }
 

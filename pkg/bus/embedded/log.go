@@ -17,10 +17,12 @@ type recorder struct {
 	last string
 }
 
-func (r *recorder) Noticef(format string, v ...any) { r.log.Debug("nats: " + fmt.Sprintf(format, v...)) }
-func (r *recorder) Debugf(format string, v ...any)  { r.log.Debug("nats: " + fmt.Sprintf(format, v...)) }
-func (r *recorder) Tracef(format string, v ...any)  {}
-func (r *recorder) Warnf(format string, v ...any)   { r.log.Warn("nats: " + fmt.Sprintf(format, v...)) }
+func (r *recorder) Noticef(format string, v ...any) {
+	r.log.Debug("nats: " + fmt.Sprintf(format, v...))
+}
+func (r *recorder) Debugf(format string, v ...any) { r.log.Debug("nats: " + fmt.Sprintf(format, v...)) }
+func (r *recorder) Tracef(format string, v ...any) {}
+func (r *recorder) Warnf(format string, v ...any)  { r.log.Warn("nats: " + fmt.Sprintf(format, v...)) }
 
 func (r *recorder) Errorf(format string, v ...any) {
 	text := fmt.Sprintf(format, v...)

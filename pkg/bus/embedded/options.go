@@ -6,15 +6,12 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nats-server/v2/server"
 	"golang.org/x/sys/unix"
-
-	"github.com/gopprof/gopprof/pkg/bus"
 )
 
-// options builds the server's options anew: a reload compares them with the last.
-func (s *Server) options(u Users) (*server.Options, error) {
+// options is the configuration in the server's own words.
+func (s *Server) options() (*server.Options, error) {
 	host, port, err := s.cfg.address()
 	if err != nil {
 		return nil, err
@@ -27,40 +24,28 @@ func (s *Server) options(u Users) (*server.Options, error) {
 		NoSigs: true, DisableJetStreamBanner: true,
 		JetStream: true, StoreDir: s.cfg.Dir, JetStreamMaxStore: s.cfg.StoreBytes, SyncAlways: true,
 		AuthTimeout: 10, TLSTimeout: 10, // thousands of agents come back at once
-		Nkeys: s.nkeyUsers(u),
+		CustomClientAuthentication: s.auth, AlwaysEnableNonce: true,
 	}
 	if s.cfg.CertFile != "" {
-		cert, err := tls.LoadX509KeyPair(s.cfg.CertFile, s.cfg.KeyFile)
-		if err != nil {
-			return nil, fmt.Errorf("reading certificate %q: %w", s.cfg.CertFile, err)
+		if err := s.loadCertificate(); err != nil {
+			return nil, err
 		}
 		o.TLS = true
-		o.TLSConfig = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+		o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+			return s.cert.Load(), nil
+		}}
 	}
 	return o, nil
 }
 
-func (s *Server) nkeyUsers(u Users) []*server.NkeyUser {
-	inside := map[string]struct{}{jwt.ConnectionTypeInProcess: {}}
-	users := []*server.NkeyUser{{Nkey: s.pub, Permissions: permissions(bus.AggregatorPermissions()), AllowedConnectionTypes: inside}}
-	for _, a := range u.Agents {
-		users = append(users, &server.NkeyUser{Nkey: a.NKey, Permissions: permissions(bus.AgentPermissions(a.Cluster, a.Node))})
+// loadCertificate reads the certificate that the next connections see.
+func (s *Server) loadCertificate() error {
+	cert, err := tls.LoadX509KeyPair(s.cfg.CertFile, s.cfg.KeyFile)
+	if err != nil {
+		return fmt.Errorf("reading certificate %q: %w", s.cfg.CertFile, err)
 	}
-	for _, c := range u.Consumers {
-		users = append(users, &server.NkeyUser{Nkey: c.NKey, Permissions: permissions(bus.ConsumerPermissions(c.Name))})
-	}
-	return users
-}
-
-func permissions(p bus.Permissions) *server.Permissions {
-	out := &server.Permissions{
-		Publish:   &server.SubjectPermission{Allow: p.Publish},
-		Subscribe: &server.SubjectPermission{Allow: p.Subscribe},
-	}
-	if p.Responses > 0 {
-		out.Response = &server.ResponsePermission{MaxMsgs: p.Responses, Expires: p.ResponsesFor}
-	}
-	return out
+	s.cert.Store(&cert)
+	return nil
 }
 
 // lockDir makes the directory and keeps every other process out of it until the returned

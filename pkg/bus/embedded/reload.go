@@ -26,14 +26,9 @@ func (s *Server) Reload(u Users) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	opts, err := s.options(u)
-	if err != nil {
+	if err := s.kick(s.auth.replace(s.table(u))); err != nil {
 		return fmt.Errorf("reloading users: %w", err)
 	}
-	if err := s.srv.ReloadOptions(opts); err != nil {
-		return fmt.Errorf("reloading users: %w", err)
-	}
-	s.users = u
 	s.log.Info("users reloaded", zap.Int("agents", len(u.Agents)), zap.Int("consumers", len(u.Consumers)))
 	return nil
 }
@@ -64,6 +59,12 @@ func (s *Server) again() {
 	}
 	if err != nil {
 		s.log.Error("users not reloaded, the last ones stay", zap.Error(err))
+	}
+	if s.cfg.CertFile == "" {
+		return
+	}
+	if err := s.loadCertificate(); err != nil {
+		s.log.Error("certificate not reloaded, the last one stays", zap.Error(err))
 	}
 }
 

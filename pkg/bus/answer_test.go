@@ -1,0 +1,188 @@
+package bus_test
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/gopprof/gopprof/pkg/bus"
+	"github.com/gopprof/gopprof/pkg/bus/bustest"
+	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/pkg/wire"
+)
+
+func firing(t testing.TB, node string) gopprof.Firing {
+	t.Helper()
+	return gopprof.Firing{Capture: newID(t), Target: target(node), Rule: "cpu", Resource: gopprof.ResourceCPU, Ratio: 0.93,
+		At: time.Date(2026, 11, 22, 3, 4, 5, 0, time.UTC)}
+}
+
+func TestAskIsAnswered(t *testing.T) {
+	b := bustest.Start(t, bustest.Options{Nodes: []string{"a"}})
+	agg, agent := b.Aggregator(), b.Agent("a")
+	want := gopprof.Decision{Go: true, Incident: newID(t)}
+	heard := make(chan gopprof.Firing, 1)
+	background(t, "answer", func(ctx context.Context) error {
+		return agg.Answer(ctx, func(_ context.Context, f gopprof.Firing) gopprof.Decision {
+			heard <- f
+			return want
+		})
+	})
+	question := firing(t, "a")
+	var got gopprof.Decision
+	bustest.Eventually(t, "an answer", func() (ok bool) {
+		var err error
+		got, err = agent.Ask(within(t), question)
+		return err == nil
+	})
+	if got != want {
+		t.Errorf("decision %+v, want %+v", got, want)
+	}
+	if f := <-heard; !reflect.DeepEqual(f, question) {
+		t.Errorf("heard %+v, want %+v", f, question)
+	}
+}
+
+func TestAskWithoutAnswer(t *testing.T) {
+	b := bustest.Start(t, bustest.Options{Nodes: []string{"a"}})
+	agent := b.Agent("a")
+	begin := time.Now()
+	if _, err := agent.Ask(within(t), firing(t, "a")); !errors.Is(err, bus.ErrAway) {
+		t.Errorf("%v, want %v", err, bus.ErrAway)
+	}
+	if took := time.Since(begin); took > 10*time.Second {
+		t.Errorf("waited %s, a second was agreed", took)
+	}
+}
+
+func TestFiringOfAnotherNodeIsNotAnswered(t *testing.T) {
+	b := bustest.Start(t, bustest.Options{Nodes: []string{"a", "b"}})
+	agg := b.Aggregator()
+	decided := make(chan gopprof.Firing, 10)
+	background(t, "answer", func(ctx context.Context) error {
+		return agg.Answer(ctx, func(_ context.Context, f gopprof.Firing) gopprof.Decision {
+			decided <- f
+			return gopprof.Decision{Reason: gopprof.ReasonBudget}
+		})
+	})
+	nc, _ := signIn(t, b, "a")
+	send := func(f gopprof.Firing) error {
+		data, err := wire.EncodeFiring(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = nc.Request("gopprof.v1.firing.test.a", data, 300*time.Millisecond)
+		return err
+	}
+	bustest.Eventually(t, "its own is answered", func() bool { return send(firing(t, "a")) == nil })
+	if err := send(firing(t, "b")); !errors.Is(err, nats.ErrTimeout) {
+		t.Errorf("another node's firing: %v, want no answer", err)
+	}
+	for range len(decided) {
+		if f := <-decided; f.Target.Node != "a" {
+			t.Errorf("a firing of node %q was decided", f.Target.Node)
+		}
+	}
+}
+
+func TestStates(t *testing.T) {
+	b := bustest.Start(t, bustest.Options{Nodes: []string{"a", "b"}})
+	agg, agent := b.Aggregator(), b.Agent("a")
+	heard := make(chan gopprof.NodeState, 100)
+	background(t, "states", func(ctx context.Context) error {
+		return agg.States(ctx, func(s gopprof.NodeState) { heard <- s })
+	})
+	want := gopprof.NodeState{Cluster: bustest.Cluster, Node: "a", At: time.Date(2026, 11, 22, 3, 4, 5, 0, time.UTC), Version: "v1",
+		Targets: []gopprof.TargetState{{Target: target("a"), Rules: []gopprof.RuleState{{Rule: "cpu", Reason: gopprof.ReasonBelowThreshold}}}}}
+	imposter, _ := signIn(t, b, "b")
+	data, err := wire.EncodeState(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got gopprof.NodeState
+	bustest.Eventually(t, "the state", func() bool {
+		if err := imposter.Publish("gopprof.v1.state.test.b", []byte(strings.ReplaceAll(string(data), "v1\"", "imposter\""))); err != nil {
+			t.Fatal(err)
+		}
+		if err := agent.PublishState(t.Context(), want); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case got = <-heard:
+			return true
+		case <-time.After(100 * time.Millisecond):
+			return false
+		}
+	})
+	for more := true; more; {
+		if !reflect.DeepEqual(got, want) {
+			t.Fatalf("got %+v, want %+v", got, want)
+		}
+		select {
+		case got = <-heard:
+		default:
+			more = false
+		}
+	}
+}
+
+func TestStateOfManyTargetsLosesWindowsFirst(t *testing.T) {
+	b := bustest.Start(t, bustest.Options{Nodes: []string{"a"}})
+	agg, agent := b.Aggregator(), b.Agent("a")
+	heard := make(chan gopprof.NodeState, 100)
+	background(t, "states", func(ctx context.Context) error {
+		return agg.States(ctx, func(s gopprof.NodeState) { heard <- s })
+	})
+	s := gopprof.NodeState{Cluster: bustest.Cluster, Node: "a", At: time.Now()}
+	for range 900 {
+		s.Targets = append(s.Targets, gopprof.TargetState{Target: target("a"), Local: make([]gopprof.Window, 5), Rules: []gopprof.RuleState{}})
+	}
+	bustest.Eventually(t, "the state", func() bool {
+		if err := agent.PublishState(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case got := <-heard:
+			if len(got.Targets) != 900 || len(got.Targets[0].Local) != 1 {
+				t.Errorf("%d targets with %d windows, want 900 with 1", len(got.Targets), len(got.Targets[0].Local))
+			}
+			return true
+		case <-time.After(100 * time.Millisecond):
+			return false
+		}
+	})
+	if len(s.Targets[0].Local) != 5 {
+		t.Error("the caller's state was changed")
+	}
+}
+
+func TestRequests(t *testing.T) {
+	b := bustest.Start(t, bustest.Options{Nodes: []string{"node.one"}})
+	agg, agent := b.Aggregator(), b.Agent("node.one")
+	want := gopprof.CaptureRequest{Capture: newID(t), Incident: newID(t), Kind: gopprof.TriggerManual, Request: gopprof.Request{Who: "alice"},
+		Namespace: "shop", Pod: "cart-0", Kinds: []gopprof.Kind{gopprof.KindCPU}, CPUSeconds: 5, Deadline: time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)}
+	if _, err := agg.RequestCapture(within(t), bustest.Cluster, "node.one", want); !errors.Is(err, bus.ErrNoAgent) {
+		t.Errorf("before anybody serves: %v, want %v", err, bus.ErrNoAgent)
+	}
+	told := &asked{}
+	serve(t, agent, told)
+	bustest.Eventually(t, "the agent serves", func() bool {
+		r, err := agg.RequestCapture(within(t), bustest.Cluster, "node.one", want)
+		return err == nil && r.Accepted
+	})
+	if got := told.captures[0]; !reflect.DeepEqual(got, want) {
+		t.Errorf("agent heard %+v, want %+v", got, want)
+	}
+	r, err := agg.RequestCancel(within(t), bustest.Cluster, "node.one", gopprof.CancelRequest{Capture: want.Capture})
+	if err != nil || r.Accepted || r.Reason != gopprof.ReasonUnknown || r.Detail == "" {
+		t.Errorf("cancel: %+v, %v", r, err)
+	}
+	if _, err := agg.RequestCapture(within(t), bustest.Cluster, "nobody", want); !errors.Is(err, bus.ErrNoAgent) {
+		t.Errorf("unknown node: %v, want %v", err, bus.ErrNoAgent)
+	}
+}

@@ -1,0 +1,347 @@
+package bus_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/gopprof/gopprof/pkg/bus"
+	"github.com/gopprof/gopprof/pkg/bus/bustest"
+	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/pkg/wire"
+)
+
+// streams returns the default bounds but for what a test shortens.
+func streams(change func(*bus.StreamConfig)) *bus.StreamConfig {
+	c := bus.DefaultStreamConfig()
+	change(&c)
+	return &c
+}
+
+func TestCaptureArrivesWhole(t *testing.T) {
+	b := bustest.Start(t, bustest.Options{Nodes: []string{"node.a"}})
+	agg, agent := b.Aggregator(), b.Agent("node.a")
+	// Two chunks and a bit, exactly one chunk, one byte, and a kind of its own.
+	sent := capture(t, "node.a", 2*bus.ChunkBytes+17, bus.ChunkBytes, 1, 100)
+	publish(t, agent, sent)
+	d := receive(t, agg).next()
+	if d.Err != nil {
+		t.Fatal(d.Err)
+	}
+	if err := d.Fetch(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	if d.Capture.ID != sent.ID || d.Capture.Target != sent.Target || len(d.Capture.Profiles) != len(sent.Profiles) {
+		t.Fatalf("got %+v, want %+v", d.Capture, sent)
+	}
+	for i, p := range d.Capture.Profiles {
+		if !bytes.Equal(p.Bytes, sent.Profiles[i].Bytes) {
+			t.Errorf("bytes of profile %d differ", i)
+		}
+	}
+	ack(t, d)
+}
+
+func TestCaptureIsRedeliveredUntilAcknowledged(t *testing.T) {
+	b := bustest.Start(t, bustest.Options{Nodes: []string{"a"}, Streams: streams(func(c *bus.StreamConfig) { c.AckWait = time.Second })})
+	agg, agent := b.Aggregator(), b.Agent("a")
+	r := receive(t, agg)
+	publish(t, agent, capture(t, "a", 10))
+	first := r.next() // forgotten, as if its worker had died
+	second := r.next()
+	if second.Capture.ID != first.Capture.ID || second.Deliveries() != 2 {
+		t.Fatalf("delivery %d of %s, want 2 of %s", second.Deliveries(), second.Capture.ID, first.Capture.ID)
+	}
+	if err := second.Nak(10 * time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	third := r.next()
+	if third.Capture.ID != first.Capture.ID || third.Deliveries() != 3 {
+		t.Fatalf("delivery %d of %s, want 3 of %s", third.Deliveries(), third.Capture.ID, first.Capture.ID)
+	}
+	if err := third.Fetch(within(t)); err != nil { // the bytes outlive redelivery
+		t.Fatal(err)
+	}
+	ack(t, third)
+	r.nothing(agent, "a")
+}
+
+func TestInProgressHoldsOffRedelivery(t *testing.T) {
+	b := bustest.Start(t, bustest.Options{Nodes: []string{"a"}, Streams: streams(func(c *bus.StreamConfig) { c.AckWait = time.Second })})
+	agg, agent := b.Aggregator(), b.Agent("a")
+	r := receive(t, agg)
+	publish(t, agent, capture(t, "a", 10))
+	d := r.next()
+	tick, end := time.NewTicker(200*time.Millisecond), time.After(2500*time.Millisecond)
+	defer tick.Stop()
+	for working := true; working; {
+		select {
+		case <-tick.C:
+			if err := d.InProgress(); err != nil {
+				t.Fatal(err)
+			}
+		case <-r.got:
+			t.Fatal("redelivered although in progress")
+		case <-end:
+			working = false
+		}
+	}
+	ack(t, d)
+	r.nothing(agent, "a")
+}
+
+func TestPublishingAgainIsNoOp(t *testing.T) {
+	short := streams(func(c *bus.StreamConfig) { c.DedupeWindow = 100 * time.Millisecond })
+	for name, cfg := range map[string]*bus.StreamConfig{"within the window": nil, "after the window": short} {
+		t.Run(name, func(t *testing.T) {
+			b := bustest.Start(t, bustest.Options{Nodes: []string{"a"}, Streams: cfg})
+			agg, agent := b.Aggregator(), b.Agent("a")
+			c := capture(t, "a", bus.ChunkBytes+1, 10)
+			publish(t, agent, c)
+			if cfg != nil {
+				forgotten(t, agg, c)
+			}
+			publish(t, agent, c) // while it waits in the queue
+			if n := messages(t, agg, bus.StreamCaptures); n != 1 {
+				t.Errorf("%d captures in the queue, want 1", n)
+			}
+			if n := messages(t, agg, bus.StreamBytes); n != 3 {
+				t.Errorf("%d chunks, want 3", n)
+			}
+			r := receive(t, agg)
+			d := r.next()
+			if err := d.Fetch(within(t)); err != nil {
+				t.Fatal(err)
+			}
+			ack(t, d)
+		})
+	}
+}
+
+// forgotten waits until the server's own window no longer knows the capture: a copy of
+// its message under the same ID is then refused by the subject's sequence, not dropped.
+func forgotten(t *testing.T, agg *bus.Aggregator, c gopprof.Capture) {
+	t.Helper()
+	bustest.Eventually(t, "the dedupe window passes", func() bool {
+		m := nats.NewMsg(bus.Root + "capture." + bustest.Cluster + ".a." + c.ID)
+		m.Header.Set(nats.MsgIdHdr, c.ID)
+		m.Header.Set(nats.ExpectedLastSubjSeqHdr, "0")
+		return agg.PublishRaw(within(t), m) != nil
+	})
+}
+
+func TestRepeatAfterAckIsDeliveredAgain(t *testing.T) {
+	b := bustest.Start(t, bustest.Options{Nodes: []string{"a"}, Streams: streams(func(c *bus.StreamConfig) { c.DedupeWindow = 100 * time.Millisecond })})
+	agg, agent := b.Aggregator(), b.Agent("a")
+	r := receive(t, agg)
+	c := capture(t, "a", 10)
+	publish(t, agent, c)
+	d := r.next()
+	if err := d.RemoveBytes(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	ack(t, d)
+	// The agent never heard of it and comes back an hour later: the receiver finds the
+	// capture committed, so it must get it, to end it again.
+	bustest.Eventually(t, "the repeat is delivered", func() bool {
+		publish(t, agent, c)
+		select {
+		case again := <-r.got:
+			if again.Capture.ID != c.ID || again.Deliveries() != 1 {
+				t.Errorf("delivery %d of %s, want 1 of %s", again.Deliveries(), again.Capture.ID, c.ID)
+			}
+			ack(t, again)
+			return true
+		case <-time.After(50 * time.Millisecond):
+			return false
+		}
+	})
+}
+
+func TestRemoveBytesTakesThisCaptureOnly(t *testing.T) {
+	b := bustest.Start(t, bustest.Options{Nodes: []string{"a"}})
+	agg, agent := b.Aggregator(), b.Agent("a")
+	r := receive(t, agg)
+	one, two := capture(t, "a", bus.ChunkBytes+1), capture(t, "a", 5)
+	publish(t, agent, one)
+	publish(t, agent, two)
+	for range 2 {
+		d := r.next()
+		if d.Capture.ID == one.ID {
+			for range 2 { // the second time there is nothing left
+				if err := d.RemoveBytes(within(t)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := d.Fetch(within(t)); !errors.Is(err, bus.ErrBytesLost) {
+				t.Errorf("fetching removed bytes: %v, want %v", err, bus.ErrBytesLost)
+			}
+		}
+		ack(t, d)
+	}
+	if n := messages(t, agg, bus.StreamBytes); n != 1 {
+		t.Errorf("%d chunks left, want the other capture's one", n)
+	}
+}
+
+func TestFetchChecksBytes(t *testing.T) {
+	b := bustest.Start(t, bustest.Options{Nodes: []string{"a"}, Streams: streams(func(c *bus.StreamConfig) { c.CaptureMaxBytes = 1 << 20 })})
+	agg, agent := b.Aggregator(), b.Agent("a")
+	cases := map[string]struct {
+		chunks [][]byte
+		claim  func(*gopprof.Profile)
+		want   error
+	}{
+		"no chunk":    {nil, nil, bus.ErrBytesLost},
+		"half":        {[][]byte{[]byte("01234")}, nil, bus.ErrBytesLost},
+		"longer":      {[][]byte{[]byte("0123456789ab")}, nil, bus.ErrBytesWrong},
+		"empty chunk": {[][]byte{{}}, nil, bus.ErrBytesWrong},
+		"other bytes": {[][]byte{[]byte("0123456780")}, nil, bus.ErrBytesWrong},
+		"too large":   {nil, func(p *gopprof.Profile) { p.SizeBytes = 1 << 40 }, bus.ErrTooLarge},
+	}
+	r := receive(t, agg)
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			c := capture(t, "a", 10)
+			if tc.claim != nil {
+				tc.claim(&c.Profiles[0])
+			}
+			for i, chunk := range tc.chunks {
+				raw(t, agent, "bytes.test.a."+c.ID+"."+string(rune('0'+i)), chunk)
+			}
+			data, err := wire.EncodeCapture(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			raw(t, agent, "capture.test.a."+c.ID, data)
+			d := r.next()
+			if err := d.Fetch(within(t)); !errors.Is(err, tc.want) {
+				t.Errorf("%v, want %v", err, tc.want)
+			}
+			ack(t, d)
+		})
+	}
+}
+
+func TestBodyAgainstSubject(t *testing.T) {
+	b := bustest.Start(t, bustest.Options{Nodes: []string{"a", "b"}})
+	agg, agent := b.Aggregator(), b.Agent("a")
+	r := receive(t, agg)
+	ours, theirs := capture(t, "a"), capture(t, "b")
+	cases := map[string]struct {
+		subject string
+		body    []byte
+		want    error
+	}{
+		"another node's body":    {"capture.test.a." + theirs.ID, encoded(t, theirs), bus.ErrImposter},
+		"another capture's body": {"capture.test.a." + theirs.ID, encoded(t, ours), bus.ErrImposter},
+		"garbage":                {"capture.test.a.x", []byte("hello"), bus.ErrUndecodable},
+		"another type":           {"capture.test.a.x", encodedFiring(t), bus.ErrUndecodable},
+		"badly escaped subject":  {"capture.test.a.%zz", encoded(t, ours), bus.ErrUndecodable},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			raw(t, agent, tc.subject, tc.body)
+			d := r.next()
+			if !errors.Is(d.Err, tc.want) {
+				t.Errorf("%v, want %v", d.Err, tc.want)
+			}
+			if err := d.Fetch(within(t)); !errors.Is(err, tc.want) {
+				t.Errorf("fetch: %v, want %v", err, tc.want)
+			}
+			ack(t, d)
+		})
+	}
+}
+
+func TestCapturesWaitsForHandlers(t *testing.T) {
+	b := bustest.Start(t, bustest.Options{Nodes: []string{"a"}})
+	agg, agent := b.Aggregator(), b.Agent("a")
+	publish(t, agent, capture(t, "a", 3))
+	ctx, cancel := context.WithCancel(t.Context())
+	began, end, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	go func() {
+		done <- agg.Captures(ctx, 1, func(ctx context.Context, d *bus.Delivery) {
+			close(began)
+			<-end
+			if err := errors.Join(ctx.Err(), d.Fetch(ctx), d.Ack(ctx)); err != nil {
+				t.Error("after the end of the consumer's context:", err)
+			}
+		})
+	}()
+	<-began
+	cancel()
+	select {
+	case <-done:
+		t.Fatal("did not wait for the running handler")
+	case <-time.After(50 * time.Millisecond):
+	}
+	close(end)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if n := messages(t, agg, bus.StreamCaptures); n != 0 {
+		t.Errorf("%d captures left in the queue", n)
+	}
+}
+
+func TestStartsAreCounted(t *testing.T) {
+	b := bustest.Start(t, bustest.Options{Nodes: []string{"a"}, Streams: streams(func(c *bus.StreamConfig) { c.AckWait = time.Second })})
+	agg, agent := b.Aggregator(), b.Agent("a")
+	r := receive(t, agg)
+	publish(t, agent, capture(t, "a", 3))
+	for want := 1; want <= 3; want++ {
+		d := r.next() // begun and never ended: its worker died
+		if n, err := d.Started(within(t)); err != nil || n != want {
+			t.Fatalf("start %d, %v; want %d", n, err, want)
+		}
+		if want < 3 {
+			continue
+		}
+		if err := d.Finished(within(t)); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := d.Started(within(t)); err != nil || n != 1 {
+			t.Fatalf("start after the end: %d, %v; want 1", n, err)
+		}
+		ack(t, d)
+	}
+}
+
+func encoded(t *testing.T, c gopprof.Capture) []byte {
+	t.Helper()
+	data, err := wire.EncodeCapture(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func encodedFiring(t *testing.T) []byte {
+	t.Helper()
+	data, err := wire.EncodeFiring(gopprof.Firing{Capture: newID(t), Target: target("a")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func raw(t *testing.T, a *bus.Agent, subject string, data []byte) {
+	t.Helper()
+	if err := a.PublishRaw(within(t), &nats.Msg{Subject: bus.Root + subject, Data: data}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func messages(t *testing.T, a *bus.Aggregator, stream string) uint64 {
+	t.Helper()
+	n, err := a.Messages(within(t), stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}

@@ -1,0 +1,53 @@
+package bus
+
+import (
+	"context"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// What the tests look at from outside.
+const (
+	ChunkBytes = chunkBytes
+	Root       = root
+)
+
+// AgentInbox is the inbox prefix of a node.
+func AgentInbox(cluster, node string) string { return agentInbox(cluster, node) }
+
+// ReportSubject is where a report is published.
+var ReportSubject = reportSubject
+
+// ParseOrigin reads an agent's subject.
+func ParseOrigin(kind, s string) (cluster, node, capture string, err error) {
+	o, err := parseOrigin(kind, s)
+	return o.cluster, o.node, o.capture, err
+}
+
+// Messages is how many messages a stream holds.
+func (a *Aggregator) Messages(ctx context.Context, stream string) (uint64, error) {
+	s, err := a.js.Stream(ctx, stream)
+	if err != nil {
+		return 0, err
+	}
+	return s.CachedInfo().State.Msgs, nil
+}
+
+// Last is the newest message of a stream on a subject.
+func (a *Aggregator) Last(ctx context.Context, stream, subject string) (*jetstream.RawStreamMsg, error) {
+	s, err := a.js.Stream(ctx, stream)
+	if err != nil {
+		return nil, err
+	}
+	return s.GetLastMsgForSubject(ctx, subject)
+}
+
+// PublishRaw publishes whatever it is given, with the rights of the link.
+func (l *link) PublishRaw(ctx context.Context, m *nats.Msg) error {
+	_, err := l.publish(ctx, m)
+	return err
+}
+
+// Conn is the connection itself.
+func (l *link) Conn() *nats.Conn { return l.nc }
