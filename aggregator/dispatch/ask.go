@@ -2,16 +2,22 @@ package dispatch
 
 import (
 	"context"
+	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
+// decideWithin is how long a decision may take: agents wait for a second.
+const decideWithin = 900 * time.Millisecond
+
 // Decide answers a firing agent. The same capture gets the same answer again, from every
 // replica, and costs the budget once. When the budget cannot be read or written in time
 // the answer is no_answer: the agent acts as if nobody had answered.
 func (d *Dispatcher) Decide(ctx context.Context, f gopprof.Firing) gopprof.Decision {
+	ctx, cancel := context.WithTimeout(ctx, decideWithin)
+	defer cancel()
 	answer := gopprof.Decision{Reason: gopprof.ReasonBadInput}
 	if err := gopprof.CheckID(f.Capture); err == nil {
 		err = d.changeLedger(ctx, func(l ledger) (ledger, bool) {
