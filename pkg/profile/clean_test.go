@@ -8,6 +8,7 @@ import (
 	"unicode"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/pkg/profile/profiletest"
 )
 
 func TestCleanText(t *testing.T) {
@@ -33,33 +34,9 @@ func TestCleanText(t *testing.T) {
 	}
 }
 
-// hostileNames are function names, paths and labels that are meant to leave their place.
-var hostileNames = []string{
-	`<script>alert(1)</script>`,
-	`"];evil [URL="javascript:alert(1)"];x [label="`,
-	`a\`, `a\"`, "a\x00b", "\x1b]0;title\a\x1b[2J",
-	`javascript:alert(1)`, `&#0;&#60;script&#62;`, "\n\r\u2028\u202e", "\xff\xfe",
-	`" onload="alert(1)`, `<image href="file:///etc/passwd"/>`, strings.Repeat("long", 100_000),
-}
-
-// hostileProfile has each hostile name in every place that takes a string.
-func hostileProfile(name string) []byte {
-	m := cpuHeader() // strings 0 to 4
-	m = m.string(fieldString, name).string(fieldString, "bytes")
-	m = m.bytes(fieldMapping, message{}.varint(1, 1).varint(2, 1).varint(3, 1<<40).varint(5, 5).varint(6, 5))
-	m = m.bytes(fieldFunction, message{}.varint(1, 1).varint(2, 5).varint(3, 5).varint(4, 5).varint(5, math.MaxUint64))
-	m = m.bytes(fieldLocation, message{}.varint(1, 1).varint(2, 1).varint(3, 77).bytes(fieldLocationLine, message{}.varint(1, 1)))
-	m = m.bytes(fieldLocation, message{}.varint(1, 2).varint(2, 1).varint(3, 78))
-	labels := message{}.bytes(fieldSampleLabel, message{}.varint(1, 5).varint(2, 5)).bytes(fieldSampleLabel, message{}.varint(1, 6).varint(3, 9).varint(4, 5))
-	m = m.bytes(fieldSample, append(message{}.packed(fieldSampleLocation, 1, 2).packed(fieldSampleValue, 1, 10_000_000), labels...))
-	m = m.varint(7, 5).varint(8, 5).varint(9, 1<<60).varint(10, math.MaxUint64)
-	m = m.bytes(fieldPeriodType, message{}.varint(1, 5).varint(2, 5)).varint(12, 1)
-	return m.packed(fieldComment, 5, 5).varint(15, 5)
-}
-
 func TestCleanOfHostileNames(t *testing.T) {
-	for _, name := range hostileNames {
-		p, err := Parse(hostileProfile(name), DefaultLimits())
+	for _, name := range profiletest.HostileNames() {
+		p, err := Parse(profiletest.Hostile(name), DefaultLimits())
 		if err != nil {
 			t.Fatalf("%.40q: %v", name, err)
 		}
@@ -126,7 +103,7 @@ func TestCleanKeepsWhatCounts(t *testing.T) {
 }
 
 func TestCleanRefusesWhatCannotBeDrawnTrue(t *testing.T) {
-	m := cpuHeader().oneFunction("main.f").stack(1, math.MaxInt64-1).stack(1, 2)
+	m := inF(inF(mainF(), 1, math.MaxInt64-1), 1, 2)
 	p, err := Parse(m, DefaultLimits())
 	if err != nil {
 		t.Fatal(err)

@@ -10,58 +10,59 @@ import (
 	"testing"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/pkg/profile/profiletest"
 )
 
 // hostile makes files that hold as many as possible of one thing; each returns the n-th
 // piece of its file.
 var hostile = map[string]func(n uint64) message{
-	"empty samples": func(uint64) message { return message{}.bytes(fieldSample, nil) },
+	"empty samples": func(uint64) message { return message{}.Bytes(fieldSample, nil) },
 	"samples": func(uint64) message {
-		return message{}.bytes(fieldSample, message{}.packed(fieldSampleLocation, 1).packed(fieldSampleValue, 1, 1))
+		return message{}.Bytes(fieldSample, message{}.Packed(fieldSampleLocation, 1).Packed(fieldSampleValue, 1, 1))
 	},
 	"samples, not packed": func(uint64) message {
-		return message{}.bytes(fieldSample, message{}.varint(fieldSampleLocation, 1).varint(fieldSampleValue, 1).varint(fieldSampleValue, 1))
+		return message{}.Bytes(fieldSample, message{}.Varint(fieldSampleLocation, 1).Varint(fieldSampleValue, 1).Varint(fieldSampleValue, 1))
 	},
 	"frames": func(uint64) message {
-		return message{}.bytes(fieldSample, message{}.bytes(fieldSampleLocation, bytes.Repeat([]byte{1}, 4000)).packed(fieldSampleValue, 1, 1))
+		return message{}.Bytes(fieldSample, message{}.Bytes(fieldSampleLocation, bytes.Repeat([]byte{1}, 4000)).Packed(fieldSampleValue, 1, 1))
 	},
 	"frames, not packed": func(uint64) message {
-		return message{}.bytes(fieldSample, append(bytes.Repeat([]byte{8, 1}, 4000), message{}.packed(fieldSampleValue, 1, 1)...))
+		return message{}.Bytes(fieldSample, append(bytes.Repeat([]byte{8, 1}, 4000), message{}.Packed(fieldSampleValue, 1, 1)...))
 	},
 	"values": func(uint64) message {
-		return message{}.bytes(fieldSample, message{}.bytes(fieldSampleValue, bytes.Repeat([]byte{1}, 100000)))
+		return message{}.Bytes(fieldSample, message{}.Bytes(fieldSampleValue, bytes.Repeat([]byte{1}, 100000)))
 	},
 	"labels": func(uint64) message {
-		label := message{}.bytes(fieldSampleLabel, message{}.varint(1, 1).varint(2, 1))
-		return message{}.bytes(fieldSample, append(bytes.Repeat(label, 1000), message{}.packed(fieldSampleValue, 1, 1)...))
+		label := message{}.Bytes(fieldSampleLabel, message{}.Varint(1, 1).Varint(2, 1))
+		return message{}.Bytes(fieldSample, append(bytes.Repeat(label, 1000), message{}.Packed(fieldSampleValue, 1, 1)...))
 	},
-	"locations": func(n uint64) message { return message{}.bytes(fieldLocation, message{}.varint(1, n)) },
+	"locations": func(n uint64) message { return message{}.Bytes(fieldLocation, message{}.Varint(1, n)) },
 	"locations with far IDs": func(n uint64) message {
-		return message{}.bytes(fieldLocation, message{}.varint(1, n<<30))
+		return message{}.Bytes(fieldLocation, message{}.Varint(1, n<<30))
 	},
 	"locations with lines": func(n uint64) message {
-		return message{}.bytes(fieldLocation, message{}.varint(1, n).bytes(fieldLocationLine, message{}.varint(1, 1)))
+		return message{}.Bytes(fieldLocation, message{}.Varint(1, n).Bytes(fieldLocationLine, message{}.Varint(1, 1)))
 	},
 	"lines": func(n uint64) message {
-		return message{}.bytes(fieldLocation, append(message{}.varint(1, n), bytes.Repeat(message{}.bytes(fieldLocationLine, message{}.varint(1, 1)), 50000)...))
+		return message{}.Bytes(fieldLocation, append(message{}.Varint(1, n), bytes.Repeat(message{}.Bytes(fieldLocationLine, message{}.Varint(1, 1)), 50000)...))
 	},
-	"functions":              func(n uint64) message { return message{}.bytes(fieldFunction, message{}.varint(1, n)) },
-	"functions with far IDs": func(n uint64) message { return message{}.bytes(fieldFunction, message{}.varint(1, n<<30)) },
-	"mappings":               func(n uint64) message { return message{}.bytes(fieldMapping, message{}.varint(1, n)) },
-	"mappings with far IDs":  func(n uint64) message { return message{}.bytes(fieldMapping, message{}.varint(1, n<<30)) },
-	"empty strings":          func(uint64) message { return message{}.string(fieldString, "") },
-	"short strings":          func(n uint64) message { return message{}.bytes(fieldString, binary.AppendUvarint(nil, n)) },
-	"long strings":           func(uint64) message { return message{}.string(fieldString, strings.Repeat("x", 33000)) },
-	"value types":            func(uint64) message { return message{}.bytes(fieldSampleType, nil) },
-	"period types":           func(uint64) message { return message{}.bytes(fieldPeriodType, nil) },
-	"comments":               func(uint64) message { return message{}.bytes(fieldComment, bytes.Repeat([]byte{1}, 100)) },
-	"unknown fields":         func(n uint64) message { return message{}.varint(99, n) },
+	"functions":              func(n uint64) message { return message{}.Bytes(fieldFunction, message{}.Varint(1, n)) },
+	"functions with far IDs": func(n uint64) message { return message{}.Bytes(fieldFunction, message{}.Varint(1, n<<30)) },
+	"mappings":               func(n uint64) message { return message{}.Bytes(fieldMapping, message{}.Varint(1, n)) },
+	"mappings with far IDs":  func(n uint64) message { return message{}.Bytes(fieldMapping, message{}.Varint(1, n<<30)) },
+	"empty strings":          func(uint64) message { return message{}.Text(fieldString, "") },
+	"short strings":          func(n uint64) message { return message{}.Bytes(fieldString, binary.AppendUvarint(nil, n)) },
+	"long strings":           func(uint64) message { return message{}.Text(fieldString, strings.Repeat("x", 33000)) },
+	"value types":            func(uint64) message { return message{}.Bytes(fieldSampleType, nil) },
+	"period types":           func(uint64) message { return message{}.Bytes(fieldPeriodType, nil) },
+	"comments":               func(uint64) message { return message{}.Bytes(fieldComment, bytes.Repeat([]byte{1}, 100)) },
+	"unknown fields":         func(n uint64) message { return message{}.Varint(99, n) },
 }
 
 // largest returns the largest file of the pieces that the scan lets through.
 func largest(t *testing.T, piece func(uint64) message, lim Limits) []byte {
 	t.Helper()
-	file := []byte(cpuHeader().oneFunction("main.f"))
+	file := []byte(mainF())
 	s := &scanner{lim: lim}
 	if err := eachField(file, s.field); err != nil {
 		t.Fatal(err)
@@ -115,7 +116,7 @@ func TestRefusalIsCheap(t *testing.T) {
 			continue // only the size of the file bounds them
 		}
 		t.Run(name, func(t *testing.T) {
-			file := []byte(cpuHeader().oneFunction("main.f"))
+			file := []byte(mainF())
 			for n := uint64(2); len(file) < 8<<20; n++ {
 				file = append(file, piece(n)...)
 			}
@@ -134,25 +135,25 @@ func TestRefusalIsCheap(t *testing.T) {
 // TestLargeHeapFits checks that the limits are no obstacle to a service as large as there
 // are: 100,000 stacks, 20 deep, over 50,000 places in 10,000 functions.
 func TestLargeHeapFits(t *testing.T) {
-	m := cpuHeader()
+	m := header()
 	for i := range uint64(10_000) {
-		m = m.string(fieldString, fmt.Sprintf("github.com/example/service/internal/package%d.(*Type).Method", i))
-		m = m.string(fieldString, fmt.Sprintf("/home/build/service/internal/package%d/file.go", i))
-		m = m.bytes(fieldFunction, message{}.varint(1, i+1).varint(2, 5+2*i).varint(3, 5+2*i).varint(4, 6+2*i))
+		m = m.Text(fieldString, fmt.Sprintf("github.com/example/service/internal/package%d.(*Type).Method", i))
+		m = m.Text(fieldString, fmt.Sprintf("/home/build/service/internal/package%d/file.go", i))
+		m = m.Bytes(fieldFunction, message{}.Varint(1, i+1).Varint(2, 5+2*i).Varint(3, 5+2*i).Varint(4, 6+2*i))
 	}
 	for i := range uint64(50_000) {
-		line := message{}.varint(1, i/5+1).varint(2, i)
-		m = m.bytes(fieldLocation, message{}.varint(1, i+1).varint(3, 4<<20+i).bytes(fieldLocationLine, line))
+		line := message{}.Varint(1, i/5+1).Varint(2, i)
+		m = m.Bytes(fieldLocation, message{}.Varint(1, i+1).Varint(3, 4<<20+i).Bytes(fieldLocationLine, line))
 	}
-	label := message{}.varint(1, 1).varint(3, 48)
+	label := message{}.Varint(1, 1).Varint(3, 48)
 	for i := range uint64(100_000) {
 		stack := make([]uint64, 20)
 		for j := range stack {
 			stack[j] = (i*uint64(j+1)*7919)%50_000 + 1
 		}
-		m = m.bytes(fieldSample, message{}.packed(fieldSampleLocation, stack...).packed(fieldSampleValue, i, i*512).bytes(fieldSampleLabel, label))
+		m = m.Bytes(fieldSample, message{}.Packed(fieldSampleLocation, stack...).Packed(fieldSampleValue, i, i*512).Bytes(fieldSampleLabel, label))
 	}
-	p, err := Parse(gzipped(m), DefaultLimits())
+	p, err := Parse(profiletest.Gzip(m), DefaultLimits())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/pkg/profile/profiletest"
 )
 
 // fuzzLimits are small, so that the fuzzer's time goes into shapes and not into sizes.
@@ -16,13 +17,13 @@ func fuzzLimits() Limits {
 func seeds(f *testing.F) {
 	f.Helper()
 	f.Add([]byte(small()))
-	f.Add(gzipped(small()))
-	f.Add(gzipped(gzipped(small())))
-	f.Add([]byte(cpuHeader().oneFunction("main.f").stack(1, -1).stack(1, 1<<62).stack(1, 1<<62)))
+	f.Add(profiletest.Gzip(small()))
+	f.Add(profiletest.Gzip(profiletest.Gzip(small())))
+	f.Add([]byte(inF(inF(inF(mainF(), 1, -1), 1, 1<<62), 1, 1<<62)))
 	f.Add([]byte("heap profile: 1: 2 [3: 4] @ heapprofile\n"))
 	f.Add([]byte("go 1.26 trace\x00\x00\x00"))
-	for _, name := range hostileNames[:len(hostileNames)-1] {
-		f.Add(hostileProfile(name))
+	for _, name := range profiletest.HostileNames() {
+		f.Add(profiletest.Hostile(name))
 	}
 	for _, piece := range hostile {
 		f.Add([]byte(append(small(), piece(2)[:min(500, len(piece(2)))]...)))

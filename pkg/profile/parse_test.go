@@ -12,12 +12,8 @@ import (
 	"testing"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/pkg/profile/profiletest"
 )
-
-// small is a CPU profile of one stack.
-func small() message {
-	return cpuHeader().oneFunction("main.f").bytes(fieldSample, message{}.packed(fieldSampleLocation, 1).packed(fieldSampleValue, 3, 30_000_000))
-}
 
 // bomb returns gzip of that many zeros.
 func bomb(size int64) []byte {
@@ -54,15 +50,15 @@ func claim(file []byte, size uint32) []byte {
 }
 
 func TestParseRefuses(t *testing.T) {
-	good := gzipped(small())
-	deep := cpuHeader().oneFunction("main.f").bytes(fieldSample, message{}.bytes(fieldSampleLocation, bytes.Repeat([]byte{1}, 5000)).packed(fieldSampleValue, 1, 1))
+	good := profiletest.Gzip(small())
+	deep := mainF().Bytes(fieldSample, message{}.Bytes(fieldSampleLocation, bytes.Repeat([]byte{1}, 5000)).Packed(fieldSampleValue, 1, 1))
 	for name, test := range map[string]struct {
 		file []byte
 		want error
 		says string
 	}{
 		"nothing":                {nil, ErrInvalid, "empty file"},
-		"gzip of nothing":        {gzipped(nil), ErrInvalid, "empty file"},
+		"gzip of nothing":        {profiletest.Gzip(nil), ErrInvalid, "empty file"},
 		"gzip cut short":         {good[:len(good)-9], ErrInvalid, "gzip"},
 		"two bytes of gzip":      {good[:2], ErrInvalid, "gzip cut short"},
 		"gzip bomb":              {bomb(256 << 20), ErrTooLarge, "268435456 bytes decompressed"},
@@ -70,7 +66,7 @@ func TestParseRefuses(t *testing.T) {
 		"more claimed":           {claim(good, uint32(len(small())+1)), ErrInvalid, "decompressing"},
 		"much more claimed":      {claim(good, 30<<20), ErrInvalid, "more than"},
 		"bytes after gzip":       {append(bytes.Clone(good), good...), ErrInvalid, ""},
-		"gzip within gzip":       {gzipped(good), ErrInvalid, "gzip within gzip"},
+		"gzip within gzip":       {profiletest.Gzip(good), ErrInvalid, "gzip within gzip"},
 		"too many bytes":         {make([]byte, 17<<20), ErrTooLarge, "at most 16777216"},
 		"HTML":                   {[]byte("\n<html><body>404</body>"), ErrInvalid, "HTML"},
 		"heap as text":           {text(t, "heap", 1), ErrInvalid, "not a protocol buffer"},
@@ -79,13 +75,13 @@ func TestParseRefuses(t *testing.T) {
 		"legacy heap":            {[]byte("heap profile: 1: 2 [3: 4] @ heapprofile\n1: 2 [3: 4] @ 0x1 0x2\n"), ErrInvalid, ""},
 		"legacy CPU":             {legacyCPU(), ErrInvalid, ""},
 		"deep stack":             {deep, ErrTooLarge, "a stack of more than 4096 frames"},
-		"two profiles in a row":  {append(append(message{}, small().varint(9, 5)...), small().varint(9, 5)...), ErrInvalid, "concatenated"},
-		"missing function":       {cpuHeader().bytes(fieldLocation, message{}.varint(1, 1).bytes(fieldLocationLine, message{}.varint(1, 9))), ErrInvalid, "nil function"},
-		"missing location":       {cpuHeader().bytes(fieldSample, message{}.packed(fieldSampleLocation, 9).packed(fieldSampleValue, 1, 1)), ErrInvalid, "nil location"},
-		"one value of two":       {cpuHeader().oneFunction("main.f").bytes(fieldSample, message{}.varint(fieldSampleLocation, 1).varint(fieldSampleValue, 1)), ErrInvalid, "mismatch"},
-		"string beyond table":    {cpuHeader().bytes(fieldFunction, message{}.varint(1, 1).varint(2, 99)), ErrInvalid, "malformed"},
-		"first string not empty": {message{}.string(fieldString, "x"), ErrInvalid, "string_table[0]"},
-		"label with long tag":    {small().bytes(fieldSample, []byte{0x9a, 0x00, 0x00}), ErrInvalid, "oddly encoded"},
+		"two profiles in a row":  {append(append(message{}, small().Varint(9, 5)...), small().Varint(9, 5)...), ErrInvalid, "concatenated"},
+		"missing function":       {header().Bytes(fieldLocation, message{}.Varint(1, 1).Bytes(fieldLocationLine, message{}.Varint(1, 9))), ErrInvalid, "nil function"},
+		"missing location":       {header().Bytes(fieldSample, message{}.Packed(fieldSampleLocation, 9).Packed(fieldSampleValue, 1, 1)), ErrInvalid, "nil location"},
+		"one value of two":       {mainF().Bytes(fieldSample, message{}.Varint(fieldSampleLocation, 1).Varint(fieldSampleValue, 1)), ErrInvalid, "mismatch"},
+		"string beyond table":    {header().Bytes(fieldFunction, message{}.Varint(1, 1).Varint(2, 99)), ErrInvalid, "malformed"},
+		"first string not empty": {message{}.Text(fieldString, "x"), ErrInvalid, "string_table[0]"},
+		"label with long tag":    {small().Bytes(fieldSample, []byte{0x9a, 0x00, 0x00}), ErrInvalid, "oddly encoded"},
 		"endless varint":         {bytes.Repeat([]byte{0xff}, 100), ErrInvalid, "not a protocol buffer"},
 		"group":                  {[]byte{0x0b, 0x0c}, ErrInvalid, "not a protocol buffer"},
 	} {
@@ -110,14 +106,14 @@ func legacyCPU() []byte {
 // TestInlinedFramesAreBounded: one location of many inlined calls, in many stacks, is a
 // small file and a great many frames.
 func TestInlinedFramesAreBounded(t *testing.T) {
-	lines := bytes.Repeat(message{}.bytes(fieldLocationLine, message{}.varint(1, 1)), 4000)
-	m := cpuHeader().oneFunction("main.f").bytes(fieldLocation, append(message{}.varint(1, 2), lines...))
-	twice := m.bytes(fieldSample, message{}.packed(fieldSampleLocation, 2, 2).packed(fieldSampleValue, 1, 1))
+	lines := bytes.Repeat(message{}.Bytes(fieldLocationLine, message{}.Varint(1, 1)), 4000)
+	m := mainF().Bytes(fieldLocation, append(message{}.Varint(1, 2), lines...))
+	twice := m.Bytes(fieldSample, message{}.Packed(fieldSampleLocation, 2, 2).Packed(fieldSampleValue, 1, 1))
 	if _, err := Parse(twice, DefaultLimits()); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("a stack of 8000 frames: %v", err)
 	}
 	for range 6000 {
-		m = m.bytes(fieldSample, message{}.varint(fieldSampleLocation, 2).packed(fieldSampleValue, 1, 1))
+		m = m.Bytes(fieldSample, message{}.Varint(fieldSampleLocation, 2).Packed(fieldSampleValue, 1, 1))
 	}
 	if _, err := Parse(m, DefaultLimits()); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("24 million frames: %v", err)
@@ -125,7 +121,7 @@ func TestInlinedFramesAreBounded(t *testing.T) {
 }
 
 func TestParseLeavesItsInputAlone(t *testing.T) {
-	file := []byte(small().bytes(fieldSample, message{}.packed(fieldSampleLocation, 1).packed(fieldSampleValue, 1, 1).bytes(fieldSampleLabel, message{}.varint(1, 1).varint(2, 1))))
+	file := []byte(small().Bytes(fieldSample, message{}.Packed(fieldSampleLocation, 1).Packed(fieldSampleValue, 1, 1).Bytes(fieldSampleLabel, message{}.Varint(1, 1).Varint(2, 1))))
 	before := bytes.Clone(file)
 	if _, err := Parse(file, DefaultLimits()); err != nil {
 		t.Fatal(err)
@@ -171,7 +167,7 @@ func TestValidateKinds(t *testing.T) {
 			}
 		}
 	}
-	if err := Validate("mystery", gzipped(small()), DefaultLimits()); !errors.Is(err, ErrInvalid) {
+	if err := Validate("mystery", profiletest.Gzip(small()), DefaultLimits()); !errors.Is(err, ErrInvalid) {
 		t.Errorf("an unknown kind: %v", err)
 	}
 }

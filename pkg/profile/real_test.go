@@ -129,6 +129,12 @@ var genuine = sync.OnceValue(func() map[gopprof.Kind][]byte {
 
 var topLine = regexp.MustCompile(`^\s*(\S+)\s+\S+%\s+\S+%\s+(\S+)\s+\S+%\s\s(.*)$`)
 
+// pprofTool builds the reference implementation, once, and returns its path.
+var pprofTool = sync.OnceValues(func() (string, error) {
+	out, err := exec.Command("go", "tool", "-n", "pprof").Output()
+	return strings.TrimSpace(string(out)), err
+})
+
 // goToolTop is what `go tool pprof -top` says of a file, in the order printed.
 func goToolTop(t *testing.T, file []byte, w value, cum bool) []gopprof.Function {
 	t.Helper()
@@ -137,16 +143,20 @@ func goToolTop(t *testing.T, file []byte, w value, cum bool) []gopprof.Function 
 		t.Fatal(err)
 	}
 	unit := map[string]string{"nanoseconds": "ns", "bytes": "B", "count": "count"}[w.unit]
-	args := []string{"tool", "pprof", "-top", "-symbolize=none", "-nodefraction=0", "-edgefraction=0", "-sample_index=" + w.name, "-unit=" + unit}
+	args := []string{"-top", "-symbolize=none", "-nodefraction=0", "-edgefraction=0", "-sample_index=" + w.name, "-unit=" + unit}
 	if cum {
 		args = append(args, "-cum")
 	}
-	cmd := exec.CommandContext(t.Context(), "go", append(args, path)...)
+	tool, err := pprofTool()
+	if err != nil {
+		t.Fatalf("go tool -n pprof: %v", err)
+	}
+	cmd := exec.CommandContext(t.Context(), tool, append(args, path)...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, &stderr)
+		t.Fatalf("go tool pprof %s: %v\n%s", strings.Join(args, " "), err, &stderr)
 	}
 	var top []gopprof.Function
 	for line := range strings.Lines(string(out)) {

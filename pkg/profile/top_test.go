@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/pkg/profile/profiletest"
 )
 
 // TestTopEqualsGoTool compares every function's flat and cum, and both orders, with the
@@ -55,15 +56,6 @@ func compare(t *testing.T, got, want []gopprof.Function, by func(gopprof.Functio
 	}
 }
 
-// stack adds a sample of two values over location 1.
-func (m message) stack(values ...int64) message {
-	s := message{}.varint(fieldSampleLocation, 1)
-	for _, v := range values {
-		s = s.varint(fieldSampleValue, uint64(v))
-	}
-	return m.bytes(fieldSample, s)
-}
-
 func TestTopOfValuesThatCannotBeTrue(t *testing.T) {
 	for name, test := range map[string]struct {
 		values []int64
@@ -77,9 +69,9 @@ func TestTopOfValuesThatCannotBeTrue(t *testing.T) {
 		"one":      {[]int64{math.MinInt64}, math.MaxInt64, math.MinInt64, "negative"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			m := cpuHeader().oneFunction("main.f")
+			m := mainF()
 			for _, v := range test.values {
-				m = m.stack(1, v)
+				m = inF(m, 1, v)
 			}
 			p, err := Parse(m, DefaultLimits())
 			if err != nil {
@@ -119,7 +111,7 @@ func TestTopPicksByFlatAndByCum(t *testing.T) {
 }
 
 func TestTopOfOtherKind(t *testing.T) {
-	p, err := Parse(gzipped(small()), DefaultLimits())
+	p, err := Parse(profiletest.Gzip(small()), DefaultLimits())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,12 +123,7 @@ func TestTopOfOtherKind(t *testing.T) {
 // TestNotEnabled: a program that never switched the profilers on answers with an empty
 // profile, which must not be read as "no contention".
 func TestNotEnabled(t *testing.T) {
-	var empty message
-	for _, s := range []string{"", "contentions", "count", "delay", "nanoseconds"} {
-		empty = empty.string(fieldString, s)
-	}
-	empty = empty.bytes(fieldSampleType, message{}.varint(1, 1).varint(2, 2)).bytes(fieldSampleType, message{}.varint(1, 3).varint(2, 4))
-	p, err := Parse(gzipped(empty), DefaultLimits())
+	p, err := Parse(profiletest.Contention(), DefaultLimits())
 	if err != nil {
 		t.Fatal(err)
 	}
