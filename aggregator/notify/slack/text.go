@@ -23,8 +23,14 @@ func clean(s string, most int) string {
 		}
 		return r
 	}, strings.ToValidUTF8(s, ""))
+	s = strings.TrimSpace(s)
 	if runes := []rune(s); len(runes) > most {
 		return string(runes[:most-1]) + "…"
 	}
 	return s
+}
+
+// code is escape without the character that ends code.
+func code(s string, most int) string {
+	return escape(strings.ReplaceAll(s, "`", "'"), most)
 }
