@@ -39,7 +39,7 @@ func checkerOf(v reflect.Value) (Checker, bool) {
 }
 
 func (r *reader) checkFields(v reflect.Value, key string) {
-	if isLeaf(v.Type()) {
+	if IsLeaf(v.Type()) {
 		return
 	}
 	for i := range v.NumField() {

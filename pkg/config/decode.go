@@ -12,7 +12,7 @@ import (
 
 // What one file may hold: aliases can make a short one very large.
 const (
-	maxValues   = 100_000 // counted each time an alias repeats them
+	maxValues   = 200_000 // counted each time an alias repeats them
 	maxDepth    = 32
 	maxMistakes = 200 // that are told
 )
@@ -97,7 +97,7 @@ func (r *reader) value(n *yaml.Node, v reflect.Value, key string) {
 	}
 	defer func() { r.depth-- }()
 	switch t := v.Type(); {
-	case isLeaf(t):
+	case IsLeaf(t):
 		r.leaf(n, v, key)
 	case t.Kind() == reflect.Pointer:
 		r.pointer(n, v, key)
@@ -149,14 +149,14 @@ func (r *reader) section(n *yaml.Node, v reflect.Value, key string) {
 		r.mistake(key, "is %s, must be a section with keys of its own", describe(n))
 		return
 	}
-	fields := fieldsOf(v.Type())
+	fields := Fields(v.Type())
 	r.entries(n, key, func(name string, child *yaml.Node) {
-		i := slices.IndexFunc(fields, func(f field) bool { return f.name == name })
+		i := slices.IndexFunc(fields, func(f Field) bool { return f.Key == name })
 		if i < 0 {
 			r.mistake(join(key, name), "unknown key%s", suggest(name, fields))
 			return
 		}
-		r.value(child, v.FieldByIndex(fields[i].index), join(key, name))
+		r.value(child, v.FieldByIndex(fields[i].Index), join(key, name))
 	})
 }
 

@@ -5,25 +5,25 @@ import (
 	"strings"
 )
 
-// field is one YAML key of a struct.
-type field struct {
-	name  string
-	index []int
+// Field is one YAML key of a configuration struct.
+type Field struct {
+	Key   string
+	Index []int // as for reflect.Value.FieldByIndex
 }
 
-// fieldsOf lists the keys of a struct type in their order, those of inlined structs in
+// Fields lists the keys of a struct type in their order, those of inlined structs in
 // their place.
-func fieldsOf(t reflect.Type) []field {
-	var out []field
+func Fields(t reflect.Type) []Field {
+	var out []Field
 	for i := range t.NumField() {
 		f := t.Field(i)
 		name, ok := keyOf(f)
 		if ok && name == "" {
-			for _, inner := range fieldsOf(f.Type) {
-				out = append(out, field{inner.name, append([]int{i}, inner.index...)})
+			for _, inner := range Fields(f.Type) {
+				out = append(out, Field{inner.Key, append([]int{i}, inner.Index...)})
 			}
 		} else if ok {
-			out = append(out, field{name, []int{i}})
+			out = append(out, Field{name, []int{i}})
 		}
 	}
 	return out
@@ -49,13 +49,13 @@ func keyOf(f reflect.StructField) (string, bool) {
 
 // suggest names the known key that a wrong one was most likely meant to be, or all of
 // them when there are few.
-func suggest(name string, fields []field) string {
+func suggest(name string, fields []Field) string {
 	best, distance := "", 3
 	var names []string
 	for _, f := range fields {
-		names = append(names, f.name)
-		if d := editDistance(name, f.name); d < distance {
-			best, distance = f.name, d
+		names = append(names, f.Key)
+		if d := editDistance(name, f.Key); d < distance {
+			best, distance = f.Key, d
 		}
 	}
 	switch {

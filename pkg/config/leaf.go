@@ -19,8 +19,8 @@ var (
 	textUnmarshalerType = reflect.TypeFor[encoding.TextUnmarshaler]()
 )
 
-// isLeaf tells whether a value of the type is read as one, not key by key.
-func isLeaf(t reflect.Type) bool {
+// IsLeaf tells whether a value of the type is read as one, not key by key.
+func IsLeaf(t reflect.Type) bool {
 	if p := reflect.PointerTo(t); p.Implements(yamlUnmarshalerType) || p.Implements(textUnmarshalerType) {
 		return true
 	}

@@ -66,7 +66,8 @@ func strangeLine(data []byte) (int, bool) {
 	return 0, false
 }
 
-// describe says what a node is, for a sentence that begins with "is".
+// describe says what a node is, for a sentence that begins with "is". It does not show a
+// value that stands where none belongs: it may be a secret.
 func describe(n *yaml.Node) string {
 	switch {
 	case n.Kind == yaml.MappingNode:
@@ -78,12 +79,12 @@ func describe(n *yaml.Node) string {
 	case isNull(n):
 		return "without a value"
 	}
-	return quote(n.Value)
+	return "a single value"
 }
 
 func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }
 
-// quote shows a value of the file, shortened: a secret may stand in it by mistake.
+// quote shows a number or duration of the file, shortened.
 func quote(s string) string {
 	const most = 40
 	if r := []rune(s); len(r) > most {

@@ -1,0 +1,118 @@
+// Command gen writes docs/config.md and docs/metrics.md out of the source: the doc
+// comments and defaults of the configuration types, and the metrics that the code makes.
+//
+// With -check nothing is written: it fails when a file is not what would be written.
+package main
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	agent "github.com/gopprof/gopprof/agent/app"
+	"github.com/gopprof/gopprof/agent/discover/static"
+	aggregator "github.com/gopprof/gopprof/aggregator/app"
+	"github.com/gopprof/gopprof/aggregator/serve/auth"
+	"github.com/gopprof/gopprof/docs/gen/configdoc"
+	"github.com/gopprof/gopprof/docs/gen/metricsdoc"
+)
+
+const module = "github.com/gopprof/gopprof"
+
+func main() {
+	check := flag.Bool("check", false, "write nothing, fail when a file is out of date")
+	root := flag.String("root", ".", "top of the source tree")
+	flag.Parse()
+	if err := run(*root, *check); err != nil {
+		fmt.Fprintln(os.Stderr, "docs/gen:", err)
+		os.Exit(1)
+	}
+}
+
+func run(root string, check bool) error {
+	config, err := configReference(root)
+	if err != nil {
+		return err
+	}
+	metrics, err := metricsReference(root)
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		put(filepath.Join(root, "docs", "config.md"), config, check),
+		put(filepath.Join(root, "docs", "metrics.md"), metrics, check),
+	)
+}
+
+func put(path string, text []byte, check bool) error {
+	old, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	switch {
+	case bytes.Equal(old, text):
+		return nil
+	case check:
+		return fmt.Errorf("%s is out of date, first at line %d", path, firstDifference(old, text))
+	}
+	return os.WriteFile(path, text, 0o644)
+}
+
+func firstDifference(a, b []byte) int {
+	left, right := strings.Split(string(a), "\n"), strings.Split(string(b), "\n")
+	for i := range left {
+		if i >= len(right) || left[i] != right[i] {
+			return i + 1
+		}
+	}
+	return len(left) + 1
+}
+
+// agentDefaults are the agent's defaults without what they take from this machine.
+func agentDefaults() agent.Config {
+	c := agent.DefaultConfig()
+	c.Node = ""
+	return c
+}
+
+func configReference(root string) ([]byte, error) {
+	var texts []any
+	for _, of := range []any{
+		agentDefaults(), aggregator.DefaultConfig(),
+		static.File{Targets: []static.Entry{{}}}, auth.TokensFile{Tokens: []auth.TokenEntry{{}}},
+	} {
+		text, err := configdoc.Write(root, module, of)
+		if err != nil {
+			return nil, err
+		}
+		texts = append(texts, text)
+	}
+	return fmt.Appendf(nil, configText, texts...), nil
+}
+
+func metricsReference(root string) ([]byte, error) {
+	all, err := metricsdoc.Read(root, "agent", "aggregator", "pkg")
+	if err != nil {
+		return nil, err
+	}
+	reasons, err := metricsdoc.Reasons(filepath.Join(root, "pkg", "gopprof", "reason.go"))
+	if err != nil {
+		return nil, err
+	}
+	of := map[string][]metricsdoc.Metric{}
+	for _, m := range all {
+		program := "both"
+		for _, p := range []string{"agent", "aggregator"} {
+			if strings.HasPrefix(m.Name, "gopprof_"+p+"_") {
+				program = p
+			}
+		}
+		of[program] = append(of[program], m)
+	}
+	return fmt.Appendf(nil, metricsText,
+		metricsdoc.Table(of["both"]), metricsdoc.Table(of["agent"]), metricsdoc.Table(of["aggregator"]), metricsdoc.ReasonTable(reasons)), nil
+}

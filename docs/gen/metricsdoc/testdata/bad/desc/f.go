@@ -1,0 +1,5 @@
+package bad
+
+import "github.com/prometheus/client_golang/prometheus"
+
+var _ = prometheus.NewDesc("gopprof_desc", "Desc.", nil, nil)

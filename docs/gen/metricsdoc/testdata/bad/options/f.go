@@ -1,0 +1,5 @@
+package bad
+
+import "github.com/prometheus/client_golang/prometheus"
+
+func f(o prometheus.GaugeOpts) { prometheus.NewGauge(o) }

@@ -1,0 +1,5 @@
+package bad
+
+import "github.com/prometheus/client_golang/prometheus/promauto"
+
+var _ = promauto.NewGauge

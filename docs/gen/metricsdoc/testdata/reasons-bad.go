@@ -1,0 +1,3 @@
+package gopprof
+
+const ReasonA Reason = "a"

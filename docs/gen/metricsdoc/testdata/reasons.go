@@ -1,0 +1,9 @@
+package gopprof
+
+type Reason string
+
+// Why.
+const (
+	ReasonA Reason = "a" // the first
+	ReasonB Reason = "b" // the second | third
+)
