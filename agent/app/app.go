@@ -33,7 +33,6 @@ import (
 	"github.com/gopprof/gopprof/pkg/durable"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/pkg/ops"
-	"github.com/gopprof/gopprof/pkg/profile"
 )
 
 // App is one agent.
@@ -65,7 +64,7 @@ type App struct {
 // status port. Nothing is profiled before Run.
 func New(ctx context.Context, config Config, log *zap.Logger) (*App, error) {
 	a := &App{
-		config: config, log: log.With(zap.String("node", config.Node)), reg: ops.NewRegistry(),
+		config: config, log: log, reg: ops.NewRegistry(),
 		health: ops.NewHealth(time.Now), stages: ops.NewStages(log, config.ShutdownTimeout+10*time.Second),
 	}
 	a.captures, a.cancel = context.WithCancel(context.WithoutCancel(ctx))
@@ -146,15 +145,12 @@ func (a *App) makeSources(context.Context) error {
 		return err
 	}
 	a.health.Ready("targets", a.discover.Ready)
-	limits := profile.DefaultLimits()
-	limits.CompressedBytes, limits.DecompressedBytes = a.config.Take.MaxBytes, a.config.Take.MaxDecompressedBytes
 	a.take = take.New(a.config.Take, take.Deps{
 		Verify: func(t gopprof.Target) (gopprof.Target, gopprof.Reason) {
 			return discover.Current(a.discover.Snapshot(), t)
 		},
-		Meter:    a.observe,
-		Validate: func(kind gopprof.Kind, data []byte) error { return profile.Validate(kind, data, limits) },
-		Version:  ops.Version(),
+		Meter:   a.observe,
+		Version: ops.Version(),
 	}, a.log, a.reg)
 	a.accept = accept.New(a.take, a.targets, a.publish, a.log, a.reg)
 	a.pipeline = a.newPipeline()
@@ -206,6 +202,7 @@ func (a *App) Run(ctx context.Context) error {
 	s := a.stages
 	s.Go("status", a.server.Run)
 	s.Go("publish", a.publish.Run)
+	s.Closer("sending", a.sendRest)
 	if a.record != nil {
 		s.Go("record", a.record.Run)
 		s.Go("recording", a.recording)
@@ -263,6 +260,21 @@ func (a *App) watch(ctx context.Context) error {
 		case <-time.After(wait):
 		}
 	}
+}
+
+// sendRest sends what is spooled, while NATS is there and for a few seconds. What is left
+// stays in the spool for the next start.
+func (a *App) sendRest(ctx context.Context) error {
+	if a.bus.Connected() != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	a.publish.Drain(ctx)
+	if n, _ := a.publish.Pending(); n > 0 {
+		a.log.Warn("captures left in the spool", zap.Int("captures", n))
+	}
+	return nil
 }
 
 // drain lets running captures end, and cancels them when their time is over.
