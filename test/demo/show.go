@@ -6,55 +6,54 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"strings"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/test/parts"
+	"github.com/gopprof/gopprof/test/rig"
 )
 
 // show prints the report, its page, the pprof command and the message, and fails unless
 // all of it is what a user was promised.
 func (d *demo) show(ctx context.Context, capture string) error {
 	var report gopprof.Report
-	body, err := d.get(ctx, "/api/v1/reports/"+capture)
-	if err != nil {
+	if err := d.GetJSON(ctx, "/api/v1/reports/"+capture, &report); err != nil {
 		return err
 	}
-	if err := json.Unmarshal(body, &report); err != nil {
-		return fmt.Errorf("reading the report: %w", err)
-	}
 	d.printReport(report)
-	pprof := d.api + "/api/v1/reports/" + capture + "/profiles/cpu"
+	pprof := d.API + "/api/v1/reports/" + capture + "/profiles/cpu"
 	top, err := d.pprofTop(ctx, pprof)
 	if err != nil {
 		return err
 	}
-	svg, err := d.get(ctx, "/api/v1/reports/"+capture+"/drawings/cpu")
+	svg, err := d.Get(ctx, "/api/v1/reports/"+capture+"/drawings/cpu")
 	if err != nil {
 		return err
 	}
-	page, err := d.get(ctx, "/reports/"+capture)
+	page, err := d.Get(ctx, "/reports/"+capture)
 	if err != nil {
 		return err
 	}
-	message, err := d.inbox.await(ctx, capture)
+	raw, err := d.Inbox.Await(ctx, capture)
+	if err != nil {
+		return err
+	}
+	message, err := short(raw)
 	if err != nil {
 		return err
 	}
 	fmt.Printf("\nThe page (and the call graph, %d KB of SVG)\n  %s\n", len(svg)/1024, report.Page)
 	fmt.Printf("\nGo's own tool on the same profile\n  go tool pprof %s\n%s", pprof, indent(top))
-	fmt.Printf("\nThe message as %s got it\n%s\n", owner, indent(message))
+	fmt.Printf("\nThe message as %s got it\n%s\n", rig.Owner, indent(message))
 	return errors.Join(
 		check(report.Capture.Agreement.Result == gopprof.AgreementConfirmed, "the series did not confirm: %+v", report.Capture.Agreement),
 		check(hottest(report) == parts.BurnerHotFunction, "the report's first function is %q, not the one that burns", hottest(report)),
 		check(strings.Contains(top, parts.BurnerHotFunction), "go tool pprof does not show the function that burns"),
 		check(bytes.Contains(svg, []byte("<svg")), "the call graph is no SVG"),
 		check(bytes.Contains(page, []byte(parts.BurnerHotFunction)), "the page does not name the function that burns"),
-		check(report.Page == d.api+"/reports/"+capture, "the report's page is %q", report.Page),
+		check(report.Page == d.API+"/reports/"+capture, "the report's page is %q", report.Page),
 	)
 }
 
@@ -114,7 +113,7 @@ func hottest(r gopprof.Report) string {
 
 func (d *demo) pprofTop(ctx context.Context, url string) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", "tool", "pprof", "-top", "-nodecount=5", url)
-	cmd.Env = append(os.Environ(), "PPROF_TMPDIR="+d.dir)
+	cmd.Env = append(os.Environ(), "PPROF_TMPDIR="+d.Dir)
 	out, err := cmd.Output()
 	if err != nil {
 		return "", fmt.Errorf("go tool pprof %s: %w", url, err)
@@ -122,24 +121,20 @@ func (d *demo) pprofTop(ctx context.Context, url string) (string, error) {
 	return string(out), nil
 }
 
-func (d *demo) get(ctx context.Context, path string) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, d.api+path, nil)
-	if err != nil {
-		return nil, err
+// short prints the event's head and the report's first lines.
+func short(message []byte) (string, error) {
+	var event struct {
+		SpecVersion, ID, Type, Source, Subject string
+		Data                                   struct {
+			Page        string
+			Explanation struct{ Summary string }
+		}
 	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, err
+	if err := json.Unmarshal(message, &event); err != nil {
+		return "", fmt.Errorf("reading the message: %w", err)
 	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, 64<<20))
-	if err != nil {
-		return nil, err
-	}
-	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("GET %s: %s: %.300s", path, resp.Status, body)
-	}
-	return body, nil
+	return fmt.Sprintf("CloudEvent %s, type %s\nid      %s\nsource  %s\nsubject %s\nsummary %s\npage    %s\n(%d bytes in all: the whole report is its data)",
+		event.SpecVersion, event.Type, event.ID, event.Source, event.Subject, event.Data.Explanation.Summary, event.Data.Page, len(message)), nil
 }
 
 func indent(s string) string {

@@ -10,8 +10,10 @@ package series
 import (
 	"bytes"
 	"context"
+	"flag"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 )
@@ -26,6 +28,30 @@ type Config struct {
 	Pod       string
 	Container string
 	Cgroup    string // path below the cgroup root, the same in every v1 hierarchy
+}
+
+// Register declares the flags that Flags returns.
+func (c *Config) Register(flags *flag.FlagSet) {
+	for name, value := range c.texts() {
+		flags.StringVar(value, name, "", "of the series")
+	}
+	flags.DurationVar(&c.Interval, "interval", 0, "of the series")
+}
+
+// Flags returns the configuration as the flags of a process that writes these series.
+func (c *Config) Flags() []string {
+	flags := []string{"-interval", c.Interval.String()}
+	for name, value := range c.texts() {
+		flags = append(flags, "-"+name, *value)
+	}
+	return flags
+}
+
+func (c *Config) texts() map[string]*string {
+	return map[string]*string{
+		"influxdb": &c.URL, "database": &c.Database, "node": &c.Node, "namespace": &c.Namespace,
+		"pod": &c.Pod, "container": &c.Container, "cgroup": &c.Cgroup,
+	}
 }
 
 // Writer writes one container's series.
@@ -69,7 +95,7 @@ func (w *Writer) Batch(ctx context.Context, end time.Time) error {
 	before := w.last
 	w.last = now
 	lines := w.lines(before, now, end)
-	return w.post(ctx, "/write?db="+w.config.Database+"&precision=ns", lines)
+	return w.post(ctx, "/write?rp=default&precision=ns&db="+w.config.Database, lines)
 }
 
 func (w *Writer) lines(before, now usage, end time.Time) string {
@@ -93,8 +119,11 @@ func escape(s string) string {
 	return strings.NewReplacer(",", `\,`, "=", `\=`, " ", `\ `).Replace(s)
 }
 
+// createDatabase makes the database with the retention policy that Heapster makes, whose
+// name is "default".
 func (w *Writer) createDatabase(ctx context.Context) error {
-	return w.post(ctx, "/query?q=CREATE+DATABASE+"+w.config.Database, "")
+	statement := fmt.Sprintf(`CREATE DATABASE %q WITH DURATION INF NAME "default"`, w.config.Database)
+	return w.post(ctx, "/query?q="+url.QueryEscape(statement), "")
 }
 
 func (w *Writer) post(ctx context.Context, path, body string) error {

@@ -1,0 +1,155 @@
+package rig
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Line is one line of a program's JSON log.
+type Line map[string]any
+
+// Text returns a value as a person reads it; "" when there is none.
+func (l Line) Text(key string) string {
+	switch v := l[key].(type) {
+	case nil:
+		return ""
+	case string:
+		return v
+	default:
+		return fmt.Sprint(v)
+	}
+}
+
+// Number returns a numeric value; 0 when there is none.
+func (l Line) Number(key string) float64 {
+	n, _ := l[key].(float64)
+	return n
+}
+
+// Process is one program. Its output goes to a file, its log lines also to who awaits one.
+type Process struct {
+	Name string
+	File string // its output
+
+	cmd  *exec.Cmd
+	done chan struct{} // closed when it has ended
+
+	mu    sync.Mutex    // guards lines and news
+	lines []Line        // all of its log
+	news  chan struct{} // closed when there are more lines
+}
+
+// start runs a program. It is killed when the process that started it dies: nothing is
+// left behind.
+func start(dir, name string, argv []string) (*Process, error) {
+	p := &Process{Name: name, File: filepath.Join(dir, name+".log"), done: make(chan struct{}), news: make(chan struct{})}
+	out, err := os.OpenFile(p.File, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("starting %s: %w", name, err)
+	}
+	read, write, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("starting %s: %w", name, err)
+	}
+	p.cmd = exec.Command(argv[0], argv[1:]...)
+	p.cmd.Stdout, p.cmd.Stderr = write, write
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	started := make(chan error, 1)
+	go p.run(started)
+	if err := <-started; err != nil {
+		return nil, fmt.Errorf("starting %s: %w", name, err)
+	}
+	write.Close()
+	go p.follow(read, out)
+	return p, nil
+}
+
+// run lives as long as the program, on a thread of its own: the kernel ties the program's
+// life to the thread that started it.
+func (p *Process) run(started chan<- error) {
+	runtime.LockOSThread()
+	defer close(p.done)
+	err := p.cmd.Start()
+	started <- err
+	if err == nil {
+		_ = p.cmd.Wait()
+	}
+}
+
+func (p *Process) follow(from io.ReadCloser, to io.WriteCloser) {
+	defer from.Close()
+	defer to.Close()
+	lines := bufio.NewReader(from)
+	for {
+		text, err := lines.ReadBytes('\n')
+		_, _ = to.Write(text)
+		var line Line
+		if json.Unmarshal(text, &line) == nil {
+			p.add(line)
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+func (p *Process) add(line Line) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lines = append(p.lines, line)
+	close(p.news)
+	p.news = make(chan struct{})
+}
+
+// Await returns the first log line with this message.
+func (p *Process) Await(ctx context.Context, message string) (Line, error) {
+	return p.AwaitWhere(ctx, message, func(Line) bool { return true })
+}
+
+// AwaitWhere returns the first log line with this message for which match holds.
+func (p *Process) AwaitWhere(ctx context.Context, message string, match func(Line) bool) (Line, error) {
+	for seen := 0; ; {
+		p.mu.Lock()
+		fresh, news := p.lines[seen:], p.news
+		seen = len(p.lines)
+		p.mu.Unlock()
+		for _, line := range fresh {
+			if line.Text("msg") == message && match(line) {
+				return line, nil
+			}
+		}
+		select {
+		case <-news:
+		case <-p.done:
+			return nil, fmt.Errorf("%s ended before it said %q: see %s", p.Name, message, p.File)
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%s did not say %q in time: see %s", p.Name, message, p.File)
+		}
+	}
+}
+
+// Stop asks the program to end and kills it when it does not.
+func (p *Process) Stop() {
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-p.done:
+	case <-time.After(20 * time.Second):
+		p.Kill()
+	}
+}
+
+// Kill ends the program as a crash does.
+func (p *Process) Kill() {
+	_ = p.cmd.Process.Kill()
+	<-p.done
+}

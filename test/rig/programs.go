@@ -1,0 +1,203 @@
+package rig
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/template"
+	"time"
+
+	"github.com/gopprof/gopprof/pkg/bus/embedded"
+	"github.com/gopprof/gopprof/test/parts"
+	"github.com/gopprof/gopprof/test/series"
+)
+
+// The configurations differ from the defaults in their places, and in shorter windows and
+// series, so that nobody has to wait.
+const aggregatorConfig = `
+status: {listen: "127.0.0.1:0"}
+serve: {listen: "127.0.0.1:0"}
+embedded:
+  listen: {{.Listen}}
+  dir: {{.Dir}}/nats
+  agents: [{cluster: {{.Cluster}}, node: {{.Node}}, nkey: {{.AgentKey}}}]
+streams: {ack_wait: 10s}
+receive: {in_progress_interval: 2s, retry_delay: 1s}
+store: {url: "file://{{.Dir}}/reports"}
+notify:
+  receivers: [{name: inbox, channel: webhook, url: "{{.Inbox}}"}]
+  routes: [{owner: {{.Owner}}, receivers: [inbox]}]
+`
+
+const agentConfig = `
+cluster: {{.Cluster}}
+node: {{.Node}}
+state_dir: {{.Dir}}/agent
+shutdown_timeout: 5s
+state_interval: 1s
+status: {listen: "127.0.0.1:0"}
+static: {file: {{.Dir}}/targets.yaml}
+observe: {warm_interval: {{.Warm}}, quiet_interval: {{.Quiet}}}
+heapster: {url: "{{.InfluxDB}}", resolution: {{.Window}}, jitter: 0s}
+agreement: {every: 1s}
+judge:
+  cpu: {window: {{.Window}}, cpu_seconds: {{.CPUSeconds}}}
+  memory: {window: {{.Window}}}
+  throttled: {enabled: false}
+publish: {dir: {{.Dir}}/agent/spool, retry_max: 2s}
+nats: {url: "{{.NATS}}", nkey_file: {{.Dir}}/agent.nk, reconnect_wait: 1s}
+`
+
+const targetsFile = `
+targets:
+- namespace: {{.Namespace}}
+  workload: {{.Workload}}
+  pod: {{.Pod}}
+  container: {{.Container}}
+  owner: {{.Owner}}
+  pprof: http://{{.Burner}}/debug/pprof
+  cgroup: {{.Cgroup}}
+`
+
+// values fills the templates.
+type values struct {
+	Dir, Cluster, Node, Namespace, Workload, Pod, Container, Owner string
+	AgentKey, Inbox, InfluxDB, NATS, Listen, Burner, Cgroup        string
+	Window, CPUSeconds, Warm                                       time.Duration
+}
+
+// Quiet is the interval between looks at a quiet target.
+func (v values) Quiet() time.Duration { return 2 * v.Warm }
+
+func (r *Rig) write(name, text string) (path string, err error) {
+	path = filepath.Join(r.Dir, name)
+	f, err := os.Create(path)
+	if err != nil {
+		return "", fmt.Errorf("writing configuration: %w", err)
+	}
+	defer f.Close()
+	if err := template.Must(template.New(name).Parse(text)).Execute(f, r.values); err != nil {
+		return "", fmt.Errorf("writing configuration %q: %w", path, err)
+	}
+	return path, nil
+}
+
+// StartInfluxDB starts the database of the series.
+func (r *Rig) StartInfluxDB(ctx context.Context) error {
+	dir := filepath.Join(r.Dir, "influxdb")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("starting InfluxDB: %w", err)
+	}
+	db, err := parts.StartInfluxDB(context.WithoutCancel(ctx), dir)
+	if err != nil {
+		return err
+	}
+	r.later(func() { _ = db.Stop() })
+	r.InfluxDB, r.values.InfluxDB = db, db.URL
+	return nil
+}
+
+// StartBurner starts the service that will misbehave, in a cgroup with limits.
+func (r *Rig) StartBurner(binary string) error {
+	limits := parts.CgroupLimits{CPUCores: LimitCores, MemoryBytes: LimitBytes}
+	cgroup, err := parts.NewCgroup("gopprof-rig", limits)
+	if err != nil {
+		return err
+	}
+	r.later(func() { _ = cgroup.Remove() })
+	if err := cgroup.Prefer(); err != nil {
+		return err
+	}
+	if r.Burner, err = parts.StartBurner(binary, cgroup); err != nil {
+		return err
+	}
+	r.later(func() { _ = r.Burner.Stop() })
+	r.Cgroup, r.values.Cgroup, r.values.Burner = cgroup.Path, cgroup.Path, r.Burner.Addr
+	_, err = r.write("targets.yaml", targetsFile)
+	return err
+}
+
+// StartSeries starts the second witness.
+func (r *Rig) StartSeries(ctx context.Context) error {
+	c := r.SeriesConfig()
+	if len(r.Series) > 0 {
+		p, err := start(r.Dir, "series", append(r.Series, c.Flags()...))
+		if err != nil {
+			return err
+		}
+		r.later(p.Stop)
+		return nil
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = series.New(c).Run(ctx) // a gap, as Heapster leaves them; who needs the points sees it
+	}()
+	r.later(func() { cancel(); <-done })
+	return nil
+}
+
+// StartAggregator starts the aggregator and waits until it works. Started again, it takes
+// up where the last one was ended, at the same address.
+func (r *Rig) StartAggregator(ctx context.Context) error {
+	if r.values.AgentKey == "" {
+		if err := r.makeKey(); err != nil {
+			return err
+		}
+	}
+	path, err := r.write("aggregator.yaml", aggregatorConfig)
+	if err != nil {
+		return err
+	}
+	first := r.Aggregator == nil
+	if r.Aggregator, err = start(r.Dir, "aggregator", append(r.Config.Aggregator, "--config", path)); err != nil {
+		return err
+	}
+	if first {
+		r.later(func() { r.Aggregator.Stop() })
+	}
+	line, err := r.Aggregator.Await(ctx, "aggregator started")
+	if err != nil {
+		return err
+	}
+	r.values.NATS, r.API = line.Text("nats"), "http://"+line.Text("api")
+	r.values.Listen = strings.TrimPrefix(r.values.NATS, "nats://")
+	return nil
+}
+
+// NATS is the URL of the aggregator's NATS.
+func (r *Rig) NATS() string { return r.values.NATS }
+
+func (r *Rig) makeKey() error {
+	seed, public, err := embedded.NewKey()
+	if err != nil {
+		return fmt.Errorf("making the agent's key: %w", err)
+	}
+	r.values.AgentKey = public
+	return os.WriteFile(filepath.Join(r.Dir, "agent.nk"), []byte(seed), 0o600)
+}
+
+// StartAgent starts the agent and waits until it works. Started again, it finds the state
+// of the one before.
+func (r *Rig) StartAgent(ctx context.Context) error {
+	path, err := r.write("agent.yaml", agentConfig)
+	if err != nil {
+		return err
+	}
+	first := r.Agent == nil
+	if r.Agent, err = start(r.Dir, "agent", append(r.Config.Agent, "--config", path)); err != nil {
+		return err
+	}
+	if first {
+		r.later(func() { r.Agent.Stop() })
+	}
+	line, err := r.Agent.Await(ctx, "agent started")
+	if err != nil {
+		return err
+	}
+	r.Status = "http://" + line.Text("status") + "/status"
+	return nil
+}
