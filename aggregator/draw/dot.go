@@ -8,9 +8,10 @@ import (
 	"os/exec"
 	"strings"
 	"syscall"
-	"unicode"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gopprof/gopprof/pkg/profile"
 )
 
 // limits are what one run of dot may use.
@@ -89,17 +90,7 @@ func lastWords(complaint string) string {
 // oneLine makes a program's complaint, which may repeat a profile's names, fit for a log
 // and a page.
 func oneLine(s string) string {
-	s = strings.Join(strings.Fields(strings.ToValidUTF8(s, "�")), " ")
-	s = strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return '�'
-	}, s)
-	if r := []rune(s); len(r) > 200 {
-		s = string(r[:200]) + "…"
-	}
-	return s
+	return profile.Printable(strings.Join(strings.Fields(s), " "), 300)
 }
 
 // restrict limits a process that has not begun its work.

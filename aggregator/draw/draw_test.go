@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/zap/zaptest"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
@@ -101,27 +102,110 @@ var cpuProfile = sync.OnceValue(func() []byte {
 	return b.Bytes()
 })
 
+// profiles are genuine profiles of this process.
+func genuine(t *testing.T) map[gopprof.Kind][]byte {
+	t.Helper()
+	files := map[gopprof.Kind][]byte{gopprof.KindCPU: cpuProfile()}
+	for _, kind := range []gopprof.Kind{gopprof.KindAllocs, gopprof.KindGoroutine, gopprof.KindThreadcreate} {
+		var b bytes.Buffer
+		if err := pprof.Lookup(string(kind)).WriteTo(&b, 0); err != nil {
+			t.Fatal(err)
+		}
+		files[kind] = b.Bytes()
+	}
+	return files
+}
+
 func TestDraw(t *testing.T) {
 	needDot(t)
 	d := newDrawer(t, "draw-worker", nil)
 	if err := d.Available(); err != nil {
 		t.Fatal(err)
 	}
-	svg, err := d.Draw(t.Context(), gopprof.KindCPU, cpuProfile())
-	if err != nil {
-		t.Fatal(err)
-	}
-	checkHarmless(t, svg)
-	for _, want := range []string{"<svg ", "fibonacci", "Type: cpu", "</svg>"} {
-		if !bytes.Contains(svg, []byte(want)) {
-			t.Errorf("the drawing has no %q", want)
+	for kind, file := range genuine(t) {
+		svg, err := d.Draw(t.Context(), kind, file)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		checkHarmless(t, svg)
+		for _, want := range []string{"<svg ", "Type: ", "</svg>"} {
+			if !bytes.Contains(svg, []byte(want)) {
+				t.Errorf("%s: the drawing has no %q", kind, want)
+			}
+		}
+		if kind == gopprof.KindCPU && !bytes.Contains(svg, []byte(">fibonacci</text>")) {
+			t.Error("the drawing does not show who burns")
+		}
+		if bytes.Contains(svg, []byte("secret-of-a-request")) {
+			t.Errorf("%s: a label is in the drawing", kind)
 		}
 	}
-	_ = context.Background
-	_ = errors.Is
-	_ = sync.OnceFunc
-	_ = time.Now
-	_ = profile.DefaultLimits
+	if got := testutil.ToFloat64(d.metrics.started); got != 1 {
+		t.Errorf("%v workers started for one job after the other, want 1", got)
+	}
 }
 
-func checkHarmless(t *testing.T, svg []byte) {}
+func TestDrawRefuses(t *testing.T) {
+	needDot(t)
+	d := newDrawer(t, "draw-worker", nil)
+	for name, test := range map[string]struct {
+		kind gopprof.Kind
+		file []byte
+		says string
+	}{
+		"text":       {gopprof.KindCPU, []byte("not a profile"), "not a valid profile"},
+		"other kind": {gopprof.KindHeap, cpuProfile(), "inuse_space"},
+		"trace":      {gopprof.KindTrace, []byte("go 1.26 trace\x00\x00\x00"), "not a valid profile"},
+		"too large":  {gopprof.KindCPU, make([]byte, 17<<20), "too large"},
+		"empty":      {gopprof.KindCPU, emptyProfile(), "is empty"},
+	} {
+		if _, err := d.Draw(t.Context(), test.kind, test.file); err == nil || !strings.Contains(err.Error(), test.says) {
+			t.Errorf("%s: error %v, want one with %q", name, err, test.says)
+		}
+	}
+	if got := testutil.ToFloat64(d.metrics.started); got > 1 {
+		t.Errorf("%v workers started: a refused profile cost its worker", got)
+	}
+}
+
+func emptyProfile() []byte {
+	return encode(&profile.Raw{SampleType: cpuTypes()})
+}
+
+func TestMissingDot(t *testing.T) {
+	d := newDrawer(t, "draw-worker", func(c *Config) { c.Dot = "/nonexistent/dot" })
+	err := d.Available()
+	if !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "install graphviz") {
+		t.Errorf("Available: %v", err)
+	}
+	if _, err := d.Draw(t.Context(), gopprof.KindCPU, cpuProfile()); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("Draw: %v", err)
+	}
+}
+
+func TestBrokenDot(t *testing.T) {
+	d := newDrawer(t, "draw-worker", func(c *Config) { c.Dot = script(t, "echo 'Format: \"svg\" not recognized' >&2; exit 1") })
+	if err := d.Available(); !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "not recognized") {
+		t.Errorf("Available: %v", err)
+	}
+}
+
+func TestMissingWorker(t *testing.T) {
+	if _, err := New(DefaultConfig(), []string{"/nonexistent/aggregator"}, zaptest.NewLogger(t), prometheus.NewRegistry()); err == nil {
+		t.Error("a missing worker program is no error")
+	}
+}
+
+func TestConfigCheck(t *testing.T) {
+	found := func(c Config) (keys []string) {
+		c.Check(func(key, _ string) { keys = append(keys, key) })
+		return keys
+	}
+	if got := found(DefaultConfig()); got != nil {
+		t.Errorf("the defaults are wrong: %v", got)
+	}
+	if got := found(Config{}); len(got) != 7 {
+		t.Errorf("mistakes found in an empty configuration: %v", got)
+	}
+}

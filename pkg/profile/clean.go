@@ -102,7 +102,7 @@ func (c *cleaner) function(f *profile.Function) *profile.Function {
 	if out := c.functions[f]; out != nil {
 		return out
 	}
-	name := cleanText(f.Name, maxDrawnName)
+	name := Printable(f.Name, maxDrawnName)
 	out := &profile.Function{
 		ID:         uint64(len(c.out.Function) + 1),
 		Name:       name,

@@ -11,7 +11,7 @@ import (
 	"github.com/gopprof/gopprof/pkg/profile/profiletest"
 )
 
-func TestCleanText(t *testing.T) {
+func TestPrintable(t *testing.T) {
 	for in, want := range map[string]string{
 		"":                            "",
 		"main.(*T[...]).f":            "main.(*T[...]).f",
@@ -28,7 +28,7 @@ func TestCleanText(t *testing.T) {
 		"x" + strings.Repeat("é", 12): "x" + strings.Repeat("é", 9) + "…",
 		strings.Repeat("\x80", 30):    "…",
 	} {
-		if got := cleanText(in, 20); got != want {
+		if got := Printable(in, 20); got != want {
 			t.Errorf("%q: %q, want %q", in, got, want)
 		}
 	}

@@ -9,10 +9,10 @@ import (
 // maxText is the longest name or path of a profile, in bytes, that leaves this package.
 const maxText = 512
 
-// cleanText makes a string of a profile safe to print: it is cut at limit bytes, and what
+// Printable makes a foreign string safe to print: it is cut at limit bytes, and what
 // is not printable (control characters, terminal escapes, characters that turn the
 // direction of writing, broken UTF-8) becomes U+FFFD.
-func cleanText(s string, limit int) string {
+func Printable(s string, limit int) string {
 	if len(s) > limit {
 		for limit > 0 && !utf8.RuneStart(s[limit]) {
 			limit--

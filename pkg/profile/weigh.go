@@ -21,6 +21,7 @@ type Weighed struct {
 	Stacks     int64 // distinct stacks whose value is not zero
 	Negative   int64 // values below zero, which no whole profile can have
 	Saturated  bool  // a sum did not fit 64 bits: no total is true
+	Period     int64 // what one look of a sampling profiler stands for, in its own unit; 0 when unknown
 	Functions  []gopprof.Function
 
 	raw    *Raw
@@ -35,7 +36,7 @@ func (p *Profile) Weigh(kind gopprof.Kind) (*Weighed, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Weighed{Kind: kind, SampleType: want.name, Unit: want.unit, raw: p.raw, column: column}
+	w := &Weighed{Kind: kind, SampleType: want.name, Unit: want.unit, Period: max(0, p.raw.Period), raw: p.raw, column: column}
 	w.name()
 	w.count()
 	w.Stacks = distinct(p.raw, column)
@@ -155,16 +156,16 @@ func keyOf(l *profile.Location, f *profile.Function) function {
 }
 
 func describe(key function, f *profile.Function) gopprof.Function {
-	fn := gopprof.Function{Name: cleanText(key.name, maxText)}
+	fn := gopprof.Function{Name: Printable(key.name, maxText)}
 	switch {
 	case key.name != "":
 	case key.object != "":
-		fn.Name = "[" + cleanText(path.Base(key.object), maxText) + "]"
+		fn.Name = "[" + Printable(path.Base(key.object), maxText) + "]"
 	default:
 		fn.Name = "<unknown>"
 	}
 	if f != nil {
-		fn.File = cleanText(f.Filename, maxText)
+		fn.File = Printable(f.Filename, maxText)
 		fn.Line = max(0, f.StartLine)
 	}
 	return fn

@@ -1,0 +1,246 @@
+package draw
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/gopprof/gopprof/pkg/gopprof"
+)
+
+// script makes a program that takes the place of dot.
+func script(t *testing.T, body string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "dot")
+	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+body+"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// eventually polls until the condition holds.
+func eventually(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !condition(); {
+		if time.Now().After(end) {
+			t.Fatalf("waited in vain: %s", what)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// gone tells whether the process whose PID a file holds has ended.
+func gone(t *testing.T, file string) bool {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pid int
+	if _, err := fmt.Sscan(string(data), &pid); err != nil {
+		t.Fatal(err)
+	}
+	state, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err != nil || bytes.Contains(state, []byte(") Z "))
+}
+
+// TestWedgeCostsOneJob: dot that never ends, once.
+func TestWedgeCostsOneJob(t *testing.T) {
+	needDot(t)
+	dir := t.TempDir()
+	wedgeOnce := fmt.Sprintf("if [ ! -e %[1]s/pid ]; then echo $$ > %[1]s/pid; exec sleep 1000; fi\nexec dot -Tsvg", dir)
+	d := newDrawer(t, "draw-worker", func(c *Config) {
+		c.Dot, c.Workers, c.Timeout = script(t, wedgeOnce), 1, 2*time.Second
+	})
+	start := time.Now()
+	_, err := d.Draw(t.Context(), gopprof.KindCPU, cpuProfile())
+	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "took longer than 2s") {
+		t.Fatalf("error %v, want a deadline", err)
+	}
+	if took := time.Since(start); took > 15*time.Second {
+		t.Errorf("the wedge held its worker for %v", took)
+	}
+	eventually(t, "the wedged dot ends", func() bool { return gone(t, filepath.Join(dir, "pid")) })
+	d.cfg.Timeout = time.Minute
+	if _, err := d.Draw(t.Context(), gopprof.KindCPU, cpuProfile()); err != nil {
+		t.Errorf("the job after the wedge: %v", err)
+	}
+	if got := testutil.ToFloat64(d.metrics.started); got != 2 {
+		t.Errorf("%v workers started, want the first and its replacement", got)
+	}
+	if got := testutil.ToFloat64(d.metrics.failures.WithLabelValues("timeout")); got != 1 {
+		t.Errorf("%v failures by timeout, want 1", got)
+	}
+}
+
+// TestDotIsLimited: dot that takes all it can get of one thing.
+func TestDotIsLimited(t *testing.T) {
+	for name, test := range map[string]struct {
+		body string
+		says string
+	}{
+		"CPU":            {"while :; do :; done", "out of its CPU time"},
+		"memory":         {"exec dd if=/dev/zero of=/dev/null bs=1G count=1", "memory exhausted"},
+		"output":         {"exec yes", "too large"},
+		"failure":        {"printf 'bad \\033[31m\\n  name' >&2; exit 3", "exit status 3: bad �[31m name"},
+		"no input taken": {"exit 0", ""},
+		"no SVG":         {"cat >/dev/null; echo hello", "not usable"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newDrawer(t, "draw-worker", func(c *Config) {
+				c.Dot, c.CPUSeconds, c.Timeout = script(t, test.body), 1, time.Minute
+			})
+			_, err := d.Draw(t.Context(), gopprof.KindCPU, cpuProfile())
+			if err == nil || !strings.Contains(err.Error(), test.says) {
+				t.Errorf("error %v, want one with %q", err, test.says)
+			}
+			if got := testutil.ToFloat64(d.metrics.started); got != 1 {
+				t.Errorf("%v workers started: dot's failure cost its worker", got)
+			}
+		})
+	}
+}
+
+// TestBadWorkers: the job fails with the cause, in words that are fit for a log.
+func TestBadWorkers(t *testing.T) {
+	needDot(t)
+	for mode, says := range map[string]string{
+		"worker-that-wedges":  "took longer than 1s",
+		"worker-that-dies":    "died (exit status 2): EOF: panic: �[31mhostile",
+		"worker-that-babbles": "answers nonsense",
+		"worker-that-leaves":  "died",
+	} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			d := newDrawer(t, mode, func(c *Config) { c.Timeout = time.Second })
+			if mode != "worker-that-wedges" {
+				d.cfg.Timeout = time.Minute
+			}
+			for range 2 {
+				_, err := d.Draw(t.Context(), gopprof.KindCPU, cpuProfile())
+				if err == nil || !strings.Contains(err.Error(), says) {
+					t.Errorf("error %v, want one with %q", err, says)
+				}
+			}
+		})
+	}
+}
+
+// TestWorkerThatDiedIdle: a worker that the kernel killed between two jobs costs neither.
+func TestWorkerThatDiedIdle(t *testing.T) {
+	needDot(t)
+	d := newDrawer(t, "draw-worker", func(c *Config) { c.Workers = 1 })
+	for range 3 {
+		if _, err := d.Draw(t.Context(), gopprof.KindCPU, cpuProfile()); err != nil {
+			t.Fatal(err)
+		}
+		w := <-d.workers
+		pid := w.child.cmd.Process.Pid
+		if err := unix.Kill(pid, unix.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the worker is dead", func() bool {
+			state, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+			return err == nil && bytes.Contains(state, []byte(") Z "))
+		})
+		d.workers <- w
+	}
+}
+
+// TestDrawsAtOnce: as many as there are workers, no more.
+func TestDrawsAtOnce(t *testing.T) {
+	needDot(t)
+	dir := t.TempDir()
+	// Each run waits until two are there, so that one worker alone would never end; a third
+	// at the same time would leave a mark.
+	meet := fmt.Sprintf(`cd %s; touch run.$$
+until [ $(ls done.* run.* 2>/dev/null | wc -l) -ge 2 ]; do sleep 0.01; done
+[ $(ls run.* | wc -l) -gt 2 ] && touch toomany
+mv run.$$ done.$$
+exec dot -Tsvg`, dir)
+	d := newDrawer(t, "draw-worker", func(c *Config) { c.Dot, c.Workers, c.Timeout = script(t, meet), 2, time.Minute })
+	var wg sync.WaitGroup
+	for range 6 {
+		wg.Go(func() {
+			if _, err := d.Draw(t.Context(), gopprof.KindCPU, cpuProfile()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if _, err := os.Stat(filepath.Join(dir, "toomany")); err == nil {
+		t.Error("more than two at once")
+	}
+}
+
+func TestDrawEndsWithItsContext(t *testing.T) {
+	dir := t.TempDir()
+	d := newDrawer(t, "draw-worker", func(c *Config) {
+		c.Dot, c.Workers, c.Timeout = script(t, fmt.Sprintf("echo $$ > %s/pid; exec sleep 1000", dir)), 1, time.Minute
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	failed := make(chan error, 2)
+	for range 2 { // one at work, one waiting for it
+		go func() {
+			_, err := d.Draw(ctx, gopprof.KindCPU, cpuProfile())
+			failed <- err
+		}()
+	}
+	pid := filepath.Join(dir, "pid")
+	eventually(t, "dot runs", func() bool { data, _ := os.ReadFile(pid); return len(data) > 0 })
+	cancel()
+	for range 2 {
+		if err := <-failed; !errors.Is(err, context.Canceled) {
+			t.Errorf("error %v, want a cancellation", err)
+		}
+	}
+	eventually(t, "dot ends", func() bool { return gone(t, pid) })
+}
+
+func TestClose(t *testing.T) {
+	dir := t.TempDir()
+	d := newDrawer(t, "draw-worker", func(c *Config) {
+		c.Dot, c.Workers, c.Timeout = script(t, fmt.Sprintf("echo $$ > %s/pid; exec sleep 1000", dir)), 1, time.Minute
+	})
+	failed := make(chan error, 2)
+	for range 2 {
+		go func() {
+			_, err := d.Draw(t.Context(), gopprof.KindCPU, cpuProfile())
+			failed <- err
+		}()
+	}
+	pid := filepath.Join(dir, "pid")
+	eventually(t, "dot runs", func() bool { data, _ := os.ReadFile(pid); return len(data) > 0 })
+	d.Close()
+	for range 2 {
+		if err := <-failed; !errors.Is(err, ErrClosed) {
+			t.Errorf("error %v, want ErrClosed", err)
+		}
+	}
+	eventually(t, "dot ends", func() bool { return gone(t, pid) })
+	if _, err := d.Draw(t.Context(), gopprof.KindCPU, cpuProfile()); !errors.Is(err, ErrClosed) {
+		t.Errorf("after Close: %v", err)
+	}
+}
+
+// TestChildrenGetNoSecrets: the aggregator's environment may hold credentials of the store.
+func TestChildrenGetNoSecrets(t *testing.T) {
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "very-secret")
+	d := newDrawer(t, "draw-worker", func(c *Config) { c.Dot = script(t, "env >&2; exit 1") })
+	_, err := d.Draw(t.Context(), gopprof.KindCPU, cpuProfile())
+	if err == nil || !strings.Contains(err.Error(), "PATH=") || strings.Contains(err.Error(), "very-secret") {
+		t.Errorf("dot's environment: %v", err)
+	}
+}

@@ -1,0 +1,185 @@
+package explain
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/gopprof/gopprof/pkg/gopprof"
+)
+
+// summary writes the first line that a person reads: why the capture was made, and what
+// the profile shows that belongs to the cause.
+func summary(c gopprof.Capture, found findings) string {
+	if e := c.Trigger.Evidence; c.Trigger.Kind == gopprof.TriggerRule && e != nil {
+		return heat(*e) + "; " + shown(c, found, kindsFor(e.Resource))
+	}
+	return asked(c.Trigger) + "; " + shown(c, found, gopprof.Kinds())
+}
+
+// kindsFor lists the kinds that can say where a resource goes, the best first.
+func kindsFor(r gopprof.Resource) []gopprof.Kind {
+	if r == gopprof.ResourceMemory {
+		return []gopprof.Kind{gopprof.KindHeap, gopprof.KindAllocs}
+	}
+	return []gopprof.Kind{gopprof.KindCPU}
+}
+
+// heat says what a rule saw: "cpu at 94 % of its 0.5-core limit for 2 × 1 m".
+func heat(e gopprof.Evidence) string {
+	at, ok := ratios(e)
+	if !ok {
+		return fmt.Sprintf("%s above %s of its limit", e.Resource, percent(e.Threshold))
+	}
+	long := ""
+	if !e.AtOnce && e.WindowSeconds > 0 && len(e.Windows) > 0 {
+		long = fmt.Sprintf(" for %d × %s", len(e.Windows), length(e.WindowSeconds))
+	}
+	if e.Resource == gopprof.ResourceThrottled {
+		return "throttled in " + at + " of its CPU periods" + long + limit(e, " under its ")
+	}
+	return string(e.Resource) + " at " + at + " of its" + limitOr(limit(e, " "), " limit") + long
+}
+
+// ratios writes the least and the most that the windows had of the limit.
+func ratios(e gopprof.Evidence) (string, bool) {
+	var all []float64
+	for _, w := range e.Windows {
+		if r, ok := w.Ratio(e.Resource); ok && r >= 0 && !math.IsInf(r, 0) {
+			all = append(all, r)
+		}
+	}
+	if len(all) == 0 {
+		return "", false
+	}
+	least, most := percent(slices.Min(all)), percent(slices.Max(all))
+	if least == most {
+		return least, true
+	}
+	return least + " to " + most, true
+}
+
+// limit names the limit, if it was the same all the time: limits change in place.
+func limit(e gopprof.Evidence, before string) string {
+	of := func(w gopprof.Window) float64 {
+		if e.Resource == gopprof.ResourceMemory {
+			return w.Memory.Limit
+		}
+		return w.CPU.Limit
+	}
+	newest := of(e.Newest())
+	if !(newest > 0) || math.IsInf(newest, 0) || slices.ContainsFunc(e.Windows, func(w gopprof.Window) bool { return of(w) != newest }) {
+		return ""
+	}
+	if e.Resource == gopprof.ResourceMemory {
+		return before + size(newest) + " limit"
+	}
+	return before + cores(newest) + "-core limit"
+}
+
+func limitOr(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}
+
+// asked says why a capture was made that no rule asked for.
+func asked(t gopprof.Trigger) string {
+	who := ""
+	if t.Request != nil && t.Request.Who != "" {
+		who = " by " + quote(t.Request.Who)
+	}
+	switch t.Kind {
+	case gopprof.TriggerManual:
+		return "asked for" + limitOr(who, " by hand")
+	case gopprof.TriggerSibling:
+		return "taken to compare with another pod"
+	case gopprof.TriggerAlert:
+		return "taken for an alert" + who
+	}
+	return "taken" + who
+}
+
+// shown says what the first usable profile of the kinds shows, or why there is none.
+func shown(c gopprof.Capture, found findings, kinds []gopprof.Kind) string {
+	for _, k := range kinds {
+		if f, ok := found[k]; ok && f.usable() && f.blame.who.Name != "" {
+			return f.says()
+		}
+	}
+	for _, k := range kinds {
+		if f, ok := found[k]; ok {
+			return fmt.Sprintf("the %s profile %s", k, f.useless())
+		}
+	}
+	for _, k := range kinds {
+		for _, f := range c.Failures {
+			if f.Kind == k {
+				return fmt.Sprintf("no %s profile could be taken (%s)", k, f.Reason)
+			}
+		}
+	}
+	return "no profile that says more"
+}
+
+// useless says why nothing can be said of a profile.
+func (f finding) useless() string {
+	switch {
+	case f.top.Reason == gopprof.ReasonNotEnabled:
+		return "is not enabled in the program"
+	case f.top.Reason != "":
+		return fmt.Sprintf("cannot be read (%s)", f.top.Reason)
+	case f.top.Total == 0:
+		return "is empty"
+	case f.top.Detail != "":
+		return "has values that cannot be true"
+	}
+	return "names no functions"
+}
+
+// says writes what a profile is mostly about, in the terms of its kind.
+func (f finding) says() string {
+	who, cum, total := short(f.blame.who), f.blame.who.Cum, f.top.Total
+	with := who + " and what it calls"
+	if f.blame.who.Flat == cum {
+		with = who + " itself"
+	}
+	part := share100(cum, total)
+	switch f.top.Kind {
+	case gopprof.KindCPU:
+		use := " use "
+		if f.blame.who.Flat == cum {
+			use = " uses "
+		}
+		return with + use + part + " of " + digits(seconds(total)) + " CPU seconds" + f.outside() + f.leaf()
+	case gopprof.KindHeap:
+		return fmt.Sprintf("%s allocated %s of %s live heap (%s)", with, size(float64(cum)), size(float64(total)), part)
+	case gopprof.KindAllocs:
+		return fmt.Sprintf("%s allocated %s of %s since the program started (%s)", with, size(float64(cum)), size(float64(total)), part)
+	case gopprof.KindGoroutine:
+		return fmt.Sprintf("%s on the stack of %d of %s", who, cum, plural(total, "goroutine", "goroutines"))
+	case gopprof.KindThreadcreate:
+		return fmt.Sprintf("%s on the stack that created %d of %s", who, cum, plural(total, "thread", "threads"))
+	case gopprof.KindMutex:
+		return fmt.Sprintf("others waited for %s %s s of %s s for locks", with, digits(seconds(cum)), digits(seconds(total)))
+	}
+	return fmt.Sprintf("%s waited %s s of %s s", with, digits(seconds(cum)), digits(seconds(total)))
+}
+
+// outside says that the program's own code is not what the CPU time goes to.
+func (f finding) outside() string {
+	if f.blame.outside {
+		return ", outside the program's own code"
+	}
+	return ""
+}
+
+// leaf names the heaviest single function, if it is another one and heavy enough to matter.
+func (f finding) leaf() string {
+	leaf := f.blame.leaf
+	if leaf.Name == f.blame.who.Name || float64(leaf.Flat) < 0.2*float64(f.top.Total) {
+		return ""
+	}
+	return ", most in " + short(leaf) + " (" + share100(leaf.Flat, f.top.Total) + ")"
+}
