@@ -3,6 +3,7 @@ package auth
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"errors"
 	"fmt"
 	"os"
 	"regexp"
@@ -98,9 +99,9 @@ func readTokens(path string) (os.FileInfo, []entry, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading tokens: %w", err)
 	}
-	var f TokensFile
-	if err := config.Load(path, &f); err != nil {
-		return info, nil, fmt.Errorf("reading tokens: %w", err)
+	f, err := loadTokens(path)
+	if err != nil {
+		return info, nil, err
 	}
 	entries := make([]entry, len(f.Tokens))
 	for i, e := range f.Tokens {
@@ -109,6 +110,28 @@ func readTokens(path string) (os.FileInfo, []entry, error) {
 		}}
 	}
 	return info, entries, nil
+}
+
+// loadTokens reads and checks a file of tokens. What config says of a mistake may repeat
+// what stands there, such as a token in the place of a key: only the lines are passed on.
+func loadTokens(path string) (TokensFile, error) {
+	type unchecked TokensFile
+	var f unchecked
+	var mistakes []error
+	err := config.Load(path, &f)
+	lines, ok := errors.AsType[config.Errors](err)
+	if err != nil && !ok {
+		return TokensFile{}, fmt.Errorf("reading tokens: %w", err)
+	}
+	for _, m := range lines {
+		mistakes = append(mistakes, fmt.Errorf("reading tokens: %s:%d: not what a file of tokens holds", path, m.Line))
+	}
+	if err == nil {
+		TokensFile(f).Check(func(key, problem string) {
+			mistakes = append(mistakes, fmt.Errorf("reading tokens: %s: %s: %s", path, key, problem))
+		})
+	}
+	return TokensFile(f), errors.Join(mistakes...)
 }
 
 // Find returns whose token it is. Every entry is compared, whatever was found before.

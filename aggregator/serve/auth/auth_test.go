@@ -1,0 +1,247 @@
+package auth
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/gopprof/gopprof/pkg/api"
+)
+
+const (
+	shopToken  = "shop-token-0123456789"
+	adminToken = "admin-token-0123456789"
+	tokensYAML = `tokens:
+- {token: shop-token-0123456789, name: team-shop, namespaces: [shop, cart]}
+- {token: admin-token-0123456789, name: ada@example.com, namespaces: ["*"]}
+`
+)
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	next := path + ".next"
+	if err := os.WriteFile(next, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(next, path); err != nil { // as Kubernetes replaces secrets
+		t.Fatal(err)
+	}
+}
+
+type scene struct {
+	tokens *Tokens
+	path   string
+	now    time.Time
+	logs   *observer.ObservedLogs
+}
+
+func open(t *testing.T) *scene {
+	t.Helper()
+	core, logs := observer.New(zapcore.DebugLevel)
+	s := &scene{path: filepath.Join(t.TempDir(), "tokens.yaml"), now: time.Now(), logs: logs}
+	write(t, s.path, tokensYAML)
+	tokens, err := OpenTokens(s.path, func() time.Time { return s.now }, zap.New(core))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.tokens = tokens
+	return s
+}
+
+func TestFind(t *testing.T) {
+	s := open(t)
+	shop, ok := s.tokens.Find(shopToken)
+	if !ok || shop.Name != "team-shop" || !shop.Sees("shop") || !shop.Sees("cart") || shop.Sees("bank") || shop.Sees("") || shop.Sees("*") {
+		t.Errorf("shop: %+v %v", shop, ok)
+	}
+	admin, ok := s.tokens.Find(adminToken)
+	if !ok || !admin.Sees("bank") || !admin.Sees("") {
+		t.Errorf("admin: %+v %v", admin, ok)
+	}
+	for _, token := range []string{"", "shop", shopToken + " ", shopToken[:len(shopToken)-1], strings.ToUpper(shopToken), "*"} {
+		if c, ok := s.tokens.Find(token); ok || c.Sees("shop") {
+			t.Errorf("%q is %+v", token, c)
+		}
+	}
+}
+
+func TestTokensAreReadAgain(t *testing.T) {
+	s := open(t)
+	write(t, s.path, strings.ReplaceAll(tokensYAML, shopToken, "another-token-9876543210"))
+	if _, ok := s.tokens.Find(shopToken); !ok {
+		t.Error("the file is looked at for every request")
+	}
+	s.now = s.now.Add(lookAgain)
+	if _, ok := s.tokens.Find(shopToken); ok {
+		t.Error("a token that was taken away is still good")
+	}
+	if _, ok := s.tokens.Find("another-token-9876543210"); !ok {
+		t.Error("a new token is not known")
+	}
+	for _, broken := range []string{"tokens: [", "tokens: [{token: short, name: x, namespaces: [a]}]"} {
+		write(t, s.path, broken)
+		s.now = s.now.Add(lookAgain)
+		if _, ok := s.tokens.Find(adminToken); !ok {
+			t.Errorf("%q locked everybody out", broken)
+		}
+		s.now = s.now.Add(lookAgain)
+		s.tokens.Find(adminToken)
+	}
+	if err := os.Remove(s.path); err != nil {
+		t.Fatal(err)
+	}
+	s.now = s.now.Add(lookAgain)
+	if _, ok := s.tokens.Find(adminToken); !ok {
+		t.Error("a file that is gone for a moment locked everybody out")
+	}
+	if n := s.logs.FilterLevelExact(zapcore.ErrorLevel).Len(); n != 1 {
+		t.Errorf("logged %d times that tokens cannot be read", n)
+	}
+	for _, l := range s.logs.All() {
+		for _, v := range l.ContextMap() {
+			if text, ok := v.(string); ok && (strings.Contains(text, "token-0") || strings.Contains(text, "short")) {
+				t.Errorf("a token was logged: %s", text)
+			}
+		}
+	}
+}
+
+// A token in the wrong place of the file must not reach a log by way of the error.
+func TestTokensInTheWrongPlace(t *testing.T) {
+	for _, text := range []string{
+		shopToken + ": team-shop\n", "tokens: " + shopToken, "tokens:\n- " + shopToken, "tokens:\n  " + shopToken + ": x",
+		"tokens:\n- {" + shopToken + ": x}", "tokens: [{token: x, name: " + shopToken + "!, namespaces: []}]", shopToken, "tokens: {" + shopToken,
+	} {
+		path := filepath.Join(t.TempDir(), "tokens.yaml")
+		write(t, path, text)
+		_, err := OpenTokens(path, time.Now, zap.NewNop())
+		if err == nil || strings.Contains(err.Error(), shopToken[:6]) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+func TestTokensMistakes(t *testing.T) {
+	for key, entry := range map[string]TokenEntry{
+		"tokens[0].token":      {Token: "short", Name: "a", Namespaces: []string{"x"}},
+		"tokens[0].token ":     {Token: "with a space in it", Name: "a", Namespaces: []string{"x"}},
+		"tokens[0].name":       {Token: shopToken, Name: "a\nb", Namespaces: []string{"x"}},
+		"tokens[0].namespaces": {Token: shopToken, Name: "a"},
+	} {
+		var keys []string
+		TokensFile{Tokens: []TokenEntry{entry}}.Check(func(key, problem string) {
+			keys = append(keys, key)
+			if strings.Contains(problem, entry.Token) {
+				t.Errorf("a token is repeated: %s", problem)
+			}
+		})
+		if len(keys) != 1 || keys[0] != strings.TrimSpace(key) {
+			t.Errorf("%s: reported %v", key, keys)
+		}
+	}
+	twice := TokenEntry{Token: shopToken, Name: "a", Namespaces: []string{"x"}}
+	n := 0
+	TokensFile{Tokens: []TokenEntry{twice, twice}}.Check(func(string, string) { n++ })
+	if n != 1 {
+		t.Errorf("a token twice: %d mistakes", n)
+	}
+	if _, err := OpenTokens("/nonexistent/tokens", time.Now, zap.NewNop()); err == nil {
+		t.Error("a file that is not there was read")
+	}
+}
+
+// guarded answers what a request met: a status and, when it was let through, its caller.
+func guarded(o Options, r *http.Request) (int, string, http.Header) {
+	o.Refuse = func(w http.ResponseWriter, _ *http.Request, p api.Problem) { w.WriteHeader(p.Status) }
+	w := httptest.NewRecorder()
+	name := ""
+	Guard(o, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { name = From(r.Context()).Name })).ServeHTTP(w, r)
+	return w.Code, name, w.Header()
+}
+
+func TestTokensAtTheDoor(t *testing.T) {
+	o := Options{Tokens: open(t).tokens}
+	for name, c := range map[string]struct {
+		prepare func(*http.Request)
+		caller  string
+	}{
+		"bearer":                  {func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+shopToken) }, "team-shop"},
+		"bearer in small":         {func(r *http.Request) { r.Header.Set("Authorization", "bearer "+shopToken) }, "team-shop"},
+		"basic":                   {func(r *http.Request) { r.SetBasicAuth("whoever", adminToken) }, "ada@example.com"},
+		"nothing":                 {func(*http.Request) {}, ""},
+		"unknown":                 {func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+shopToken+"x") }, ""},
+		"as user name":            {func(r *http.Request) { r.SetBasicAuth(shopToken, "") }, ""},
+		"without scheme":          {func(r *http.Request) { r.Header.Set("Authorization", shopToken) }, ""},
+		"in the address":          {func(r *http.Request) { r.URL.RawQuery = "token=" + shopToken }, ""},
+		"another host, no matter": {func(r *http.Request) { r.Host = "gopprof.example"; r.SetBasicAuth("", shopToken) }, "team-shop"},
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		c.prepare(r)
+		status, caller, header := guarded(o, r)
+		want := 200
+		if c.caller == "" {
+			want = 401
+			if got := strings.Join(header.Values("WWW-Authenticate"), ","); !strings.Contains(got, "Bearer") || !strings.Contains(got, "Basic") {
+				t.Errorf("%s: WWW-Authenticate %q", name, got)
+			}
+		}
+		if status != want || caller != c.caller {
+			t.Errorf("%s: %d, caller %q", name, status, caller)
+		}
+	}
+}
+
+func TestHostsWithoutTokens(t *testing.T) {
+	o := Options{Hosts: []string{"gopprof.example"}}
+	for host, want := range map[string]int{
+		"localhost": 200, "localhost:7480": 200, "LOCALHOST:1": 200, "127.0.0.1": 200, "127.0.0.1:7480": 200, "127.8.8.8": 200,
+		"[::1]:7480": 200, "[::1]": 200, "gopprof.example": 200, "gopprof.example:443": 200, "GOPPROF.example": 200,
+		"": 403, "evil.example": 403, "evil.example:7480": 403, "127.0.0.1.evil.example": 403, "localhost.evil.example": 403,
+		"10.0.0.1": 403, "0.0.0.0": 403, "[::]": 403, "gopprof.example.evil": 403, "xgopprof.example": 403,
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Host = host
+		status, caller, _ := guarded(o, r)
+		if status != want || (want == 200) != (caller == "anonymous") {
+			t.Errorf("%q: %d, caller %q", host, status, caller)
+		}
+	}
+}
+
+func TestOtherSites(t *testing.T) {
+	o := Options{Hosts: []string{"gopprof.example"}, Origins: []string{"https://gopprof.example"}}
+	for name, c := range map[string]struct {
+		method, key, value string
+		want               int
+	}{
+		"a program":                 {"POST", "X-Nothing", "", 200},
+		"this page":                 {"POST", "Sec-Fetch-Site", "same-origin", 200},
+		"another site's form":       {"POST", "Sec-Fetch-Site", "cross-site", 403},
+		"another port's form":       {"POST", "Sec-Fetch-Site", "same-site", 403},
+		"an old browser":            {"POST", "Origin", "http://evil.example", 403},
+		"a sandboxed page":          {"POST", "Origin", "null", 403},
+		"another site's deletion":   {"DELETE", "Origin", "http://evil.example", 403},
+		"the front":                 {"POST", "Origin", "https://gopprof.example", 200},
+		"another site's link to us": {"GET", "Sec-Fetch-Site", "cross-site", 200},
+	} {
+		r := httptest.NewRequest(c.method, "http://localhost/api/v1/captures", nil)
+		r.Header.Set(c.key, c.value)
+		if status, _, _ := guarded(o, r); status != c.want {
+			t.Errorf("%s: %d", name, status)
+		}
+	}
+}
+
+func TestNobodySeesNothing(t *testing.T) {
+	if From(t.Context()).Sees("shop") || (Caller{Namespaces: []string{"*"}}).Sees("shop") {
+		t.Error("a request without caller sees something")
+	}
+}
