@@ -3,6 +3,7 @@ package store
 import (
 	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -108,11 +109,16 @@ func (c Config) checkURL(report func(key, problem string)) {
 	}
 }
 
-// checkPrefix allows what no backend has to escape.
+// plainFolder is what no backend has to escape.
+var plainFolder = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9_-])?$`)
+
 func checkPrefix(prefix string) error {
+	if prefix == "" {
+		return nil
+	}
 	for part := range strings.SplitSeq(strings.Trim(prefix, "/"), "/") {
-		if prefix != "" && (part == "" || escape(part, maxNameBytes) != part) {
-			return fmt.Errorf("folder %q: use letters, digits, '-' and '.' inside", part)
+		if !plainFolder.MatchString(part) || strings.Contains(part, "__") {
+			return fmt.Errorf("folder %q: letters and digits, with '-', '_' and '.' between, are safe in every store", part)
 		}
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
@@ -51,6 +52,11 @@ func placeOf(c gopprof.Capture) (place, error) {
 		return place{}, fmt.Errorf("%w: identifier %q: made after the year 9999", ErrInvalid, c.ID)
 	}
 	t := c.Target
+	for _, name := range []string{t.Cluster, t.Namespace, t.Workload.Kind, t.Workload.Name, t.Pod} {
+		if !utf8.ValidString(name) { // report.json could not hold it
+			return place{}, fmt.Errorf("%w: name %q is not UTF-8", ErrInvalid, name)
+		}
+	}
 	return place{
 		id:       c.ID,
 		cluster:  escape(t.Cluster, maxNameBytes),
@@ -80,7 +86,7 @@ func drawingFile(k gopprof.Kind) string { return string(k) + ".svg" }
 
 // keyShape is what all our keys look like; whatever else lies in the bucket is not ours
 // and is neither read nor deleted.
-var keyShape = regexp.MustCompile(`^([A-Za-z0-9_.-]+)/\d{4}/\d\d/\d\d/([A-Za-z0-9_.-]+)/([A-Za-z0-9_]+-[A-Za-z0-9_.-]+)/` +
+var keyShape = regexp.MustCompile(`^([A-Za-z0-9_.-]+)/\d{4}/\d\d/\d\d/([A-Za-z0-9_.-]+)/([A-Za-z0-9_.]+-[A-Za-z0-9_.-]+)/` +
 	`(\d{8}T\d{6}\.\d{3}Z)-([A-Za-z0-9_.-]+)-([0-9a-f-]{36})/([a-z]+\.(?:pb\.gz|trace|svg|json))$`)
 
 // parseKey is the inverse of folder + file name: only a key that place would make again

@@ -14,26 +14,34 @@ import (
 	"gocloud.dev/blob/memblob"
 )
 
-// listPage is the most that one request to S3 lists; the others take it too.
-const listPage = 1000
+const (
+	// listPage is the most that one request to S3 lists; the others take it too.
+	listPage = 1000
+	// filePage is as much as a busy day holds: the file driver walks the directory again
+	// for each page, and memory for the whole page is reserved at once.
+	filePage = 20_000
+)
 
 func openBlobs(ctx context.Context, cfg Config) (*blobs, error) {
 	u, err := url.Parse(cfg.URL)
 	if err != nil {
 		return nil, fmt.Errorf("parsing the URL: %w", err)
 	}
-	prefix := strings.Trim(cfg.Prefix, "/")
 	if u.Scheme == "file" {
-		return openFile(u, prefix)
+		return openFile(u, strings.Trim(cfg.Prefix, "/"))
 	}
 	bucket, err := openCloud(ctx, u, cfg.CredentialsFile)
 	if err != nil {
 		return nil, err
 	}
-	if prefix != "" {
+	return cloudBlobs(bucket, cfg.Prefix), nil
+}
+
+func cloudBlobs(bucket *blob.Bucket, prefix string) *blobs {
+	if prefix = strings.Trim(prefix, "/"); prefix != "" {
 		bucket = blob.PrefixedBucket(bucket, prefix+"/")
 	}
-	return &blobs{bucket: bucket, writer: &cloudWriter{bucket}, pageSize: listPage}, nil
+	return &blobs{bucket: bucket, writer: &cloudWriter{bucket}, pageSize: listPage}
 }
 
 func openCloud(ctx context.Context, u *url.URL, credentialsFile string) (*blob.Bucket, error) {
@@ -70,6 +78,5 @@ func openFile(u *url.URL, prefix string) (*blobs, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening directory %q: %w", dir, err)
 	}
-	// The driver walks the directory again for each page, so one page takes it all.
-	return &blobs{bucket: bucket, writer: w, pageSize: 1 << 30}, nil
+	return &blobs{bucket: bucket, writer: w, pageSize: filePage}, nil
 }

@@ -60,11 +60,15 @@ func Open(ctx context.Context, cfg Config, log *zap.Logger, reg prometheus.Regis
 	if err != nil {
 		return nil, fmt.Errorf("opening the store: %w", err)
 	}
+	return newStore(cfg, b, log, reg), nil
+}
+
+func newStore(cfg Config, b *blobs, log *zap.Logger, reg prometheus.Registerer) *Store {
 	m := newMetrics(reg)
 	return &Store{
 		cfg: cfg, blobs: b, index: newIndex(cfg.IndexReports), broken: newBrokenReports(log, m),
 		log: log, metrics: m, now: time.Now, ready: &readiness{err: errNotRebuilt},
-	}, nil
+	}
 }
 
 // Close releases connections. No other method may be running or follow.

@@ -1,0 +1,29 @@
+package store
+
+import (
+	"context"
+	"net/url"
+	"time"
+
+	"go.uber.org/zap"
+	"gocloud.dev/blob"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// OpenOver opens a store on a bucket that is open already: memory is gone with its bucket.
+func OpenOver(bucket *blob.Bucket, cfg Config, log *zap.Logger) *Store {
+	return newStore(cfg, cloudBlobs(bucket, cfg.Prefix), log, prometheus.NewRegistry())
+}
+
+// SetClock sets the store's time.
+func (s *Store) SetClock(now func() time.Time) { s.now = now }
+
+// OpenBucket opens a bucket as the store does, to look behind its back.
+func OpenBucket(ctx context.Context, bucketURL, credentialsFile string) (*blob.Bucket, error) {
+	u, err := url.Parse(bucketURL)
+	if err != nil {
+		return nil, err
+	}
+	return openCloud(ctx, u, credentialsFile)
+}
