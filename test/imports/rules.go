@@ -133,6 +133,9 @@ func stages(pkg string, i Import) bool {
 }
 
 func siblings(pkg string, i Import) bool {
+	if i.Test && strings.HasSuffix(i.Path, "test") {
+		return false // a contract that each of the family is tested against
+	}
 	same := i.Own && first(pkg) == first(i.Path) && stageOf(pkg) != "" && stageOf(pkg) == stageOf(i.Path)
 	return same && !inside(pkg, i.Path) && !inside(i.Path, pkg)
 }
