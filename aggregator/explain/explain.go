@@ -74,10 +74,13 @@ func (f finding) usable() bool {
 // explained returns the share of the container's CPU time that the CPU profile holds.
 func explained(c gopprof.Capture, found findings) *float64 {
 	f, ok := found[gopprof.KindCPU]
-	if !ok || f.top.Reason != "" || f.top.Total == math.MaxInt64 || !(c.CPUSeconds > 0) || math.IsInf(c.CPUSeconds, 0) {
+	if !ok || f.top.Reason != "" || f.top.Total == math.MaxInt64 || !(c.CPUSeconds > 0) {
 		return nil
 	}
 	ratio := seconds(f.top.Total) / c.CPUSeconds
+	if math.IsInf(ratio, 0) || math.IsInf(c.CPUSeconds, 0) {
+		return nil
+	}
 	return &ratio
 }
 

@@ -158,11 +158,11 @@ func (f finding) says() string {
 	case gopprof.KindAllocs:
 		return fmt.Sprintf("%s allocated %s of %s since the program started (%s)", with, size(float64(cum)), size(float64(total)), part)
 	case gopprof.KindGoroutine:
-		return fmt.Sprintf("%s on the stack of %d of %s", who, cum, plural(total, "goroutine", "goroutines"))
+		return fmt.Sprintf("%s is on the stack of %d of %s", who, cum, plural(total, "goroutine", "goroutines"))
 	case gopprof.KindThreadcreate:
-		return fmt.Sprintf("%s on the stack that created %d of %s", who, cum, plural(total, "thread", "threads"))
+		return fmt.Sprintf("%s is on the stack that created %d of %s", who, cum, plural(total, "thread", "threads"))
 	case gopprof.KindMutex:
-		return fmt.Sprintf("others waited for %s %s s of %s s for locks", with, digits(seconds(cum)), digits(seconds(total)))
+		return fmt.Sprintf("locks that %s released were waited for %s s of %s s", with, digits(seconds(cum)), digits(seconds(total)))
 	}
 	return fmt.Sprintf("%s waited %s s of %s s", with, digits(seconds(cum)), digits(seconds(total)))
 }
@@ -181,5 +181,5 @@ func (f finding) leaf() string {
 	if leaf.Name == f.blame.who.Name || float64(leaf.Flat) < 0.2*float64(f.top.Total) {
 		return ""
 	}
-	return ", most in " + short(leaf) + " (" + share100(leaf.Flat, f.top.Total) + ")"
+	return "; the heaviest single function is " + short(leaf) + " (" + share100(leaf.Flat, f.top.Total) + ")"
 }

@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -65,7 +66,7 @@ func contradicted(a gopprof.Agreement, resource string) string {
 		return said + " on " + resource + detail(a.Detail)
 	}
 	worst := slices.MaxFunc(a.Compared, func(x, y gopprof.Comparison) int {
-		return int(math.Copysign(1, math.Abs(x.Local-x.Series)-math.Abs(y.Local-y.Series)))
+		return cmp.Compare(math.Abs(x.Local-x.Series), math.Abs(y.Local-y.Series))
 	})
 	return fmt.Sprintf("%s: cAdvisor saw %s at %s of its limit, the series in InfluxDB say %s, %s%s",
 		said, resource, percent(worst.Local), percent(worst.Series), clock(worst.Start, worst.End), detail(a.Detail))
