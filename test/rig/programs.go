@@ -140,15 +140,29 @@ func (r *Rig) StartSeries(ctx context.Context) error {
 	return nil
 }
 
+// AggregatorConfig writes the aggregator's configuration.
+func (r *Rig) AggregatorConfig() (path string, err error) {
+	if r.values.AgentKey == "" {
+		if err := r.makeKey(); err != nil {
+			return "", err
+		}
+	}
+	return r.write("aggregator.yaml", aggregatorConfig)
+}
+
+// AgentConfig writes the agent's configuration.
+func (r *Rig) AgentConfig() (path string, err error) { return r.write("agent.yaml", agentConfig) }
+
+// AggregatorRuns tells the rig where the aggregator is.
+func (r *Rig) AggregatorRuns(nats, api string) {
+	r.values.NATS, r.API = nats, "http://"+api
+	r.values.Listen = strings.TrimPrefix(nats, "nats://")
+}
+
 // StartAggregator starts the aggregator and waits until it works. Started again, it takes
 // up where the last one was ended, at the same address.
 func (r *Rig) StartAggregator(ctx context.Context) error {
-	if r.values.AgentKey == "" {
-		if err := r.makeKey(); err != nil {
-			return err
-		}
-	}
-	path, err := r.write("aggregator.yaml", aggregatorConfig)
+	path, err := r.AggregatorConfig()
 	if err != nil {
 		return err
 	}
@@ -163,8 +177,7 @@ func (r *Rig) StartAggregator(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.values.NATS, r.API = line.Text("nats"), "http://"+line.Text("api")
-	r.values.Listen = strings.TrimPrefix(r.values.NATS, "nats://")
+	r.AggregatorRuns(line.Text("nats"), line.Text("api"))
 	return nil
 }
 
@@ -183,7 +196,7 @@ func (r *Rig) makeKey() error {
 // StartAgent starts the agent and waits until it works. Started again, it finds the state
 // of the one before.
 func (r *Rig) StartAgent(ctx context.Context) error {
-	path, err := r.write("agent.yaml", agentConfig)
+	path, err := r.AgentConfig()
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,139 @@
+// Package e2e tests the whole of gopprof with real parts: agent and aggregator, NATS,
+// InfluxDB, a Go service in a real cgroup, a webhook.
+package e2e
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	agent "github.com/gopprof/gopprof/agent/app"
+	aggregator "github.com/gopprof/gopprof/aggregator/app"
+	"github.com/gopprof/gopprof/aggregator/draw"
+	"github.com/gopprof/gopprof/pkg/ops"
+	"github.com/gopprof/gopprof/test/parts"
+	"github.com/gopprof/gopprof/test/rig"
+)
+
+// TestMain lets the test's own program be the programs under test, so that they are
+// processes of their own, which can be killed, and run under the race detector.
+func TestMain(m *testing.M) {
+	if len(os.Args) < 2 {
+		os.Exit(m.Run())
+	}
+	switch os.Args[1] {
+	case "agent", "aggregator":
+		os.Exit(program(os.Args[1], os.Args[2:]))
+	case "draw-worker":
+		if err := draw.Worker(os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	default:
+		os.Exit(m.Run())
+	}
+}
+
+// runner is either program.
+type runner interface {
+	Run(ctx context.Context) error
+}
+
+func program(name string, args []string) int {
+	flags := flag.NewFlagSet(name, flag.ExitOnError)
+	path := flags.String("config", "", "")
+	_ = flags.Parse(args)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	log, err := ops.NewLogger(ops.DefaultLogConfig())
+	if err != nil {
+		return 1
+	}
+	p, err := newProgram(ctx, name, *path, log)
+	if err == nil {
+		err = p.Run(ctx)
+	}
+	if err != nil {
+		log.Error("program failed", zap.Error(err))
+		return 1
+	}
+	return 0
+}
+
+func newProgram(ctx context.Context, name, path string, log *zap.Logger) (runner, error) {
+	if name == "agent" {
+		c, err := agent.LoadConfig(path)
+		if err != nil {
+			return nil, err
+		}
+		return agent.New(ctx, c, log)
+	}
+	c, err := aggregator.LoadConfig(path)
+	if err != nil {
+		return nil, err
+	}
+	return aggregator.New(ctx, c, []string{os.Args[0], "draw-worker"}, log)
+}
+
+// patience bounds each scenario: most of it is for a machine that does much else.
+const patience = 3 * time.Minute
+
+// newRig starts what every scenario has: InfluxDB, the inbox and the burner. Windows and
+// series are of three seconds.
+func newRig(t *testing.T) (context.Context, *rig.Rig) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := rig.New(rig.Config{
+		Dir: t.TempDir(), Window: 3 * time.Second, CPUSeconds: time.Second,
+		Agent: []string{self, "agent"}, Aggregator: []string{self, "aggregator"},
+	})
+	t.Cleanup(r.Stop)
+	t.Cleanup(func() { showLogs(t, r) })
+	if _, err := parts.Binary("influxd"); err != nil {
+		t.Skip(err)
+	}
+	burner, err := parts.BuildBurner(ctx, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.StartBurner(burner); err != nil {
+		t.Skipf("no cgroup with limits on this machine: %v", err)
+	}
+	must(t, r.StartInfluxDB(ctx))
+	must(t, r.StartInbox())
+	must(t, r.StartSeries(ctx))
+	return ctx, r
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// showLogs prints what the programs said when a scenario failed.
+func showLogs(t *testing.T, r *rig.Rig) {
+	if !t.Failed() {
+		return
+	}
+	for _, p := range []*rig.Process{r.Agent, r.Aggregator} {
+		if p == nil {
+			continue
+		}
+		text, err := os.ReadFile(p.File)
+		t.Logf("%s said (%v):\n%s", p.Name, err, text)
+	}
+}
