@@ -75,8 +75,19 @@ func New(cfg Config, deps Deps, log *zap.Logger, reg prometheus.Registerer) (*Se
 	if err := s.loadCertificate(); err != nil {
 		return nil, err
 	}
-	s.handler = s.outermost(http.StripPrefix(cfg.PathPrefix, auth.Guard(guard, s.rooms(deps))))
+	s.handler = s.outermost(below(cfg.PathPrefix, auth.Guard(guard, s.rooms(deps))))
 	return s, nil
+}
+
+// below mounts a handler at a prefix.
+func below(prefix string, h http.Handler) http.Handler {
+	if prefix == "" {
+		return h
+	}
+	mux := http.NewServeMux()
+	mux.Handle(prefix+"/", http.StripPrefix(prefix, h))
+	mux.Handle(prefix, http.RedirectHandler(prefix+"/", http.StatusPermanentRedirect))
+	return mux
 }
 
 // rooms returns the API and the pages.

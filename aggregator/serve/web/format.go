@@ -25,6 +25,7 @@ func functions(d Deps) template.FuncMap {
 		"percent": percent,
 		"share":   share,
 		"use":     use,
+		"tone":    tone,
 		"ratio":   func(w gopprof.Window, r gopprof.Resource) float64 { v, _ := w.Ratio(r); return v },
 		"clock":   func(t time.Time) string { return t.UTC().Format("15:04:05") },
 		"date":    func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
@@ -90,6 +91,15 @@ func share(part, total int64) string {
 		return "–"
 	}
 	return percent(float64(part) / float64(total))
+}
+
+// tone is how the page colours a result: one of the style sheet's own words.
+func tone(r gopprof.AgreementResult) string {
+	switch r {
+	case gopprof.AgreementConfirmed, gopprof.AgreementContradicted:
+		return string(r)
+	}
+	return "open"
 }
 
 // use writes what a window saw of the resource that fired, against its limit.
