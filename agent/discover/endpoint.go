@@ -18,7 +18,9 @@ const maxPathBytes = 256
 
 var (
 	hostName = regexp.MustCompile(`^([a-zA-Z0-9]([a-zA-Z0-9_-]{0,61}[a-zA-Z0-9])?\.)*[a-zA-Z0-9]([a-zA-Z0-9_-]{0,61}[a-zA-Z0-9])?$`)
-	pathText = regexp.MustCompile(`^(/[a-zA-Z0-9._~-]+)+$`)
+	// A host name's last label is never a number (RFC 3696).
+	numericEnd = regexp.MustCompile(`(^|\.)(0[xX][0-9a-fA-F]*|[0-9]+)$`)
+	pathText   = regexp.MustCompile(`^(/[a-zA-Z0-9._~-]+)+$`)
 )
 
 // CheckEndpoint tells everything that is wrong with an endpoint, or nil. A path holds
@@ -41,11 +43,12 @@ func CheckEndpoint(e gopprof.Endpoint) error {
 	return errors.Join(errs...)
 }
 
-// checkHost accepts an address of one machine, or a host name.
+// checkHost accepts an address of one machine, or a host name; not what some resolvers
+// read as an address though it is none ("127.1", "0x7f.1", "2130706433").
 func checkHost(host string) error {
 	addr, err := netip.ParseAddr(host)
 	if err != nil {
-		if len(host) > 253 || !hostName.MatchString(host) || looksNumeric(host) {
+		if len(host) > 253 || !hostName.MatchString(host) || numericEnd.MatchString(host) {
 			return fmt.Errorf("host %q: neither an IP address nor a host name", clip(host))
 		}
 		return nil
@@ -61,14 +64,6 @@ func checkHost(host string) error {
 	}
 	return nil
 }
-
-// looksNumeric catches what some resolvers read as an IPv4 address ("127.1", "0x7f.1",
-// "2130706433") though it is none: a host name's last label is never a number (RFC 3696).
-func looksNumeric(host string) bool {
-	return numericEnd.MatchString(host)
-}
-
-var numericEnd = regexp.MustCompile(`(^|\.)(0[xX][0-9a-fA-F]*|[0-9]+)$`)
 
 func checkPath(p string) error {
 	if len(p) > maxPathBytes {

@@ -63,18 +63,26 @@ type history struct {
 	dropped   bool          // it was not, at the newest turn
 }
 
-// add notes a sample and tells whether the history begins anew with it. A reading longer
-// than maxLength is not kept: over so long a stretch the mean says nothing about when.
-func (h *history) add(s Sample, maxLength, keep time.Duration) (anew bool) {
+// spans bounds the length of one reading. One that is shorter says more about when the
+// kernel counts than about what was used; over one that is longer, the mean says nothing
+// about when.
+type spans struct{ least, most time.Duration }
+
+// add notes a sample and tells whether the history begins anew with it.
+func (h *history) add(s Sample, length spans, keep time.Duration) (anew bool) {
 	old := h.last
-	h.last, h.gone, h.failing = s, false, false
+	h.gone, h.failing = false, false
 	if old.At.IsZero() || !s.follows(old) {
-		h.readings = h.readings[:0]
+		h.last, h.readings = s, h.readings[:0]
 		return true
 	}
-	if s.Clock-old.Clock <= maxLength {
+	switch d := s.Clock - old.Clock; {
+	case d < length.least:
+		return false
+	case d <= length.most:
 		h.readings = append(h.readings, newReading(old, s))
 	}
+	h.last = s
 	h.forget(s.Clock - keep)
 	return false
 }

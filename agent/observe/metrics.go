@@ -23,7 +23,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}, []string{"pace"}),
 		readings: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "gopprof_agent_observe_readings_total",
-			Help: "Cgroups read.",
+			Help: "Cgroups that were looked at.",
 		}),
 		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gopprof_agent_observe_failures_total",

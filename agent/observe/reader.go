@@ -43,9 +43,9 @@ type Sample struct {
 }
 
 // follows tells whether the counters of s may be compared with those of the older sample:
-// same cgroup, time went on, nothing went back.
+// same cgroup, nothing went back.
 func (s Sample) follows(old Sample) bool {
-	return s.Instance == old.Instance && s.Clock > old.Clock &&
+	return s.Instance == old.Instance && s.Clock >= old.Clock &&
 		s.HasCPU == old.HasCPU && s.CPU >= old.CPU &&
 		s.Periods >= old.Periods && s.ThrottledPeriods >= old.ThrottledPeriods
 }

@@ -86,7 +86,7 @@ func (o *Observer) succeed(h *history, s Sample) (anew bool) {
 		o.log.Info("target read again", fields(h.target)...)
 	}
 	first := h.last.At.IsZero()
-	anew = h.add(s, o.cfg.QuietInterval*3/2, o.cfg.Keep)
+	anew = h.add(s, spans{o.cfg.WarmInterval / 10, o.cfg.QuietInterval * 3 / 2}, o.cfg.Keep)
 	if anew && !first {
 		o.metrics.restarts.Inc()
 		o.log.Info("target started anew", fields(h.target)...)

@@ -37,6 +37,14 @@ type Cgroup struct {
 	v2   bool
 }
 
+// CgroupsAllowed tells why this machine lets nobody make cgroups with CPU and memory
+// limits, or nil. It is the reason with which tests skip; once it is nil, an error of
+// NewCgroup is a failure.
+func CgroupsAllowed() error {
+	_, _, err := cgroupHierarchies()
+	return err
+}
+
 // NewCgroup makes a cgroup at the root whose name begins with prefix, and ends so that it
 // is the only one. The error names what this machine lacks or forbids.
 func NewCgroup(prefix string, limits CgroupLimits) (*Cgroup, error) {
@@ -46,7 +54,7 @@ func NewCgroup(prefix string, limits CgroupLimits) (*Cgroup, error) {
 	}
 	first, err := os.MkdirTemp(roots[0], prefix+"-")
 	if err != nil {
-		return nil, fmt.Errorf("making cgroup: not allowed on this machine: %w", err)
+		return nil, fmt.Errorf("making cgroup: %w", err)
 	}
 	if err := os.Chmod(first, 0o755); err != nil {
 		return nil, errors.Join(fmt.Errorf("making cgroup: %w", err), os.Remove(first))
@@ -100,9 +108,16 @@ func (c *Cgroup) SetLimits(l CgroupLimits) error {
 	quota := strconv.FormatInt(int64(l.CPUCores*float64(cfsPeriod.Microseconds())), 10)
 	memory := strconv.FormatInt(l.MemoryBytes, 10)
 	period := strconv.FormatInt(cfsPeriod.Microseconds(), 10)
-	files := [][2]string{{"cpu.cfs_period_us", period}, {"cpu.cfs_quota_us", orElse(l.CPUCores > 0, quota, "-1")}, {"memory.limit_in_bytes", orElse(l.MemoryBytes > 0, memory, "-1")}}
+	files := [][2]string{
+		{"cpu.cfs_period_us", period},
+		{"cpu.cfs_quota_us", orElse(l.CPUCores > 0, quota, "-1")},
+		{"memory.limit_in_bytes", orElse(l.MemoryBytes > 0, memory, "-1")},
+	}
 	if c.v2 {
-		files = [][2]string{{"cpu.max", orElse(l.CPUCores > 0, quota, "max") + " " + period}, {"memory.max", orElse(l.MemoryBytes > 0, memory, "max")}}
+		files = [][2]string{
+			{"cpu.max", orElse(l.CPUCores > 0, quota, "max") + " " + period},
+			{"memory.max", orElse(l.MemoryBytes > 0, memory, "max")},
+		}
 	}
 	for _, f := range files {
 		if err := c.write(f[0], f[1]); err != nil {
@@ -165,6 +180,9 @@ func cgroupHierarchies() (roots []string, v2 bool, err error) {
 		dir, err := filepath.EvalSymlinks(filepath.Join(cgroupRoot, controller))
 		if err != nil {
 			return nil, false, fmt.Errorf("no %s controller: %w", controller, err)
+		}
+		if err := unix.Access(dir, unix.W_OK); err != nil {
+			return nil, false, fmt.Errorf("the %s controller may not be changed: %w", controller, err)
 		}
 		if !slices.Contains(roots, dir) {
 			roots = append(roots, dir)

@@ -93,8 +93,11 @@ func (e Entry) checkCgroup(report func(key, problem string)) {
 			report("pid_file", "must be an absolute path")
 		}
 	}
-	if named != 1 {
-		report("", "needs exactly one of cgroup, pid and pid_file")
+	switch {
+	case named == 0:
+		report("pid", "is missing: one of cgroup, pid and pid_file is required")
+	case named > 1:
+		report("", "has more than one of cgroup, pid and pid_file")
 	}
 }
 

@@ -51,9 +51,10 @@ func New(cfg Config, node discover.Node, log *zap.Logger, reg prometheus.Registe
 	if cfg.File == "" {
 		return d, nil
 	}
-	if d.look(); d.broken != nil {
-		return nil, d.broken
+	if err := d.reload(); err != nil {
+		return nil, err
 	}
+	d.snapshot = d.resolve()
 	return d, nil
 }
 

@@ -92,16 +92,21 @@ func parentOf(p string) (string, bool) {
 	return parent, true
 }
 
-// holdsPods knows the kubelet's own cgroups, by both of its drivers: kubepods, kubepods/burstable,
-// kubepods.slice, kubepods.slice/kubepods-burstable.slice, and the same below a nested root,
-// which systemd spells kubelet-kubepods.slice.
+// holdsPods knows the kubelet's own cgroups, by both of its drivers: kubepods,
+// kubepods/burstable, kubepods.slice/kubepods-burstable.slice; and below another root,
+// kubelet.slice/kubelet-kubepods.slice.
 func holdsPods(p string) bool {
 	base := path.Base(p)
-	switch strings.TrimSuffix(base, ".slice") {
-	case "kubepods", "kubepods-burstable", "kubepods-besteffort", "kubelet-kubepods":
-		return true
+	if slice, ok := strings.CutSuffix(base, ".slice"); ok {
+		for _, name := range []string{"kubepods", "kubepods-burstable", "kubepods-besteffort"} {
+			if slice == name || strings.HasSuffix(slice, "-"+name) {
+				return true
+			}
+		}
+		return false
 	}
-	return path.Base(path.Dir(p)) == "kubepods" && (base == "burstable" || base == "besteffort")
+	class := base == "burstable" || base == "besteffort"
+	return base == "kubepods" || (class && path.Base(path.Dir(p)) == "kubepods")
 }
 
 // machine is what GetSpec wants to know of the machine: how wide a CPU mask can be.

@@ -70,23 +70,48 @@ func (r *Reader) byPID(pid int) (map[string]string, error) {
 	} else if err != nil {
 		return nil, fmt.Errorf("finding the cgroup of process %d: %w", pid, err)
 	}
+	below, err := r.owned(string(data))
+	if err != nil {
+		return nil, fmt.Errorf("process %d: %w", pid, err)
+	}
+	switch {
+	case len(below) > 0:
+		return below, nil
+	case r.isZombie(pid): // v1 moves what has ended into the root
+		return nil, fmt.Errorf("process %d: %w", pid, observe.ErrGone)
+	}
+	return nil, fmt.Errorf("process %d %w", pid, errRoot)
+}
+
+// owned returns those of the cgroups in /proc/PID/cgroup that are read and not the root.
+func (r *Reader) owned(data string) (map[string]string, error) {
 	below := make(map[string]string, len(r.mounts))
-	for controller, p := range parseProcCgroup(string(data)) {
+	for controller, p := range parseProcCgroup(data) {
 		if _, ok := r.mounts[controller]; !ok || p == "/" {
 			continue
 		}
 		if strings.HasSuffix(p, " (deleted)") {
-			return nil, fmt.Errorf("process %d: %w", pid, observe.ErrGone)
+			return nil, observe.ErrGone
 		}
-		if !strings.HasPrefix(p, "/") || path.Clean(p) != p {
-			return nil, fmt.Errorf("process %d: cgroup %q: %w", pid, p, errOutside)
+		if !strings.HasPrefix(p, "/") || path.Clean(p) != p || strings.HasPrefix(p, "/..") {
+			return nil, fmt.Errorf("cgroup %q: %w", p, errOutside)
 		}
 		below[controller] = p
 	}
-	if len(below) == 0 {
-		return nil, fmt.Errorf("process %d %w", pid, errRoot)
-	}
 	return below, nil
+}
+
+// isZombie tells whether a process has ended and only waits for its parent to notice. Its
+// state follows the name in /proc/PID/stat, which may hold anything, parentheses too
+// (proc(5)).
+func (r *Reader) isZombie(pid int) bool {
+	data, err := readSome(filepath.Join(r.cfg.ProcRoot, strconv.Itoa(pid), "stat"), 4<<10)
+	if err != nil {
+		return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH)
+	}
+	stat := string(data)
+	state := strings.TrimSpace(stat[strings.LastIndexByte(stat, ')')+1:])
+	return strings.HasPrefix(state, "Z") || strings.HasPrefix(state, "X")
 }
 
 // parseProcCgroup reads /proc/PID/cgroup (cgroups(7)): "7:cpu,cpuacct:/a/b" of v1, and
