@@ -100,7 +100,7 @@ update-docs:
 	go run ./docs/gen
 
 # Goldens are written by the tests that read them: those with a flag named update.
-GOLDENS = $(addprefix ./,$(sort $(dir $(shell grep -rl --include='*_test.go' 'flag.Bool("update"' agent aggregator cmd pkg test 2>/dev/null))))
+GOLDENS = $(addprefix ./,$(sort $(dir $(shell grep -rl --include='*_test.go' 'flag.Bool."update"' agent aggregator cmd docs pkg test 2>/dev/null))))
 .PHONY: update-goldens
 update-goldens:
 	for p in $(GOLDENS); do go test -count=1 $$p -update; done
