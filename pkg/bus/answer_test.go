@@ -26,7 +26,7 @@ func TestAskIsAnswered(t *testing.T) {
 	b := bustest.Start(t, bustest.Options{Nodes: []string{"a"}})
 	agg, agent := b.Aggregator(), b.Agent("a")
 	want := gopprof.Decision{Go: true, Incident: newID(t)}
-	heard := make(chan gopprof.Firing, 1)
+	heard := make(chan gopprof.Firing, 1000)
 	background(t, "answer", func(ctx context.Context) error {
 		return agg.Answer(ctx, func(_ context.Context, f gopprof.Firing) gopprof.Decision {
 			heard <- f
@@ -63,7 +63,7 @@ func TestAskWithoutAnswer(t *testing.T) {
 func TestFiringOfAnotherNodeIsNotAnswered(t *testing.T) {
 	b := bustest.Start(t, bustest.Options{Nodes: []string{"a", "b"}})
 	agg := b.Aggregator()
-	decided := make(chan gopprof.Firing, 10)
+	decided := make(chan gopprof.Firing, 1000)
 	background(t, "answer", func(ctx context.Context) error {
 		return agg.Answer(ctx, func(_ context.Context, f gopprof.Firing) gopprof.Decision {
 			decided <- f

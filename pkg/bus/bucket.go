@@ -21,6 +21,10 @@ const (
 	bucketStarts     = "gopprof-starts"     // how often a capture was begun and not ended; kept 7 days
 )
 
+func bucketNames() []string {
+	return []string{BucketOperations, BucketIncidents, BucketBudget, BucketTold, bucketStarts}
+}
+
 func (c StreamConfig) buckets() []jetstream.KeyValueConfig {
 	const day = 24 * time.Hour
 	bucket := func(name, description string, ttl time.Duration) jetstream.KeyValueConfig {

@@ -35,9 +35,15 @@ func AgentPermissions(cluster, node string) Permissions {
 // AggregatorPermissions is what the aggregator may do on a server of its own or one that
 // it shares with others.
 func AggregatorPermissions() Permissions {
+	publish := []string{root + ">", "$JS.API.>", "$JS.ACK.>"}
+	for _, b := range bucketNames() {
+		publish = append(publish, "$KV."+b+".>")
+	}
 	return Permissions{
-		Publish:   []string{root + ">", "$JS.API.>", "$JS.ACK.>", "$KV.gopprof-*.>", "$KV.>", "_INBOX.>"},
-		Subscribe: []string{root + ">", "$KV.>", aggregatorInbox + ".>"},
+		Publish:      publish,
+		Subscribe:    []string{root + ">", aggregatorInbox + ".>"},
+		Responses:    1,
+		ResponsesFor: time.Minute,
 	}
 }
 
@@ -47,8 +53,8 @@ func ConsumerPermissions(name string) Permissions {
 	durable := ConsumerDurable(name)
 	return Permissions{
 		Publish: []string{
-			"$JS.API.CONSUMER.INFO." + StreamReports + "." + durable,
-			"$JS.API.CONSUMER.MSG.NEXT." + StreamReports + "." + durable,
+			ReaderAPI + consumerInfo + durable,
+			ReaderAPI + consumerNext + durable,
 			"$JS.ACK." + StreamReports + "." + durable + ".>",
 		},
 		Subscribe: []string{ConsumerInbox(name) + ".>"},
@@ -68,4 +74,4 @@ func agentInbox(cluster, node string) string {
 func ConsumerInbox(name string) string { return "_INBOX.consumer." + Token(name) }
 
 // ConsumerDurable is the name of a downstream consumer's durable consumer.
-func ConsumerDurable(name string) string { return "reader-" + Token(name) }
+func ConsumerDurable(name string) string { return readerPrefix + Token(name) }

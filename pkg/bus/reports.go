@@ -141,32 +141,3 @@ func reportDelay(m jetstream.Msg) time.Duration {
 	}
 	return min(reportPause<<min(meta.NumDelivered-1, 16), reportMaxPause)
 }
-
-// Reader is a downstream consumer of reports.
-type Reader struct {
-	Name       string
-	Namespaces []string // whose reports it may read; none is all
-}
-
-// EnsureReaders makes the durable consumers of downstream readers, who may not make their
-// own: what a reader sees is what its consumer was made for.
-func (a *Aggregator) EnsureReaders(ctx context.Context, readers []Reader) error {
-	if err := a.await(ctx); err != nil {
-		return fmt.Errorf("making consumers: %w", err)
-	}
-	for _, r := range readers {
-		filters := make([]string, 0, len(r.Namespaces))
-		for _, ns := range r.Namespaces {
-			filters = append(filters, root+"report.*."+Token(ns)+".>")
-		}
-		_, err := a.js.CreateOrUpdateConsumer(ctx, StreamReports, jetstream.ConsumerConfig{
-			Durable: ConsumerDurable(r.Name), FilterSubjects: filters,
-			AckPolicy: jetstream.AckExplicitPolicy, AckWait: a.streamConfig().AckWait,
-			MaxDeliver: -1, MaxAckPending: pending, DeliverPolicy: jetstream.DeliverAllPolicy,
-		})
-		if err != nil {
-			return fmt.Errorf("making consumer of %q: %w", r.Name, classify(ctx, err))
-		}
-	}
-	return nil
-}

@@ -49,7 +49,11 @@ func passage(serves, uses *server.Account, p bus.Passage) error {
 	if err := serves.AddServiceExportWithResponse(p.Subject, kind, []*server.Account{uses}); err != nil {
 		return fmt.Errorf("exporting %q: %w", p.Subject, err)
 	}
-	if err := uses.AddServiceImport(serves, p.Subject, p.Subject); err != nil {
+	local := p.As
+	if local == "" {
+		local = p.Subject
+	}
+	if err := uses.AddServiceImport(serves, local, p.Subject); err != nil {
 		return fmt.Errorf("importing %q: %w", p.Subject, err)
 	}
 	return nil

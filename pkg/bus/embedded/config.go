@@ -44,7 +44,8 @@ type AgentUser struct {
 
 // ConsumerUser is a downstream consumer of reports.
 type ConsumerUser struct {
-	// Name of the consumer; it becomes part of the names of its durable consumer and inbox.
+	// Name of the consumer: letters, digits, "-" and "_". Its durable consumer is named
+	// reader-NAME, its inbox prefix _INBOX.consumer.NAME.
 	Name string `yaml:"name"`
 	// Public nkey ("U…") of the consumer, as `aggregator --new-key` prints it.
 	NKey string `yaml:"nkey"`

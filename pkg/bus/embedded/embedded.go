@@ -44,7 +44,7 @@ type Server struct {
 
 // Start returns when the server takes connections.
 func Start(c Config, log *zap.Logger) (*Server, error) {
-	s := &Server{cfg: c, log: log, rec: &recorder{log: log}, auth: &authenticator{}}
+	s := &Server{cfg: c, log: log, rec: newRecorder(log), auth: &authenticator{}}
 	if err := s.start(); err != nil {
 		s.Shutdown()
 		return nil, fmt.Errorf("starting embedded nats: %w", err)

@@ -4,9 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 )
+
+// linesPerSecond bounds what the server logs of one level: a client that is refused again
+// and again must not fill the disk.
+const linesPerSecond = 20
 
 // recorder hands the server's log on and remembers what was fatal: the server itself only
 // logs it.
@@ -17,28 +23,38 @@ type recorder struct {
 	last string
 }
 
-func (r *recorder) Noticef(format string, v ...any) {
-	r.log.Debug("nats: " + fmt.Sprintf(format, v...))
+func newRecorder(log *zap.Logger) *recorder {
+	sampled := zap.WrapCore(func(c zapcore.Core) zapcore.Core {
+		return zapcore.NewSamplerWithOptions(c, time.Second, linesPerSecond, 0)
+	})
+	return &recorder{log: log.WithOptions(sampled)}
 }
-func (r *recorder) Debugf(format string, v ...any) { r.log.Debug("nats: " + fmt.Sprintf(format, v...)) }
-func (r *recorder) Tracef(format string, v ...any) {}
-func (r *recorder) Warnf(format string, v ...any)  { r.log.Warn("nats: " + fmt.Sprintf(format, v...)) }
+
+// The text is a field, since the sampler counts lines by their message.
+
+func (r *recorder) Tracef(string, ...any) {}
+
+func (r *recorder) Debugf(format string, v ...any) { r.log.Debug("nats said", text(format, v)) }
+
+func (r *recorder) Noticef(format string, v ...any) { r.log.Debug("nats noted", text(format, v)) }
+
+func (r *recorder) Warnf(format string, v ...any) { r.log.Warn("nats warned", text(format, v)) }
 
 func (r *recorder) Errorf(format string, v ...any) {
-	text := fmt.Sprintf(format, v...)
-	r.remember(text)
-	r.log.Error("nats: " + text)
+	r.log.Error("nats reported an error", text(format, v))
 }
 
 // Fatalf does not end the process: Start returns the text as its error.
-func (r *recorder) Fatalf(format string, v ...any) { r.Errorf(format, v...) }
-
-func (r *recorder) remember(text string) {
+func (r *recorder) Fatalf(format string, v ...any) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.last = text
+	r.last = fmt.Sprintf(format, v...)
+	r.mu.Unlock()
+	r.log.Error("nats failed", text(format, v))
 }
 
+func text(format string, v []any) zap.Field { return zap.String("detail", fmt.Sprintf(format, v...)) }
+
+// fatal is the last thing that was fatal.
 func (r *recorder) fatal() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -7,6 +7,7 @@ import (
 
 	"github.com/nats-io/nkeys"
 
+	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/config"
 )
 
@@ -75,8 +76,8 @@ func (u Users) check(report func(key, problem string)) {
 		one("agents", a.Node, a.NKey)
 	}
 	for _, c := range u.Consumers {
-		if c.Name == "" || names[c.Name] {
-			report("consumers", fmt.Sprintf("name %q: must be given, and only once", c.Name))
+		if c.Name == "" || c.Name != bus.Token(c.Name) || names[c.Name] {
+			report("consumers", fmt.Sprintf("name %q: must be letters, digits, \"-\" and \"_\", and no other's", c.Name))
 		}
 		names[c.Name] = true
 		one("consumers", c.Name, c.NKey)

@@ -1,0 +1,98 @@
+package bus_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/gopprof/gopprof/pkg/bus"
+	"github.com/gopprof/gopprof/pkg/bus/bustest"
+)
+
+func TestBucket(t *testing.T) {
+	b := bustest.Start(t, bustest.Options{})
+	agg := b.Aggregator()
+	bucket, err := agg.Bucket(within(t), bus.BucketIncidents)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const key = "prod/shop/Deployment/cart.v2 *>ü"
+	if _, _, err := bucket.Get(within(t), key); !errors.Is(err, bus.ErrNoKey) {
+		t.Errorf("get before create: %v, want %v", err, bus.ErrNoKey)
+	}
+	if _, err := bucket.Update(within(t), key, nil, 7); !errors.Is(err, bus.ErrConflict) {
+		t.Errorf("update before create: %v, want %v", err, bus.ErrConflict)
+	}
+	revision, err := bucket.Create(within(t), key, []byte("1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bucket.Create(within(t), key, []byte("2")); !errors.Is(err, bus.ErrConflict) {
+		t.Errorf("create again: %v, want %v", err, bus.ErrConflict)
+	}
+	next, err := bucket.Update(within(t), key, []byte("2"), revision)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bucket.Update(within(t), key, []byte("3"), revision); !errors.Is(err, bus.ErrConflict) {
+		t.Errorf("update of an old revision: %v, want %v", err, bus.ErrConflict)
+	}
+	if v, r, err := bucket.Get(within(t), key); err != nil || string(v) != "2" || r != next {
+		t.Errorf("got %q at %d, %v; want 2 at %d", v, r, err, next)
+	}
+	for range 2 {
+		if err := bucket.Delete(within(t), key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, _, err := bucket.Get(within(t), key); !errors.Is(err, bus.ErrNoKey) {
+		t.Errorf("get after delete: %v, want %v", err, bus.ErrNoKey)
+	}
+	if _, err := bucket.Create(within(t), key, []byte("again")); err != nil {
+		t.Errorf("create after delete: %v", err)
+	}
+}
+
+func TestBucketKeys(t *testing.T) {
+	b := bustest.Start(t, bustest.Options{})
+	agg := b.Aggregator()
+	bucket, err := agg.Bucket(within(t), bus.BucketBudget)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if keys, err := bucket.Keys(within(t), ""); err != nil || len(keys) != 0 {
+		t.Errorf("keys of an empty bucket: %q, %v", keys, err)
+	}
+	for _, key := range []string{"a.b", "a.c", "b", "", "a/=%", "gone"} {
+		if _, err := bucket.Create(within(t), key, []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := bucket.Delete(within(t), "gone"); err != nil {
+		t.Fatal(err)
+	}
+	for prefix, want := range map[string][]string{"": {"", "a.b", "a.c", "a/=%", "b"}, "a": {"a.b", "a.c", "a/=%"}, "a.": {"a.b", "a.c"}, "x": nil} {
+		if keys, err := bucket.Keys(within(t), prefix); err != nil || !slices.Equal(keys, want) {
+			t.Errorf("keys with %q: %q, %v; want %q", prefix, keys, err, want)
+		}
+	}
+}
+
+func TestBucketUnknownOrAway(t *testing.T) {
+	b := bustest.Start(t, bustest.Options{})
+	agg := b.Aggregator()
+	if _, err := agg.Bucket(within(t), "gopprof-nothing"); err == nil {
+		t.Error("a bucket that nobody made was found")
+	}
+	bucket, err := agg.Bucket(within(t), bus.BucketTold)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Stop()
+	if _, _, err := bucket.Get(within(t), "x"); !errors.Is(err, bus.ErrAway) {
+		t.Errorf("%v, want %v", err, bus.ErrAway)
+	}
+	if _, err := bucket.Keys(within(t), ""); !errors.Is(err, bus.ErrAway) {
+		t.Errorf("%v, want %v", err, bus.ErrAway)
+	}
+}

@@ -1,0 +1,163 @@
+package bus_test
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/gopprof/gopprof/pkg/bus"
+	"github.com/gopprof/gopprof/pkg/bus/bustest"
+	"github.com/gopprof/gopprof/pkg/gopprof"
+)
+
+func TestReportIsPublishedOnce(t *testing.T) {
+	short := streams(func(c *bus.StreamConfig) { c.DedupeWindow = 100 * time.Millisecond })
+	for name, cfg := range map[string]*bus.StreamConfig{"within the window": nil, "after the window": short} {
+		t.Run(name, func(t *testing.T) {
+			b := bustest.Start(t, bustest.Options{Nodes: []string{"a"}, Streams: cfg})
+			agg := b.Aggregator()
+			r := report(capture(t, "a", 5))
+			if err := agg.PublishReport(within(t), r); err != nil {
+				t.Fatal(err)
+			}
+			if cfg != nil {
+				bustest.Eventually(t, "the dedupe window passes", func() bool {
+					m := nats.NewMsg(bus.ReportSubject(r))
+					m.Header.Set(nats.MsgIdHdr, r.ID)
+					m.Header.Set(nats.ExpectedLastSubjSeqHdr, "0")
+					return agg.PublishRaw(within(t), m) != nil
+				})
+			}
+			if err := agg.PublishReport(within(t), r); err != nil {
+				t.Errorf("again: %v", err)
+			}
+			other := r
+			other.Explanation.Summary = "something else"
+			if err := agg.PublishReport(within(t), other); !errors.Is(err, bus.ErrDifferent) {
+				t.Errorf("other content: %v, want %v", err, bus.ErrDifferent)
+			}
+			if n := messages(t, agg, bus.StreamReports); n != 1 {
+				t.Errorf("%d reports in the stream, want 1", n)
+			}
+		})
+	}
+}
+
+func TestReportUnderAnIDOfAnotherPod(t *testing.T) {
+	b := bustest.Start(t, bustest.Options{})
+	agg := b.Aggregator()
+	r := report(capture(t, "a", 5))
+	if err := agg.PublishReport(within(t), r); err != nil {
+		t.Fatal(err)
+	}
+	r.Capture.Target.Pod = "other"
+	if err := agg.PublishReport(within(t), r); !errors.Is(err, bus.ErrDifferent) {
+		t.Errorf("%v, want %v", err, bus.ErrDifferent)
+	}
+}
+
+func TestReportThatCannotBeSent(t *testing.T) {
+	b := bustest.Start(t, bustest.Options{})
+	agg := b.Aggregator()
+	r := report(capture(t, "a", 5))
+	r.Version = 99
+	if err := agg.PublishReport(within(t), r); !errors.Is(err, bus.ErrInvalid) {
+		t.Errorf("%v, want %v", err, bus.ErrInvalid)
+	}
+	r = report(capture(t, "a", 5))
+	r.Explanation.Summary = string(make([]byte, 1<<20))
+	if err := agg.PublishReport(within(t), r); !errors.Is(err, bus.ErrTooLarge) {
+		t.Errorf("%v, want %v", err, bus.ErrTooLarge)
+	}
+}
+
+func TestReportsComeBackUntilHandled(t *testing.T) {
+	b := bustest.Start(t, bustest.Options{})
+	agg := b.Aggregator()
+	r := report(capture(t, "a", 5))
+	var calls atomic.Int64
+	var finished atomic.Bool
+	background(t, "reports", func(ctx context.Context) error {
+		return agg.Reports(ctx, "gopprof-notify", func(_ context.Context, got gopprof.Report) error {
+			if got.ID != r.ID {
+				t.Errorf("report %s, want %s", got.ID, r.ID)
+			}
+			if calls.Add(1) < 3 {
+				return errors.New("the receiver is away")
+			}
+			finished.Store(true)
+			return nil
+		})
+	})
+	if err := agg.PublishReport(within(t), r); err != nil {
+		t.Fatal(err)
+	}
+	bustest.Eventually(t, "the report is handled", finished.Load)
+	if n := calls.Load(); n != 3 {
+		t.Errorf("handled %d times, want 3", n)
+	}
+}
+
+// TestReportsGoOnWhereTheyEnded: a durable consumer has seen a report once, also over a
+// restart of server and aggregator; another durable sees all.
+func TestReportsGoOnWhereTheyEnded(t *testing.T) {
+	b := bustest.Start(t, bustest.Options{})
+	agg := b.Aggregator()
+	one, two := report(capture(t, "a")), report(capture(t, "a"))
+	first := func(agg *bus.Aggregator, durable string) string {
+		ctx, cancel := context.WithCancel(within(t))
+		var id string
+		err := agg.Reports(ctx, durable, func(_ context.Context, r gopprof.Report) error {
+			if id == "" {
+				id = r.ID
+				cancel()
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	if err := agg.PublishReport(within(t), one); err != nil {
+		t.Fatal(err)
+	}
+	if got := first(agg, "x"); got != one.ID {
+		t.Errorf("first report %q, want %q", got, one.ID)
+	}
+	b.Stop()
+	agg = b.Restart()
+	if err := agg.PublishReport(within(t), two); err != nil {
+		t.Fatal(err)
+	}
+	if got := first(agg, "x"); got != two.ID {
+		t.Errorf("after the restart %q, want %q", got, two.ID)
+	}
+}
+
+// TestSlowReportIsNotHandedOutTwice: a handler may take longer than AckWait.
+func TestSlowReportIsNotHandedOutTwice(t *testing.T) {
+	b := bustest.Start(t, bustest.Options{Streams: streams(func(c *bus.StreamConfig) { c.AckWait = time.Second })})
+	agg := b.Aggregator()
+	var calls atomic.Int64
+	done := make(chan struct{})
+	background(t, "reports", func(ctx context.Context) error {
+		return agg.Reports(ctx, "slow", func(context.Context, gopprof.Report) error {
+			calls.Add(1)
+			<-time.After(2500 * time.Millisecond)
+			close(done)
+			return nil
+		})
+	})
+	if err := agg.PublishReport(within(t), report(capture(t, "a"))); err != nil {
+		t.Fatal(err)
+	}
+	<-done
+	if n := calls.Load(); n != 1 {
+		t.Errorf("handled %d times, want once", n)
+	}
+}
