@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -121,6 +122,30 @@ func (b *blobs) page(ctx context.Context, token []byte, opts *blob.ListOptions) 
 		}
 	}
 	return page, next, err
+}
+
+// errNotConditional says that a backend overwrites where it was told not to.
+var errNotConditional = errors.New("the store ignores conditional writes (If-None-Match): reports could be overwritten")
+
+// try writes, reads and deletes a blob of its own, to learn at start whether that works
+// and whether a blob that exists is safe from another create.
+func (b *blobs) try(ctx context.Context) error {
+	key := "gopprof-trial-" + rand.Text()
+	if err := b.create(ctx, key, []byte("one"), typeProfile); err != nil {
+		return fmt.Errorf("trying to write: %w", err)
+	}
+	again := b.create(ctx, key, []byte("two"), typeProfile)
+	_, read := b.read(ctx, key, 16)
+	if err := errors.Join(read, b.remove(ctx, key)); err != nil {
+		return fmt.Errorf("trying to read and delete: %w", err)
+	}
+	if again == nil {
+		return errNotConditional
+	}
+	if !errors.Is(again, errBlobExists) {
+		return fmt.Errorf("trying to write twice: %w", again)
+	}
+	return nil
 }
 
 // cloudWriter writes through the driver: cloud stores write whole blobs and know

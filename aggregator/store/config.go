@@ -14,7 +14,8 @@ type Config struct {
 	// URL is where blobs are kept: file:///directory (created when missing),
 	// s3://bucket?region=…, gs://bucket, azblob://container, or mem:// (lost at exit, for
 	// trials). Parameters are those of gocloud.dev/blob; an S3 server of your own needs
-	// endpoint=https://…&use_path_style=true&region=us-east-1. Never put a password here:
+	// endpoint=https://…&use_path_style=true&region=us-east-1, and must honour conditional
+	// writes (If-None-Match), which is tried at start. Never put a password here:
 	// S3 takes credentials as the AWS SDK finds them (environment, web identity, instance)
 	// or from credentials_file, gs from GOOGLE_APPLICATION_CREDENTIALS or the instance,
 	// azblob from AZURE_STORAGE_ACCOUNT and its companions.
@@ -34,10 +35,13 @@ type Config struct {
 	// deleted; 0 is no bound. It is kept at each sweep, so leave room for what arrives
 	// between two.
 	MaxBytes int64 `yaml:"max_bytes"`
-	// SweepInterval is how often the whole store is listed to find what is too old, too
-	// much, or left over from captures that never became a report (after a day). With
-	// several aggregators on one store it is enough that one sweeps; it does no harm when
-	// all do. 0 never sweeps.
+	// Sweep says whether this aggregator deletes what max_age and max_bytes do not allow,
+	// and what was left over, for a day, of captures that never became a report. With
+	// several aggregators on one store it is enough that one does; it does no harm when all
+	// do.
+	Sweep bool `yaml:"sweep"`
+	// SweepInterval is how often the whole store is listed to that end, and to find what
+	// other aggregators deleted.
 	SweepInterval time.Duration `yaml:"sweep_interval"`
 	// IndexReports is how many of the newest reports are held in memory, to be listed
 	// without reading the store: some 20 KB each. Older ones are read from the store.
@@ -54,6 +58,7 @@ func DefaultConfig() Config {
 		URL:             "file:///var/lib/gopprof/reports",
 		MaxAge:          30 * 24 * time.Hour,
 		MaxBytes:        20 << 30,
+		Sweep:           true,
 		SweepInterval:   time.Hour,
 		IndexReports:    1000,
 		RefreshInterval: time.Minute,
@@ -70,8 +75,7 @@ func (c Config) Check(report func(key, problem string)) {
 	}
 	notNegative(report, "max_age", c.MaxAge)
 	notNegative(report, "max_bytes", c.MaxBytes)
-	notNegative(report, "sweep_interval", c.SweepInterval)
-	if c.SweepInterval > 0 && c.SweepInterval < time.Second {
+	if c.SweepInterval < time.Second {
 		report("sweep_interval", "must be a second or more: a sweep lists the whole store")
 	}
 	if c.RefreshInterval < time.Second {

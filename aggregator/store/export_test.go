@@ -25,5 +25,30 @@ func OpenBucket(ctx context.Context, bucketURL, credentialsFile string) (*blob.B
 	if err != nil {
 		return nil, err
 	}
-	return openCloud(ctx, u, credentialsFile)
+	return openCloud(ctx, u, credentialsFile, zap.NewNop())
+}
+
+// FailRemove makes deletions fail for which fail returns an error.
+func (s *Store) FailRemove(fail func(key string) error) {
+	s.blobs.writer = failingRemove{s.blobs.writer, fail}
+}
+
+type failingRemove struct {
+	writer
+	fail func(key string) error
+}
+
+func (f failingRemove) remove(ctx context.Context, key string) error {
+	if err := f.fail(key); err != nil {
+		return err
+	}
+	return f.writer.remove(ctx, key)
+}
+
+// Fill fills the index, once, as Run does.
+func (s *Store) Fill(ctx context.Context) error { return s.fillFirst(ctx) }
+
+// RefuseLinks makes the file system one that knows no links.
+func (s *Store) RefuseLinks(err error) {
+	s.blobs.writer.(*fileWriter).hardLink = func(string, string) error { return err }
 }

@@ -17,15 +17,16 @@ import (
 // taken), then its directory is synced: after a crash at any moment a blob is whole or
 // absent, and one that was reported as written is there.
 type fileWriter struct {
-	root string
-	mu   sync.Mutex // held from looking for a name to taking it, where links cannot be made
+	root     string
+	hardLink func(tmp, path string) error // os.Link
+	mu       sync.Mutex                   // held from looking for a name to taking it, where links cannot be made
 }
 
 // tmpFolder cannot collide with a cluster's folder: escaped names never start with '.'.
 const tmpFolder = ".tmp"
 
 func newFileWriter(root string) (*fileWriter, error) {
-	w := &fileWriter{root: root}
+	w := &fileWriter{root: root, hardLink: os.Link}
 	if err := mkdirAll(w.tmp()); err != nil {
 		return nil, fmt.Errorf("creating the store's directory: %w", err)
 	}
@@ -64,7 +65,7 @@ func (w *fileWriter) write(key string, data []byte, name func(tmp, path string) 
 // link names a file that must not be there yet. On file systems without links it is only
 // atomic within this process.
 func (w *fileWriter) link(tmp, path string) error {
-	err := os.Link(tmp, path)
+	err := w.hardLink(tmp, path)
 	if !errors.Is(err, fs.ErrPermission) && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, syscall.EMLINK) {
 		return err
 	}

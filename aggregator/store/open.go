@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"go.uber.org/zap"
 	"gocloud.dev/blob"
 	_ "gocloud.dev/blob/azureblob" // azblob://
 	"gocloud.dev/blob/fileblob"
@@ -22,7 +23,7 @@ const (
 	filePage = 20_000
 )
 
-func openBlobs(ctx context.Context, cfg Config) (*blobs, error) {
+func openBlobs(ctx context.Context, cfg Config, log *zap.Logger) (*blobs, error) {
 	u, err := url.Parse(cfg.URL)
 	if err != nil {
 		return nil, fmt.Errorf("parsing the URL: %w", err)
@@ -30,7 +31,7 @@ func openBlobs(ctx context.Context, cfg Config) (*blobs, error) {
 	if u.Scheme == "file" {
 		return openFile(u, strings.Trim(cfg.Prefix, "/"))
 	}
-	bucket, err := openCloud(ctx, u, cfg.CredentialsFile)
+	bucket, err := openCloud(ctx, u, cfg.CredentialsFile, log)
 	if err != nil {
 		return nil, err
 	}
@@ -44,12 +45,12 @@ func cloudBlobs(bucket *blob.Bucket, prefix string) *blobs {
 	return &blobs{bucket: bucket, writer: &cloudWriter{bucket}, pageSize: listPage}
 }
 
-func openCloud(ctx context.Context, u *url.URL, credentialsFile string) (*blob.Bucket, error) {
+func openCloud(ctx context.Context, u *url.URL, credentialsFile string, log *zap.Logger) (*blob.Bucket, error) {
 	switch u.Scheme {
 	case "mem":
 		return memblob.OpenBucket(nil), nil
 	case "s3":
-		return openS3(ctx, u, credentialsFile)
+		return openS3(ctx, u, credentialsFile, log)
 	}
 	bucket, err := blob.OpenBucket(ctx, u.String())
 	if err != nil {

@@ -26,11 +26,11 @@ func (s *Store) Run(ctx context.Context) error {
 	if !s.rebuild(ctx) {
 		return nil
 	}
+	s.attempt(ctx, "sweep", sweepTimeout, s.Sweep)
 	refresh := time.NewTicker(s.cfg.RefreshInterval)
 	defer refresh.Stop()
-	sweep := s.sweepTicker()
+	sweep := time.NewTicker(s.cfg.SweepInterval)
 	defer sweep.Stop()
-	s.sweepOnce(ctx)
 	for {
 		select {
 		case <-ctx.Done():
@@ -38,30 +38,15 @@ func (s *Store) Run(ctx context.Context) error {
 		case <-refresh.C:
 			s.attempt(ctx, "refresh", rebuildTimeout, s.refresh)
 		case <-sweep.C:
-			s.sweepOnce(ctx)
+			s.attempt(ctx, "sweep", sweepTimeout, s.Sweep)
 		}
-	}
-}
-
-func (s *Store) sweepTicker() *time.Ticker {
-	if s.cfg.SweepInterval <= 0 {
-		t := time.NewTicker(time.Hour)
-		t.Stop()
-		return t
-	}
-	return time.NewTicker(s.cfg.SweepInterval)
-}
-
-func (s *Store) sweepOnce(ctx context.Context) {
-	if s.cfg.SweepInterval > 0 {
-		s.attempt(ctx, "sweep", sweepTimeout, s.Sweep)
 	}
 }
 
 // rebuild fills the index; false when ctx ended first.
 func (s *Store) rebuild(ctx context.Context) bool {
 	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
-		err := s.attempt(ctx, "rebuild", rebuildTimeout, s.fill)
+		err := s.attempt(ctx, "rebuild", rebuildTimeout, s.fillFirst)
 		s.ready.set(err)
 		if err == nil {
 			s.log.Info("index rebuilt", zap.Int("reports", s.index.len()))
@@ -92,6 +77,13 @@ func (s *Store) attempt(ctx context.Context, operation string, within time.Durat
 	}
 	s.metrics.indexed.Set(float64(s.index.len()))
 	return err
+}
+
+func (s *Store) fillFirst(ctx context.Context) error {
+	if err := s.blobs.try(ctx); err != nil {
+		return err
+	}
+	return s.fill(ctx)
 }
 
 // fill reads the newest reports into the index.

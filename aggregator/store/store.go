@@ -56,7 +56,7 @@ type Store struct {
 // tells when it did. Run must run for the index to be filled and the store to be swept;
 // without it everything is read from the store.
 func Open(ctx context.Context, cfg Config, log *zap.Logger, reg prometheus.Registerer) (*Store, error) {
-	b, err := openBlobs(ctx, cfg)
+	b, err := openBlobs(ctx, cfg, log)
 	if err != nil {
 		return nil, fmt.Errorf("opening the store: %w", err)
 	}

@@ -10,10 +10,10 @@ import (
 	"go.uber.org/zap"
 )
 
-// Sweep lists the whole store once and deletes reports above MaxAge, leftovers of captures
-// that never became reports, and then the oldest reports until MaxBytes is kept. It also
-// brings the index in step with what was found. One report that cannot be deleted does not
-// hold the others.
+// Sweep lists the whole store once and, where the configuration says so, deletes reports
+// above MaxAge, leftovers of captures that never became reports, and then the oldest
+// reports until MaxBytes is kept. It also brings the index in step with what was found.
+// One report that cannot be deleted does not hold the others.
 func (s *Store) Sweep(ctx context.Context) error {
 	w := &sweep{Store: s, started: s.now()}
 	return w.run(ctx)
@@ -83,6 +83,7 @@ func (w *sweep) day(ctx context.Context, d day, indexed map[string]bool) error {
 // cause tells why a folder must go; empty when it may stay.
 func (w *sweep) cause(r ref) string {
 	switch {
+	case !w.cfg.Sweep:
 	case !r.committed && w.started.Sub(r.newest) > orphanAge:
 		return "orphan"
 	case r.committed && w.cfg.MaxAge > 0 && w.started.Sub(idTime(r.id)) > w.cfg.MaxAge:
@@ -93,8 +94,11 @@ func (w *sweep) cause(r ref) string {
 
 // keepBytes deletes the oldest reports until all the files together are within MaxBytes.
 func (w *sweep) keepBytes(ctx context.Context) error {
+	if !w.cfg.Sweep || w.cfg.MaxBytes == 0 {
+		return nil
+	}
 	total := w.totalBytes()
-	for i := len(w.days) - 1; i >= 0 && w.cfg.MaxBytes > 0 && total > w.cfg.MaxBytes; i-- {
+	for i := len(w.days) - 1; i >= 0 && total > w.cfg.MaxBytes; i-- {
 		refs, err := w.refs(ctx, w.days[i].paths, Query{})
 		if err != nil {
 			return err

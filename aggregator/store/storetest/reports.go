@@ -148,7 +148,7 @@ func reportKey(r gopprof.Report) string {
 func anotherAggregator(t *testing.T, b Bucket) {
 	often := func(c *store.Config) {
 		c.RefreshInterval, c.SweepInterval = 10*time.Millisecond, 50*time.Millisecond
-		c.MaxAge, c.MaxBytes = 0, 0
+		c.MaxAge, c.MaxBytes, c.Sweep = time.Millisecond, 1, false
 	}
 	here := start(t, b, often)
 	there := open(t, b)

@@ -12,7 +12,7 @@ import (
 )
 
 func retentionByAge(t *testing.T, b Bucket) {
-	s := start(t, b, func(c *store.Config) { c.MaxAge, c.MaxBytes, c.SweepInterval = 48*time.Hour, 0, 0 })
+	s := start(t, b, func(c *store.Config) { c.MaxAge, c.MaxBytes = 48*time.Hour, 0 })
 	now := time.Now()
 	var kept, gone []gopprof.Report
 	for i, age := range []time.Duration{0, time.Hour, 47 * time.Hour} {
@@ -44,7 +44,7 @@ func sweep(t *testing.T, s *store.Store) {
 
 func retentionByBytes(t *testing.T, b Bucket) {
 	const size = 10_000
-	s := start(t, b, func(c *store.Config) { c.MaxAge, c.MaxBytes, c.SweepInterval = 0, 10*size, 0 })
+	s := start(t, b, func(c *store.Config) { c.MaxAge, c.MaxBytes = 0, 10*size })
 	var newestFirst []string
 	for i := range 20 {
 		c := Capture(Noon().Add(-time.Duration(i)*5*time.Hour), i)
