@@ -6,13 +6,8 @@ func (o *Observer) Gone(key string) (detail string, gone bool) {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
 	h, ok := o.histories[key]
-	switch {
-	case !ok:
+	if !ok {
 		return "", false
-	case h.gone:
-		return "its cgroup is gone", true
-	case h.failing:
-		return "its cgroup could not be read; the log says why", false
 	}
-	return "", false
+	return h.trouble, h.gone
 }

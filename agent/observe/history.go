@@ -53,8 +53,8 @@ type history struct {
 	target   gopprof.Target
 	last     Sample // the newest look, of which At and Clock tie both clocks together
 	readings []reading
-	gone     bool // the newest look found no cgroup; the readings stay until Forget
-	failing  bool // the newest look failed otherwise
+	gone     bool   // the newest look found no cgroup; the readings stay until Forget
+	trouble  string // what the newest look failed with; empty when it did not
 
 	due       time.Time     // when the next look is due
 	pace      time.Duration // the interval that due was made of
@@ -71,7 +71,7 @@ type spans struct{ least, most time.Duration }
 // add notes a sample and tells whether the history begins anew with it.
 func (h *history) add(s Sample, length spans, keep time.Duration) (anew bool) {
 	old := h.last
-	h.gone, h.failing = false, false
+	h.gone, h.trouble = false, ""
 	if old.At.IsZero() || !s.follows(old) {
 		h.last, h.readings = s, h.readings[:0]
 		return true

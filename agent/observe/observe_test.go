@@ -78,6 +78,30 @@ func TestTargetThatCoolsDownStaysWarmForAWhile(t *testing.T) {
 	}
 }
 
+func TestGoneTellsWhatIsWrong(t *testing.T) {
+	w := newWorld(t, observe.DefaultConfig())
+	l := w.start("a")
+	for _, c := range []struct {
+		err    error
+		detail string
+		gone   bool
+	}{
+		{nil, "", false},
+		{errTorn, "torn", false},
+		{fmt.Errorf("process 7: %w", observe.ErrGone), "process 7: cgroup is gone", true},
+		{nil, "", false},
+	} {
+		l.err = c.err
+		w.watch(time.Minute)
+		if detail, gone := w.Gone(key("a")); detail != c.detail || gone != c.gone {
+			t.Errorf("after %v: %q, %v", c.err, detail, gone)
+		}
+	}
+	if detail, gone := w.Gone("never seen"); detail != "" || gone {
+		t.Errorf("never seen: %q, %v", detail, gone)
+	}
+}
+
 func TestGoneTargetIsLookedForSeldom(t *testing.T) {
 	w := newWorld(t, observe.DefaultConfig())
 	l := w.start("a")

@@ -82,7 +82,7 @@ func (o *Observer) note(t gopprof.Target, s Sample, err error, now time.Time) Ob
 }
 
 func (o *Observer) succeed(h *history, s Sample) (anew bool) {
-	if h.gone || h.failing {
+	if h.trouble != "" {
 		o.log.Info("target read again", fields(h.target)...)
 	}
 	first := h.last.At.IsZero()
@@ -99,8 +99,9 @@ func (o *Observer) succeed(h *history, s Sample) (anew bool) {
 
 func (o *Observer) fail(h *history, err error) {
 	o.metrics.failures.WithLabelValues(string(reasonOf(err))).Inc()
-	if gone := errors.Is(err, ErrGone); gone != h.gone || !h.failing {
-		h.gone, h.failing = gone, true
+	gone := errors.Is(err, ErrGone)
+	known := h.trouble != "" && gone == h.gone
+	if h.gone, h.trouble = gone, err.Error(); !known {
 		o.log.Warn("target could not be read", append(fields(h.target),
 			zap.String("reason", string(reasonOf(err))), zap.Error(err))...)
 	}

@@ -70,17 +70,17 @@ func (r *Reader) byPID(pid int) (map[string]string, error) {
 	} else if err != nil {
 		return nil, fmt.Errorf("finding the cgroup of process %d: %w", pid, err)
 	}
+	if r.isZombie(pid) {
+		return nil, fmt.Errorf("process %d: %w", pid, observe.ErrGone)
+	}
 	below, err := r.owned(string(data))
 	if err != nil {
 		return nil, fmt.Errorf("process %d: %w", pid, err)
 	}
-	switch {
-	case len(below) > 0:
-		return below, nil
-	case r.isZombie(pid): // v1 moves what has ended into the root
-		return nil, fmt.Errorf("process %d: %w", pid, observe.ErrGone)
+	if len(below) == 0 {
+		return nil, fmt.Errorf("process %d %w", pid, errRoot)
 	}
-	return nil, fmt.Errorf("process %d %w", pid, errRoot)
+	return below, nil
 }
 
 // owned returns those of the cgroups in /proc/PID/cgroup that are read and not the root.
@@ -101,9 +101,9 @@ func (r *Reader) owned(data string) (map[string]string, error) {
 	return below, nil
 }
 
-// isZombie tells whether a process has ended and only waits for its parent to notice. Its
-// state follows the name in /proc/PID/stat, which may hold anything, parentheses too
-// (proc(5)).
+// isZombie tells whether a process has ended and only waits for its parent to notice: v1
+// shows it in the root cgroup then, v2 where it was. Its state follows the name in
+// /proc/PID/stat, which may hold anything, parentheses too (proc(5)).
 func (r *Reader) isZombie(pid int) bool {
 	data, err := readSome(filepath.Join(r.cfg.ProcRoot, strconv.Itoa(pid), "stat"), 4<<10)
 	if err != nil {

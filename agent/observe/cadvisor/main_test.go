@@ -55,7 +55,13 @@ func mountCgroups(version string) error {
 	if err := unix.Mount("none", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("making mounts private: %w", err)
 	}
-	if version == "v2" {
+	is2, err := isCgroup2("/sys/fs/cgroup")
+	switch {
+	case err != nil:
+		return err
+	case version == "v2" && is2:
+		return nil
+	case version == "v2":
 		return mountCgroups2("/sys/fs/cgroup")
 	}
 	if err := unix.Mount("none", "/sys/fs/cgroup", "tmpfs", 0, ""); err != nil {

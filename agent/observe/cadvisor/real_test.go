@@ -316,6 +316,10 @@ func TestRealCgroup2(t *testing.T) {
 		t.Errorf("by process: %+v", s)
 	}
 	kill()
+	until(t, "zombie gone", func() bool {
+		_, err := r.Read(t.Context(), of(pid), time.Now())
+		return errors.Is(err, observe.ErrGone)
+	})
 	reap()
 	until(t, "removed", func() bool { return os.Remove(dir) == nil })
 	if s, err := r.Read(t.Context(), at(path), time.Now()); !errors.Is(err, observe.ErrGone) {
