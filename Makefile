@@ -89,7 +89,7 @@ verify-imports:
 MODULES := . tools/influxd tools/lint tools/versitygw
 .PHONY: verify-tidy update-tidy
 verify-tidy:
-	@for m in $(MODULES); do go mod tidy -C $$m -diff || { echo "$$m/go.mod is not tidy: run \`make update-tidy\`"; exit 1; }; done
+	@rc=0; for m in $(MODULES); do go mod tidy -C $$m -diff || { echo "$$m/go.mod is not tidy: run \`make update-tidy\`"; rc=1; }; done; exit $$rc
 update-tidy:
 	for m in $(MODULES); do go mod tidy -C $$m; done
 
