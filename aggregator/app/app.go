@@ -204,7 +204,6 @@ func (a *App) Run(ctx context.Context) error {
 	s := a.stages
 	s.Go("status", a.status.Run)
 	s.Go("store", a.store.Run)
-	s.Go("dispatch", a.dispatch.Run)
 	s.Go("api", a.serve.Run)
 	s.Go("notify", func(ctx context.Context) error { return a.bus.Reports(ctx, "notify", a.notify.Handle) })
 	s.Go("answer", func(ctx context.Context) error { return a.bus.Answer(ctx, a.dispatch.Decide) })
