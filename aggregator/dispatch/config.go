@@ -74,15 +74,10 @@ func DefaultConfig() Config {
 
 // Check reports every setting that makes no sense.
 func (c Config) Check(report func(key, problem string)) {
-	between := func(key string, d, least, most time.Duration) {
-		if d < least || d > most {
-			report(key, "must be from "+least.String()+" to "+most.String())
-		}
-	}
-	between("incident_window", c.IncidentWindow, 0, 6*time.Hour)
-	between("capture_lifetime", c.CaptureLifetime, 10*time.Second, time.Hour)
-	between("stale_after", c.StaleAfter, time.Second, time.Hour)
-	between("forget_after", c.ForgetAfter, c.StaleAfter, 24*time.Hour)
+	between(report, "incident_window", c.IncidentWindow, 0, 6*time.Hour)
+	between(report, "capture_lifetime", c.CaptureLifetime, 10*time.Second, time.Hour)
+	between(report, "stale_after", c.StaleAfter, time.Second, time.Hour)
+	between(report, "forget_after", c.ForgetAfter, c.StaleAfter, 24*time.Hour)
 }
 
 // Check reports every bound that makes no sense.
@@ -94,22 +89,23 @@ func (b Budget) Check(report func(key, problem string)) {
 }
 
 // Check reports every setting that makes no sense.
-func (m ManualConfig) Check(report func(key, problem string)) {
-	between := func(key string, d, least, most time.Duration) {
-		if d < least || d > most {
-			report(key, "must be from "+least.String()+" to "+most.String())
-		}
-	}
-	count(report, "at_once", m.AtOnce, 500)
-	between("max_duration", m.MaxDuration, time.Second, 10*time.Minute)
-	between("cpu_duration", m.CPUDuration, time.Second, m.MaxDuration)
-	between("agent_timeout", m.AgentTimeout, 100*time.Millisecond, 30*time.Second)
-	between("start_within", m.StartWithin, time.Second, 10*time.Minute)
-	between("arrive_within", m.ArriveWithin, time.Second, time.Hour)
+func (c ManualConfig) Check(report func(key, problem string)) {
+	count(report, "at_once", c.AtOnce, 500)
+	between(report, "max_duration", c.MaxDuration, time.Second, 10*time.Minute)
+	between(report, "cpu_duration", c.CPUDuration, time.Second, c.MaxDuration)
+	between(report, "agent_timeout", c.AgentTimeout, 100*time.Millisecond, 30*time.Second)
+	between(report, "start_within", c.StartWithin, time.Second, 10*time.Minute)
+	between(report, "arrive_within", c.ArriveWithin, time.Second, time.Hour)
 }
 
 func count(report func(key, problem string), key string, n, most int) {
 	if n < 1 || n > most {
 		report(key, "must be from 1 to "+strconv.Itoa(most))
+	}
+}
+
+func between(report func(key, problem string), key string, d, least, most time.Duration) {
+	if d < least || d > most {
+		report(key, "must be from "+least.String()+" to "+most.String())
 	}
 }

@@ -221,7 +221,7 @@ func TestCaptureRequests(t *testing.T) {
 	for body, location := range map[string]string{
 		`{"pod":"web-1"}`:                                      "body",
 		`{"namespace":"","pod":"web-1"}`:                       "body.namespace",
-		`{"namespace":"shop","pod":"web-1","seconds":301}`:     "body.seconds",
+		`{"namespace":"shop","pod":"web-1","seconds":601}`:     "body.seconds",
 		`{"namespace":"shop","pod":"web-1","seconds":"5"}`:     "body.seconds",
 		`{"namespace":"shop","pod":"web-1","second":5}`:        "body",
 		`{"namespace":"shop","pod":"web-1","kinds":["cpu",1]}`: "body.kinds[1]",

@@ -20,7 +20,7 @@ type ReportQuery struct {
 	Pod       string
 	Kind      gopprof.Kind // has a profile of this kind
 	Incident  string       // ID
-	From, To  time.Time    // capture's start, From inclusive, To exclusive
+	From, To  time.Time    // when the capture was decided, From inclusive, To exclusive
 	Limit     int          // most reports of one page, 1 to MaxLimit
 	After     string       // ReportPage.Next of the page before; opaque
 }

@@ -18,8 +18,8 @@ type listInput struct {
 	Pod       string    `query:"pod" maxLength:"253"`
 	Kind      string    `query:"kind" maxLength:"32" doc:"Only reports that hold a profile of this kind."`
 	Incident  string    `query:"incident" maxLength:"36"`
-	From      time.Time `query:"from" doc:"Start of the capture, inclusive (RFC 3339)."`
-	To        time.Time `query:"to" doc:"Start of the capture, exclusive (RFC 3339)."`
+	From      time.Time `query:"from" doc:"When the capture was decided, inclusive (RFC 3339)."`
+	To        time.Time `query:"to" doc:"When the capture was decided, exclusive (RFC 3339)."`
 	Limit     int       `query:"limit" minimum:"1" maximum:"200" default:"50"`
 	After     string    `query:"after" maxLength:"2048" doc:"'next' of the page before."`
 }

@@ -1,0 +1,43 @@
+package serve_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/gopprof/gopprof/aggregator/serve"
+)
+
+// FuzzRequest: whatever is asked, the answer is never an internal error.
+func FuzzRequest(f *testing.F) {
+	s := &scene{shelf: &shelf{blobs: map[string][]byte{}}, desk: &desk{}}
+	r := s.put("shop", "web")
+	server, err := serve.New(serve.DefaultConfig(), serve.Deps{Reports: s.shelf, Captures: s.desk}, zap.NewNop(), prometheus.NewRegistry())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add("GET", "/api/v1/reports", "limit=1&after="+r.ID, "")
+	f.Add("GET", "/api/v1/reports/"+r.ID+"/profiles/cpu", "", "")
+	f.Add("GET", "/reports/"+r.ID, "", "")
+	f.Add("GET", "/", "kind=cpu&from=%zz;x", "")
+	f.Add("POST", "/api/v1/captures", "", `{"namespace":"shop","pod":"web","kinds":["cpu"],"seconds":1e999}`)
+	f.Add("POST", "/api/v1/captures", "", "\xff")
+	f.Add("DELETE", "/api/v1/operations/..", "", "")
+	f.Add("GET", "//api/../api/v1/reports", "", "")
+	f.Fuzz(func(t *testing.T, method, path, query, body string) {
+		r, err := http.NewRequest(method, "http://localhost/", strings.NewReader(body))
+		if err != nil {
+			t.Skip("no request has such a method")
+		}
+		r.URL.Path, r.URL.RawQuery = path, query
+		w := httptest.NewRecorder()
+		server.ServeHTTP(w, r)
+		if w.Code >= 500 {
+			t.Errorf("%s %q ? %q: %d %s", method, path, query, w.Code, w.Body)
+		}
+	})
+}
