@@ -140,8 +140,24 @@ func TestBrokenStore(t *testing.T) {
 	if n := s.logs.FilterLevelExact(zapcore.ErrorLevel).Len(); n != 5 {
 		t.Errorf("%d of 5 errors were logged", n)
 	}
-	s.shelf.broken = &gopprof.Error{Reason: gopprof.ReasonStoreFailed, Detail: "the bucket does not answer"}
-	if p := s.get(t, "/api/v1/reports").problem(t); p.Status != 502 || p.Reason != gopprof.ReasonStoreFailed {
+	s.shelf.broken = &gopprof.Error{Reason: gopprof.ReasonStoreFailed, Err: errors.New("password=hunter2")}
+	if p := s.get(t, "/api/v1/reports").problem(t); p.Status != 502 || p.Reason != gopprof.ReasonStoreFailed || strings.Contains(p.Detail, "hunter2") {
+		t.Errorf("%+v", p)
+	}
+	if n := s.logs.FilterLevelExact(zapcore.ErrorLevel).FilterFieldKey("reason").Len(); n != 1 {
+		t.Errorf("a failed store was logged %d times", n)
+	}
+	s.shelf.broken = &gopprof.Error{Reason: gopprof.ReasonUnknown}
+	if p := s.get(t, "/api/v1/reports/"+r.ID).problem(t); p.Status != 404 {
+		t.Errorf("%+v", p)
+	}
+}
+
+func TestFileThatWasSwept(t *testing.T) {
+	s := start(t, false)
+	r := s.put("shop", "web")
+	s.shelf.reports[0].Files[0].Profile = "swept/cpu"
+	if p := s.get(t, "/api/v1/reports/"+r.ID+"/profiles/cpu").problem(t); p.Status != 404 || p.Reason != gopprof.ReasonUnknown {
 		t.Errorf("%+v", p)
 	}
 }

@@ -88,6 +88,9 @@ func (s *shelf) Report(_ context.Context, id string) (gopprof.Report, error) {
 
 func (s *shelf) Read(_ context.Context, key string) ([]byte, error) {
 	b, ok := s.blobs[key]
+	if !ok && strings.HasPrefix(key, "swept/") {
+		return nil, &gopprof.Error{Reason: gopprof.ReasonUnknown}
+	}
 	if !ok {
 		return nil, errors.New("no blob at /secret/place/" + key)
 	}

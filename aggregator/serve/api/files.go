@@ -55,9 +55,9 @@ func (h handlers) profile(ctx context.Context, in *fileInput) (*fileOutput, erro
 	if err != nil {
 		return nil, err
 	}
-	data, err := h.Reports.Read(ctx, f.Profile)
+	data, err := h.read(ctx, f.Profile, fmt.Sprintf("the %s profile of report %s", f.Kind, r.ID))
 	if err != nil {
-		return nil, h.fail(ctx, fmt.Sprintf("reading the %s profile of report %s", f.Kind, r.ID), err)
+		return nil, err
 	}
 	out := &fileOutput{ContentType: "application/octet-stream", Policy: "default-src 'none'; sandbox", CacheControl: forever, Body: data}
 	out.Disposition = fmt.Sprintf("attachment; filename=%q", string(f.Kind)+"-"+r.ID+f.Kind.Extension())
@@ -83,11 +83,23 @@ func (h handlers) drawing(ctx context.Context, in *fileInput) (*fileOutput, erro
 		}
 		return nil, problem{completed(api.Problem{Status: http.StatusNotFound, Reason: f.Reason, Detail: detail})}
 	}
-	data, err := h.Reports.Read(ctx, f.Drawing)
+	data, err := h.read(ctx, f.Drawing, fmt.Sprintf("the %s call graph of report %s", f.Kind, r.ID))
 	if err != nil {
-		return nil, h.fail(ctx, fmt.Sprintf("reading the %s call graph of report %s", f.Kind, r.ID), err)
+		return nil, err
 	}
 	return &fileOutput{ContentType: "image/svg+xml", Policy: drawingPolicy, CacheControl: forever, Body: data}, nil
+}
+
+// read returns a stored file, or the answer that says why not.
+func (h handlers) read(ctx context.Context, key, what string) ([]byte, error) {
+	data, err := h.Reports.Read(ctx, key)
+	if gopprof.ReasonOf(err) == gopprof.ReasonUnknown {
+		return nil, problem{completed(api.Problem{Status: http.StatusNotFound, Reason: gopprof.ReasonUnknown, Detail: what + " is not in the store any more"})}
+	}
+	if err != nil {
+		return nil, h.fail(ctx, "reading "+what, err)
+	}
+	return data, nil
 }
 
 // file returns the report and the file that a request names: 400 for what is no kind, 404

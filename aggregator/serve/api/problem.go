@@ -45,8 +45,9 @@ func completed(p api.Problem) api.Problem {
 	return p
 }
 
-// fail returns the answer to an error of what the API shows. Errors with a reason are the
-// caller's to read; any other is logged and called internal.
+// fail returns the answer to an error of what the API shows. The reason and detail of an
+// error are the caller's to read; its cause is not, and an error without a reason is called
+// internal. What is not the caller's fault is logged.
 func (h handlers) fail(ctx context.Context, doing string, err error) error {
 	e, ok := errors.AsType[*gopprof.Error](err)
 	if !ok {
@@ -56,7 +57,11 @@ func (h handlers) fail(ctx context.Context, doing string, err error) error {
 	if detail == "" {
 		detail = doing + ": " + string(e.Reason)
 	}
-	return problem{completed(api.Problem{Status: status(e.Reason), Detail: detail, Reason: e.Reason})}
+	code := status(e.Reason)
+	if code >= http.StatusInternalServerError && e.Reason != gopprof.ReasonNoAnswer {
+		h.Log.Error("request failed", zap.String("request", doing), zap.String("reason", string(e.Reason)), zap.Error(err))
+	}
+	return problem{completed(api.Problem{Status: code, Detail: detail, Reason: e.Reason})}
 }
 
 func (h handlers) internal(ctx context.Context, doing string, err error) error {
