@@ -89,7 +89,7 @@ func DefaultConfig() Config {
 	return Config{
 		Cluster:          "default",
 		Node:             node,
-		StateDir:         "/var/lib/gopprof-agent",
+		StateDir:         "/var/lib/gopprof/agent",
 		AggregatorAbsent: AbsentConfig{CapturesPerHour: 6},
 		Agreement:        AgreementConfig{Wait: 30 * time.Second, Every: 3 * time.Second, Audit: 10 * time.Minute},
 		ShutdownTimeout:  40 * time.Second,

@@ -35,11 +35,13 @@ type Sample struct {
 	Periods          uint64        // CFS periods, cumulative
 	ThrottledPeriods uint64        // those of them in which the cgroup was stopped
 	CPULimitCores    float64       // the tightest quota over period; 0 is none
+	CPUBasis         gopprof.Basis // what CPULimitCores is
 
 	HasMemory        bool
 	WorkingSetBytes  uint64
 	AnonymousBytes   uint64
-	MemoryLimitBytes uint64 // the tightest; 0 is none
+	MemoryLimitBytes uint64        // the tightest; 0 is none
+	MemoryBasis      gopprof.Basis // what MemoryLimitBytes is
 }
 
 // follows tells whether the counters of s may be compared with those of the older sample:

@@ -28,6 +28,7 @@ func (h *history) window(start, end time.Duration) gopprof.Window {
 	}
 	w.CPU, w.ThrottledRatio, w.HasCPU = cpu.result()
 	w.Memory, w.AnonymousBytes, w.HasMemory = memory.result()
+	w.CPU.Basis, w.Memory.Basis = h.last.CPUBasis, h.last.MemoryBasis
 	w.CoveredRatio = covered.Seconds() / (end - start).Seconds()
 	return w
 }

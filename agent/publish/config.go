@@ -7,7 +7,7 @@ import (
 // Config says where captures wait for NATS, and for how long attempts are spread.
 type Config struct {
 	// Dir is the spool: captures lie here from the moment they are taken until NATS has
-	// acknowledged them. Default /var/lib/gopprof/spool. It must outlive the process (on
+	// acknowledged them. Empty is "spool" below the agent's state_dir. It must outlive the process (on
 	// Kubernetes a hostPath), or what waits is lost with it; no two agents may share it.
 	Dir string `yaml:"dir"`
 	// MaxBytes bounds the spool. Default 512 MiB: hundreds of captures. Beyond it the
@@ -30,16 +30,13 @@ type Config struct {
 // DefaultConfig returns the spool of an agent that was told nothing.
 func DefaultConfig() Config {
 	return Config{
-		Dir: "/var/lib/gopprof/spool", MaxBytes: 512 << 20, Senders: 2,
+		MaxBytes: 512 << 20, Senders: 2,
 		SendTimeout: time.Minute, RetryMin: time.Second, RetryMax: 30 * time.Second,
 	}
 }
 
 // Check reports every mistake.
 func (c Config) Check(report func(key, problem string)) {
-	if c.Dir == "" {
-		report("dir", "must name a directory")
-	}
 	if c.MaxBytes < 1<<20 {
 		report("max_bytes", "must be at least 1 MiB, the room of one capture")
 	}

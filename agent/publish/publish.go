@@ -62,6 +62,9 @@ type Publisher struct {
 // New opens the spool and finds what is waiting in it. The directory is made if it is
 // missing, and is locked until Close.
 func New(cfg Config, sender Sender, log *zap.Logger, reg prometheus.Registerer) (*Publisher, error) {
+	if cfg.Dir == "" {
+		return nil, errors.New("opening spool: no directory given")
+	}
 	if err := durable.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("opening spool: %w", err)
 	}

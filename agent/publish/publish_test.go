@@ -300,7 +300,7 @@ func TestConfigMistakes(t *testing.T) {
 		key    string
 	}{
 		"defaults":    {func(*Config) {}, ""},
-		"no dir":      {func(c *Config) { c.Dir = "" }, "dir"},
+		"no dir yet":  {func(c *Config) { c.Dir = "" }, ""},
 		"no room":     {func(c *Config) { c.MaxBytes = 1 << 19 }, "max_bytes"},
 		"no sender":   {func(c *Config) { c.Senders = 0 }, "senders"},
 		"no time":     {func(c *Config) { c.SendTimeout = 0 }, "send_timeout"},
@@ -325,5 +325,11 @@ func TestRunEndsWithItsContext(t *testing.T) {
 	cancel()
 	if err := open(t, testConfig(t.TempDir()), &nats{}).Run(ctx); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestNewNeedsADirectory(t *testing.T) {
+	if _, err := New(DefaultConfig(), nil, zap.NewNop(), prometheus.NewRegistry()); err == nil {
+		t.Error("a spool without a directory")
 	}
 }

@@ -61,20 +61,29 @@ func ratios(e gopprof.Evidence) (string, bool) {
 
 // limit names the limit, if it was the same all the time: limits change in place.
 func limit(e gopprof.Evidence, before string) string {
-	of := func(w gopprof.Window) float64 {
+	of := func(w gopprof.Window) gopprof.Use {
 		if e.Resource == gopprof.ResourceMemory {
-			return w.Memory.Limit
+			return w.Memory
 		}
-		return w.CPU.Limit
+		return w.CPU
 	}
 	newest := of(e.Newest())
-	if !(newest > 0) || math.IsInf(newest, 0) || slices.ContainsFunc(e.Windows, func(w gopprof.Window) bool { return of(w) != newest }) {
+	if !(newest.Limit > 0) || math.IsInf(newest.Limit, 0) || slices.ContainsFunc(e.Windows, func(w gopprof.Window) bool { return of(w).Limit != newest.Limit }) {
 		return ""
 	}
+	return before + amount(e, newest)
+}
+
+// amount names a limit, or what stands in for one.
+func amount(e gopprof.Evidence, use gopprof.Use) string {
+	what := cores(use.Limit) + "-core"
 	if e.Resource == gopprof.ResourceMemory {
-		return before + size(newest) + " limit"
+		what = size(use.Limit)
 	}
-	return before + cores(newest) + "-core limit"
+	if use.Basis == gopprof.BasisNode {
+		return "node's " + what + " capacity (no limit)"
+	}
+	return what + " limit"
 }
 
 func limitOr(s, otherwise string) string {

@@ -13,10 +13,20 @@ const (
 	WitnessRecord   Witness = "record"
 )
 
+// Basis is what a use is compared with.
+type Basis string
+
+// The bases.
+const (
+	BasisLimit Basis = ""     // the limit, the tightest of container and pod
+	BasisNode  Basis = "node" // the node's capacity, where there is no limit and the agent was told so
+)
+
 // Use is the mean use of one resource over an interval.
 type Use struct {
 	Mean  float64 `json:"mean"`            // cores, or bytes
 	Limit float64 `json:"limit,omitempty"` // same unit, the newest seen; 0 means that there is none
+	Basis Basis   `json:"basis,omitempty"` // what Limit is, when it is not a limit
 	// Ratio is the mean of use over limit, computed per reading because limits change in
 	// place; 0 when there is no limit.
 	Ratio float64 `json:"ratio"`

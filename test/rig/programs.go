@@ -46,7 +46,7 @@ judge:
   cpu: {window: {{.Window}}, cpu_seconds: {{.CPUSeconds}}}
   memory: {window: {{.Window}}}
   throttled: {enabled: false}
-publish: {dir: {{.Dir}}/agent/spool, retry_max: 2s}
+publish: {retry_max: 2s}
 nats: {url: "{{.NATS}}", nkey_file: {{.Dir}}/agent.nk, reconnect_wait: 1s}
 `
 

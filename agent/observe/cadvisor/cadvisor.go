@@ -22,6 +22,7 @@ type Reader struct {
 	cfg    Config
 	mounts map[string]string // of each hierarchy, by controller
 	start  time.Time         // origin of Sample.Clock
+	node   limits            // what the node has, for targets without a limit; zero when it does not matter
 
 	mu      sync.Mutex
 	targets map[string]*target // by Target.Key
@@ -36,7 +37,13 @@ func New(cfg Config) (*Reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("finding control groups: %w", err)
 	}
-	return &Reader{cfg: cfg, mounts: mounts, start: time.Now(), targets: make(map[string]*target)}, nil
+	r := &Reader{cfg: cfg, mounts: mounts, start: time.Now(), targets: make(map[string]*target)}
+	if cfg.WithoutLimit == withoutLimitNode {
+		if r.node, err = capacity(cfg.ProcRoot); err != nil {
+			return nil, fmt.Errorf("finding the node's capacity: %w", err)
+		}
+	}
+	return r, nil
 }
 
 // Read implements observe.Reader.

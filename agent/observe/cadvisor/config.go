@@ -16,12 +16,21 @@ type Config struct {
 	// LimitsInterval is how old the limits that a target is compared with may be. The
 	// limits of a target that is near them are read every time.
 	LimitsInterval time.Duration `yaml:"limits_interval"`
+	// WithoutLimit is what the use of a target without a limit is compared with: "nothing",
+	// so that no rule fires (reason no_limit), or "node", the node's own cores and memory.
+	WithoutLimit string `yaml:"without_limit"`
 }
+
+// The values of WithoutLimit.
+const (
+	withoutLimitNothing = "nothing"
+	withoutLimitNode    = "node"
+)
 
 // DefaultConfig reads where Linux mounts by default, and sees a limit that was changed in
 // place within a minute.
 func DefaultConfig() Config {
-	return Config{CgroupRoot: "/sys/fs/cgroup", ProcRoot: "/proc", LimitsInterval: 50 * time.Second}
+	return Config{CgroupRoot: "/sys/fs/cgroup", ProcRoot: "/proc", LimitsInterval: 50 * time.Second, WithoutLimit: withoutLimitNothing}
 }
 
 // Check reports what makes no sense.
@@ -31,6 +40,9 @@ func (c Config) Check(report func(key, problem string)) {
 	}
 	if !filepath.IsAbs(c.ProcRoot) {
 		report("proc_root", "must be an absolute path")
+	}
+	if c.WithoutLimit != withoutLimitNothing && c.WithoutLimit != withoutLimitNode {
+		report("without_limit", `must be "nothing" or "node"`)
 	}
 	if c.LimitsInterval < 0 {
 		report("limits_interval", "must not be negative")

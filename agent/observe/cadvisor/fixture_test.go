@@ -194,7 +194,7 @@ func TestConfigTellsEveryMistake(t *testing.T) {
 		t.Errorf("the defaults are wrong: %v", keys)
 	}
 	Config{CgroupRoot: "sys", LimitsInterval: -1}.Check(report)
-	if got := strings.Join(keys, " "); got != "cgroup_root proc_root limits_interval" {
+	if got := strings.Join(keys, " "); got != "cgroup_root proc_root without_limit limits_interval" {
 		t.Errorf("mistakes in %s", got)
 	}
 }

@@ -83,7 +83,7 @@ func (t *target) sample(r *Reader, f found) (observe.Sample, error) {
 	if err := t.renewLimits(r, f, s); err != nil {
 		return observe.Sample{}, err
 	}
-	s.CPULimitCores, s.MemoryLimitBytes = t.limits.cpuCores, t.limits.memoryBytes
+	t.limits.compare(&s, r.node)
 	return s, nil
 }
 

@@ -1,0 +1,20 @@
+package explain
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/gopprof/gopprof/pkg/gopprof"
+)
+
+// A node's capacity that stands in for a limit is never called a limit.
+func TestHeatOfAContainerWithoutLimit(t *testing.T) {
+	w := gopprof.Window{HasCPU: true, CPU: gopprof.Use{Mean: 1.8, Limit: 2, Ratio: 0.9, Basis: gopprof.BasisNode}}
+	got := heat(gopprof.Evidence{Resource: gopprof.ResourceCPU, Threshold: 0.8, WindowSeconds: 60, Windows: []gopprof.Window{w, w}})
+	if want := "cpu at 90 % of its node's 2-core capacity (no limit) for 2 × 1 m"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if strings.Contains(got, "core limit") {
+		t.Error("called a limit")
+	}
+}
