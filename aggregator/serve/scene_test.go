@@ -40,6 +40,7 @@ const (
 
 // shelf is a store in memory.
 type shelf struct {
+	mu      sync.Mutex // for requests that come from another process
 	reports []gopprof.Report // newest first
 	blobs   map[string][]byte
 	broken  error
@@ -47,6 +48,8 @@ type shelf struct {
 }
 
 func (s *shelf) List(_ context.Context, q api.ReportQuery) (api.ReportPage, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.lists++
 	if s.broken != nil {
 		return api.ReportPage{}, s.broken
@@ -75,6 +78,8 @@ func (s *shelf) List(_ context.Context, q api.ReportQuery) (api.ReportPage, erro
 }
 
 func (s *shelf) Report(_ context.Context, id string) (gopprof.Report, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.broken != nil {
 		return gopprof.Report{}, s.broken
 	}
@@ -87,6 +92,8 @@ func (s *shelf) Report(_ context.Context, id string) (gopprof.Report, error) {
 }
 
 func (s *shelf) Read(_ context.Context, key string) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	b, ok := s.blobs[key]
 	if !ok && strings.HasPrefix(key, "swept/") {
 		return nil, &gopprof.Error{Reason: gopprof.ReasonUnknown}
@@ -238,6 +245,8 @@ const drawing = `<svg xmlns="http://www.w3.org/2000/svg"><text>main</text></svg>
 // put stores a report with a CPU profile that has a drawing and a heap profile that has
 // none.
 func (s *scene) put(namespace, pod string) gopprof.Report {
+	s.shelf.mu.Lock()
+	defer s.shelf.mu.Unlock()
 	id := newID()
 	window := gopprof.Window{Witness: gopprof.WitnessCadvisor, Start: noon.Add(-2 * time.Minute), End: noon.Add(-time.Minute), HasCPU: true,
 		CPU: gopprof.Use{Mean: 0.93, Limit: 1, Ratio: 0.93}, Readings: 6, CoveredRatio: 1}

@@ -50,7 +50,7 @@ func completed(p api.Problem) api.Problem {
 // internal. What is not the caller's fault is logged.
 func (h handlers) fail(ctx context.Context, doing string, err error) error {
 	e, ok := errors.AsType[*gopprof.Error](err)
-	if !ok {
+	if !ok || ctx.Err() != nil {
 		return h.internal(ctx, doing, err)
 	}
 	detail := e.Detail
