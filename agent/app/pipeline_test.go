@@ -1,0 +1,159 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/gopprof/gopprof/agent/discover"
+	"github.com/gopprof/gopprof/agent/judge"
+	"github.com/gopprof/gopprof/agent/observe"
+	"github.com/gopprof/gopprof/pkg/gopprof"
+)
+
+var target = gopprof.Target{Cluster: "c", Node: "n", Namespace: "shop", Pod: "api-1", Container: "api"}
+
+// fakes stand in for the stages around judge, which is the real one.
+type fakes struct {
+	hot      bool
+	decision gopprof.Decision
+	takeErr  error
+	pubErr   error
+
+	mu        sync.Mutex
+	published []gopprof.Capture
+	saved     int
+}
+
+func (f *fakes) Snapshot() discover.Snapshot {
+	return discover.Snapshot{Targets: []gopprof.Target{target}}
+}
+
+func (f *fakes) Observe(_ context.Context, targets []gopprof.Target, _ time.Time) []observe.Observed {
+	return []observe.Observed{{Target: targets[0]}}
+}
+
+func (f *fakes) Over(string, time.Time, time.Time) (gopprof.Window, bool) {
+	return gopprof.Window{}, false
+}
+
+func (f *fakes) Windows(_ string, length time.Duration, n int) []gopprof.Window {
+	var ws []gopprof.Window
+	for i := n; i > 0; i-- {
+		end := noon.Add(-time.Duration(i-1) * length)
+		ratio := 0.2
+		if f.hot {
+			ratio = 0.9
+		}
+		use := gopprof.Use{Mean: ratio, Limit: 1, Ratio: ratio}
+		ws = append(ws, gopprof.Window{Witness: gopprof.WitnessCadvisor, Start: end.Add(-length), End: end, CPU: use, HasCPU: true, Readings: 6, CoveredRatio: 1})
+	}
+	return ws
+}
+
+func (f *fakes) Latest(string) (gopprof.Window, bool) { return gopprof.Window{}, false }
+
+func (f *fakes) Ask(context.Context, gopprof.Firing) gopprof.Decision { return f.decision }
+
+func (f *fakes) Agree(context.Context, judge.Fired) gopprof.Agreement {
+	return gopprof.Agreement{Result: gopprof.AgreementConfirmed}
+}
+
+func (f *fakes) Take(_ context.Context, o gopprof.Order) (gopprof.Capture, error) {
+	return gopprof.Capture{ID: o.Capture, Incident: o.Incident, Trigger: o.Trigger, Target: o.Target}, f.takeErr
+}
+
+func (f *fakes) Publish(_ context.Context, c gopprof.Capture) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.pubErr == nil {
+		f.published = append(f.published, c)
+	}
+	return f.pubErr
+}
+
+var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+func newTestPipeline(f *fakes) *pipeline {
+	config := judge.DefaultConfig()
+	config.Memory.Enabled, config.Throttled.Enabled = false, false
+	return &pipeline{
+		discover: f, observe: f, windows: f, judge: judge.New(config, nil, prometheus.NewRegistry()),
+		ask: f, agree: f, take: f, publish: f,
+		remember: func() { f.saved++ }, newID: func() string { return "id" }, now: func() time.Time { return noon },
+		version: "test", log: zap.NewNop(),
+	}
+}
+
+func (p *pipeline) turnOnce(t *testing.T) gopprof.RuleState {
+	t.Helper()
+	p.turn(t.Context(), t.Context(), noon)
+	if err := p.drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return p.judge.States(target.Key())[0]
+}
+
+func TestHotTargetIsCapturedOnce(t *testing.T) {
+	f := &fakes{hot: true, decision: gopprof.Decision{Go: true, Incident: "i"}}
+	p := newTestPipeline(f)
+	for range 3 {
+		p.turnOnce(t)
+	}
+	if len(f.published) != 1 || f.saved != 1 {
+		t.Fatalf("published %d captures, remembered %d times, want one of each", len(f.published), f.saved)
+	}
+	c := f.published[0]
+	if c.Incident != "i" || c.Agreement.Result != gopprof.AgreementConfirmed || c.Trigger.Evidence == nil || c.Agent != "test" {
+		t.Errorf("capture %+v", c)
+	}
+}
+
+func TestQuietTargetIsNotCaptured(t *testing.T) {
+	f := &fakes{decision: gopprof.Decision{Go: true}}
+	if state := newTestPipeline(f).turnOnce(t); state.Reason != gopprof.ReasonBelowThreshold || len(f.published) != 0 {
+		t.Errorf("reason %s, %d captures", state.Reason, len(f.published))
+	}
+}
+
+// Whatever stops a firing has a name, costs no cooldown, and leaves the rule armed.
+func TestFiringThatCameToNothing(t *testing.T) {
+	granted := gopprof.Decision{Go: true, Incident: "i"}
+	for _, c := range []struct {
+		name  string
+		fakes fakes
+		want  gopprof.Reason
+	}{
+		{"no budget", fakes{decision: gopprof.Decision{Reason: gopprof.ReasonBudget}}, gopprof.ReasonBudget},
+		{"contended", fakes{decision: granted, takeErr: &gopprof.Error{Reason: gopprof.ReasonContended}}, gopprof.ReasonContended},
+		{"disk full", fakes{decision: granted, pubErr: &gopprof.Error{Reason: gopprof.ReasonSpoolFailed}}, gopprof.ReasonSpoolFailed},
+		{"cancelled", fakes{decision: granted, takeErr: context.Canceled}, gopprof.ReasonCancelled},
+		{"without a name", fakes{decision: granted, takeErr: errors.New("?")}, gopprof.ReasonInternal},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			c.fakes.hot = true
+			p := newTestPipeline(&c.fakes)
+			p.turnOnce(t)
+			state := p.turnOnce(t)
+			if state.Reason != c.want || !state.Armed || len(c.fakes.published) != 0 || c.fakes.saved != 0 {
+				t.Errorf("state %+v, %d captures, saved %d times; want reason %s", state, len(c.fakes.published), c.fakes.saved, c.want)
+			}
+		})
+	}
+}
+
+// Under the policy "series" the local windows fire nothing.
+func TestLocalWindowsAreNotJudgedUnderSeries(t *testing.T) {
+	f := &fakes{hot: true, decision: gopprof.Decision{Go: true}}
+	p := newTestPipeline(f)
+	p.windows = nil
+	p.turnOnce(t)
+	if len(f.published) != 0 {
+		t.Error("captured on the local witness's word")
+	}
+}
