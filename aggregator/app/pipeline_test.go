@@ -1,0 +1,148 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gopprof/gopprof/aggregator/store"
+	"github.com/gopprof/gopprof/pkg/gopprof"
+)
+
+// fakes write down, in order, what the pipeline did. fail names a step that fails.
+type fakes struct {
+	steps     []string
+	fail      string
+	committed *gopprof.Report
+	exists    bool // Commit finds a report that somebody else made
+}
+
+var errStep = errors.New("step failed")
+
+func (f *fakes) step(format string, args ...any) error {
+	s := fmt.Sprintf(format, args...)
+	f.steps = append(f.steps, s)
+	if s == f.fail {
+		return errStep
+	}
+	return nil
+}
+
+func (f *fakes) Committed(context.Context, gopprof.Capture) (gopprof.Report, bool, error) {
+	err := f.step("committed?")
+	if f.committed == nil {
+		return gopprof.Report{}, false, err
+	}
+	return *f.committed, true, err
+}
+
+func (f *fakes) PutProfile(_ context.Context, _ gopprof.Capture, p gopprof.Profile) (string, error) {
+	return "key-" + string(p.Kind), f.step("profile %s", p.Kind)
+}
+
+func (f *fakes) PutDrawing(_ context.Context, _ gopprof.Capture, k gopprof.Kind, _ []byte) (string, error) {
+	return "drawing-" + string(k), f.step("drawing %s", k)
+}
+
+func (f *fakes) Commit(_ context.Context, r gopprof.Report) error {
+	if f.exists {
+		f.committed = &gopprof.Report{ID: r.ID, Page: "theirs"}
+		return errors.Join(f.step("commit"), store.ErrExists)
+	}
+	return f.step("commit")
+}
+
+func (f *fakes) Draw(_ context.Context, k gopprof.Kind, _ []byte) ([]byte, error) {
+	return []byte("<svg/>"), f.step("draw %s", k)
+}
+
+func (f *fakes) Announce(_ context.Context, r gopprof.Report) error {
+	return f.step("announce %s", r.Page)
+}
+func (f *fakes) Stored(context.Context, gopprof.Report) error { return f.step("close") }
+
+func newTestPipeline(f *fakes) *pipeline {
+	return &pipeline{
+		store: f, draw: f, announce: f, dispatch: f,
+		explain: func(gopprof.Capture) gopprof.Explanation { _ = f.step("explain"); return gopprof.Explanation{} },
+		page:    func(string) string { return "ours" },
+		now:     func() time.Time { return time.Unix(0, 0) },
+	}
+}
+
+var capture = gopprof.Capture{ID: "c", Profiles: []gopprof.Profile{{Kind: gopprof.KindCPU}, {Kind: gopprof.KindTrace}}}
+
+const inOrder = "profile cpu, profile trace, explain, draw cpu, drawing cpu, commit, announce ours, close"
+
+func (f *fakes) done() string { return strings.Join(f.steps, ", ") }
+
+func TestStepsOfContractThree(t *testing.T) {
+	f := &fakes{}
+	if err := newTestPipeline(f).Handle(t.Context(), capture); err != nil {
+		t.Fatal(err)
+	}
+	if f.done() != inOrder {
+		t.Errorf("got  %s\nwant %s", f.done(), inOrder)
+	}
+}
+
+// A step that fails ends the work there, with its error: nothing later has happened.
+func TestEveryStepThatFails(t *testing.T) {
+	steps := strings.Split(inOrder, ", ")
+	for i, step := range steps {
+		if step == "explain" || strings.HasPrefix(step, "draw ") {
+			continue
+		}
+		f := &fakes{fail: step}
+		if err := newTestPipeline(f).Handle(t.Context(), capture); !errors.Is(err, errStep) {
+			t.Errorf("%s: error %v", step, err)
+		}
+		if !slices.Equal(f.steps, steps[:i+1]) {
+			t.Errorf("%s failed, and yet: %s", step, f.done())
+		}
+	}
+}
+
+func TestReportWithoutDrawingSaysWhy(t *testing.T) {
+	f := &fakes{fail: "draw cpu"}
+	p := newTestPipeline(f)
+	report, err := p.makeReport(t.Context(), capture)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, _ := report.File(gopprof.KindCPU)
+	if file.Profile != "key-cpu" || file.Drawing != "" || file.Reason != gopprof.ReasonDrawFailed || file.Detail == "" {
+		t.Errorf("file %+v, want the profile and the reason why there is no drawing", file)
+	}
+}
+
+func TestCommittedReportIsAnnouncedAgainAndNeverMadeAgain(t *testing.T) {
+	f := &fakes{committed: &gopprof.Report{ID: "c", Page: "first"}}
+	done, err := newTestPipeline(f).Resume(t.Context(), capture)
+	if !done || err != nil || f.done() != "committed?, announce first, close" {
+		t.Errorf("%v, %v: %s", done, err, f.done())
+	}
+}
+
+func TestNothingToResume(t *testing.T) {
+	f := &fakes{}
+	if done, err := newTestPipeline(f).Resume(t.Context(), capture); done || err != nil || f.done() != "committed?" {
+		t.Errorf("%v, %v: %s", done, err, f.done())
+	}
+}
+
+// Two workers with one capture: the report that was committed first is the one that both
+// announce.
+func TestSecondWorkerAnnouncesTheFirstOnesReport(t *testing.T) {
+	f := &fakes{exists: true}
+	if err := newTestPipeline(f).Handle(t.Context(), capture); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Contains(f.steps, "announce theirs") || slices.Contains(f.steps, "announce ours") {
+		t.Error(f.done())
+	}
+}
