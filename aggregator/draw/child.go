@@ -25,8 +25,8 @@ type child struct {
 	ended bool
 }
 
-// errSend means that the worker was gone before it had its job.
-var errSend = errors.New("the worker was gone")
+// errGone means that the worker was gone before it began the job.
+var errGone = errors.New("the worker was gone")
 
 // startChild starts a worker in a process group of its own.
 func startChild(argv []string, memoryBytes int64) (*child, error) {
@@ -65,18 +65,27 @@ func startChild(argv []string, memoryBytes int64) (*child, error) {
 func (c *child) do(ctx context.Context, req request, body []byte) (response, []byte, error) {
 	release := context.AfterFunc(ctx, c.kill)
 	defer release()
-	var resp response
-	if err := writeFrame(c.in, req, body); err != nil {
-		return resp, nil, c.failed(ctx, fmt.Errorf("%w: %w", errSend, err))
+	if err := c.hand(req, body); err != nil {
+		return response{}, nil, c.failed(ctx, fmt.Errorf("%w: %w", errGone, err))
 	}
+	var resp response
 	if err := readHeader(c.out, &resp); err != nil {
-		return resp, nil, c.failed(ctx, err)
+		return response{}, nil, c.failed(ctx, err)
 	}
 	svg, err := readBody(c.out, resp.Size, req.SVGBytes)
 	if err != nil {
-		return resp, nil, c.failed(ctx, err)
+		return response{}, nil, c.failed(ctx, err)
 	}
 	return resp, svg, nil
+}
+
+// hand gives the worker its job and waits until it has it.
+func (c *child) hand(req request, body []byte) error {
+	if err := writeFrame(c.in, req, body); err != nil {
+		return err
+	}
+	var begun response
+	return readHeader(c.out, &begun)
 }
 
 // failed names the cause of a worker's failure: the end of the job's time, or whatever
@@ -85,11 +94,11 @@ func (c *child) failed(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, errSend) {
+	if errors.Is(err, errFrame) {
 		return fmt.Errorf("the draw worker answers nonsense: %w", err)
 	}
 	exit := c.stop()
-	return fmt.Errorf("the draw worker died (%v): %w%s", exit, err, lastWords(c.complaint.String()))
+	return fmt.Errorf("the draw worker died (%v): %w%s", exit, err, lastWords(string(c.complaint.data)))
 }
 
 // kill ends the worker and the dot that it started.

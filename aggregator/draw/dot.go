@@ -1,7 +1,6 @@
 package draw
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -31,7 +30,7 @@ func runDot(ctx context.Context, path string, graph []byte, lim limits) ([]byte,
 	cmd := exec.CommandContext(ctx, path, "-Tsvg")
 	cmd.Dir = "/"
 	cmd.Env = environment()
-	out := &bounded{limit: lim.OutputBytes, err: errOutput}
+	out := &bounded{limit: int(lim.OutputBytes), err: errOutput}
 	complaint := &bounded{limit: 4 << 10}
 	cmd.Stdout, cmd.Stderr = out, complaint
 	stdin, err := cmd.StdinPipe()
@@ -51,7 +50,7 @@ func runDot(ctx context.Context, path string, graph []byte, lim limits) ([]byte,
 	if err := dotError(cmd.Wait(), err, ctx, out, complaint); err != nil {
 		return nil, err
 	}
-	return out.Bytes(), nil
+	return out.data, nil
 }
 
 // dotError finds the cause of a failed run.
@@ -69,7 +68,7 @@ func dotError(exit, input error, ctx context.Context, out, complaint *bounded) e
 	if status, ok := errors.AsType[*exec.ExitError](exit); ok && signal(status) == unix.SIGXCPU {
 		return fmt.Errorf("running dot: out of its CPU time: %w", exit)
 	}
-	return fmt.Errorf("running dot: %w%s", exit, lastWords(complaint.String()))
+	return fmt.Errorf("running dot: %w%s", exit, lastWords(string(complaint.data)))
 }
 
 func signal(status *exec.ExitError) syscall.Signal {
@@ -115,23 +114,24 @@ func environment() []string {
 }
 
 // bounded keeps what is written up to a limit. Beyond it writing fails with err, or is
-// dropped where there is none.
+// dropped where there is none. It has no other way in: a promoted ReadFrom would pass the
+// limit by.
 type bounded struct {
-	bytes.Buffer
-	limit int64
+	limit int
 	err   error
 	full  bool
+	data  []byte
 }
 
 func (b *bounded) Write(p []byte) (int, error) {
-	room := b.limit - int64(b.Len())
-	if int64(len(p)) <= room {
-		return b.Buffer.Write(p)
+	room := min(len(p), b.limit-len(b.data))
+	b.data = append(b.data, p[:room]...)
+	if room == len(p) {
+		return len(p), nil
 	}
 	b.full = true
-	b.Buffer.Write(p[:max(0, room)])
 	if b.err != nil {
-		return 0, b.err
+		return room, b.err
 	}
 	return len(p), nil
 }

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -38,13 +39,14 @@ type Drawer struct {
 	argv    []string
 	log     *zap.Logger
 	metrics *metrics
-	workers chan *worker // the free ones
+	places  chan struct{} // as many as there may be workers at work
 	ctx     context.Context
 	cancel  context.CancelFunc
-}
+	closing sync.Once
 
-// worker is one place for a child, which is started when it is first needed.
-type worker struct{ child *child }
+	mu   sync.Mutex
+	idle []*child // started, without a job; at most as many as there are free places
+}
 
 // New returns a Drawer whose workers are started, when first needed, with the command
 // line argv: a program that calls Worker on its standard input and output. A missing dot
@@ -59,12 +61,9 @@ func New(cfg Config, argv []string, log *zap.Logger, reg prometheus.Registerer) 
 		argv:    append([]string{program}, argv[1:]...),
 		log:     log,
 		metrics: newMetrics(reg),
-		workers: make(chan *worker, cfg.Workers),
+		places:  make(chan struct{}, cfg.Workers),
 	}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
-	for range cfg.Workers {
-		d.workers <- &worker{}
-	}
 	return d, nil
 }
 
@@ -125,17 +124,16 @@ func (d *Drawer) draw(ctx context.Context, kind gopprof.Kind, data []byte) ([]by
 	if limit := profile.DefaultLimits().CompressedBytes; int64(len(data)) > limit {
 		return nil, fmt.Errorf("%w: %d bytes, at most %d allowed", profile.ErrTooLarge, len(data), limit)
 	}
-	var w *worker
 	select {
-	case w = <-d.workers:
+	case d.places <- struct{}{}:
+		defer func() { <-d.places }()
 	case <-ctx.Done():
 		return nil, fmt.Errorf("waiting for a draw worker: %w", ctx.Err())
 	case <-d.ctx.Done():
 		return nil, ErrClosed
 	}
-	defer func() { d.workers <- w }()
 	defer d.measure(time.Now())
-	svg, err := d.job(ctx, w, request{
+	svg, err := d.job(ctx, request{
 		Kind: kind, Dot: dot, Nodes: d.cfg.Nodes, CPUSeconds: d.cfg.CPUSeconds,
 		MemoryBytes: d.cfg.MemoryBytes, SVGBytes: d.cfg.SVGBytes, Size: int64(len(data)),
 	}, data)
@@ -153,15 +151,15 @@ func (d *Drawer) measure(start time.Time) {
 var errJob = errors.New("no drawing")
 
 // job has one profile drawn by a worker, which is replaced when it overruns or dies.
-func (d *Drawer) job(ctx context.Context, w *worker, req request, data []byte) ([]byte, error) {
+func (d *Drawer) job(ctx context.Context, req request, data []byte) ([]byte, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, d.cfg.Timeout, fmt.Errorf("took longer than %v: %w", d.cfg.Timeout, context.DeadlineExceeded))
 	defer cancel()
 	defer context.AfterFunc(d.ctx, cancel)()
 	d.metrics.busy.Inc()
 	defer d.metrics.busy.Dec()
-	resp, svg, err := d.try(ctx, w, req, data)
-	if errors.Is(err, errSend) && ctx.Err() == nil {
-		resp, svg, err = d.try(ctx, w, req, data) // it died while it was idle: not this job's doing
+	resp, svg, err := d.try(ctx, req, data)
+	if errors.Is(err, errGone) && ctx.Err() == nil {
+		resp, svg, err = d.try(ctx, req, data) // it died while it was idle: not this job's doing
 	}
 	switch {
 	case err == nil && resp.Error != "":
@@ -174,39 +172,57 @@ func (d *Drawer) job(ctx context.Context, w *worker, req request, data []byte) (
 	return svg, err
 }
 
-// try gives the job to the worker's child, starting one if there is none, and does away
-// with the child if it failed.
-func (d *Drawer) try(ctx context.Context, w *worker, req request, data []byte) (response, []byte, error) {
-	if w.child == nil {
-		c, err := startChild(d.argv, d.cfg.MemoryBytes)
-		if err != nil {
-			return response{}, nil, err
-		}
-		d.metrics.started.Inc()
-		d.log.Info("draw worker started", zap.Int("pid", c.cmd.Process.Pid))
-		w.child = c
-	}
-	resp, svg, err := w.child.do(ctx, req, data)
+// try gives the job to a worker, and does away with the worker if it failed.
+func (d *Drawer) try(ctx context.Context, req request, data []byte) (response, []byte, error) {
+	c, err := d.child()
 	if err != nil {
-		w.child.stop() //nolint:errcheck // the job's error says it
-		d.log.Warn("draw worker stopped", zap.Int("pid", w.child.cmd.Process.Pid), zap.String("kind", string(req.Kind)), zap.Error(err))
-		w.child = nil
+		return response{}, nil, err
 	}
-	return resp, svg, err
+	resp, svg, err := c.do(ctx, req, data)
+	if err != nil {
+		c.stop() //nolint:errcheck // the job's error says it
+		d.log.Warn("draw worker stopped", zap.Int("pid", c.cmd.Process.Pid), zap.String("kind", string(req.Kind)), zap.Error(err))
+		return response{}, nil, err
+	}
+	d.mu.Lock()
+	d.idle = append(d.idle, c)
+	d.mu.Unlock()
+	return resp, svg, nil
+}
+
+// child returns the worker that was busy last, or starts one if none is idle.
+func (d *Drawer) child() (*child, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if n := len(d.idle); n > 0 {
+		c := d.idle[n-1]
+		d.idle = d.idle[:n-1]
+		return c, nil
+	}
+	c, err := startChild(d.argv, d.cfg.MemoryBytes)
+	if err != nil {
+		return nil, err
+	}
+	d.metrics.started.Inc()
+	d.log.Info("draw worker started", zap.Int("pid", c.cmd.Process.Pid))
+	return c, nil
 }
 
 // Close ends the workers. Drawings that are being made, or waited for, fail with
 // ErrClosed.
-func (d *Drawer) Close() {
-	if d.ctx.Err() != nil {
-		return
-	}
+func (d *Drawer) Close() { d.closing.Do(d.close) }
+
+func (d *Drawer) close() {
 	d.cancel()
 	for range d.cfg.Workers {
-		if w := <-d.workers; w.child != nil {
-			w.child.stop() //nolint:errcheck // killed
-		}
+		d.places <- struct{}{} // taken for good
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, c := range d.idle {
+		c.stop() //nolint:errcheck // killed
+	}
+	d.idle = nil
 }
 
 // reasonOf classes a failure for the metric.

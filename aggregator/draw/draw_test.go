@@ -19,7 +19,7 @@ import (
 	"go.uber.org/zap/zaptest"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
-	"github.com/gopprof/gopprof/pkg/profile"
+	"github.com/gopprof/gopprof/pkg/profile/profiletest"
 )
 
 // TestMain makes the test program its own worker, and several bad ones.
@@ -36,11 +36,14 @@ func TestMain(m *testing.M) {
 			io.Copy(io.Discard, os.Stdin) //nolint:errcheck
 			select {}
 		case "worker-that-dies":
-			var req request
-			readHeader(os.Stdin, &req)            //nolint:errcheck
-			readBody(os.Stdin, req.Size, 1<<30)   //nolint:errcheck
+			begin()
 			fmt.Fprintln(os.Stderr, "panic: \x1b[31mhostile") // ends in errors and logs
 			os.Exit(2)
+		case "worker-that-eats":
+			begin()
+			for hoard := [][]byte{}; ; {
+				hoard = append(hoard, bytes.Repeat([]byte{1}, 1<<20))
+			}
 		case "worker-that-babbles":
 			os.Stdout.WriteString(strings.Repeat("babble", 100)) //nolint:errcheck
 			io.Copy(io.Discard, os.Stdin)                        //nolint:errcheck
@@ -50,6 +53,20 @@ func TestMain(m *testing.M) {
 		}
 	}
 	os.Exit(m.Run())
+}
+
+// begin takes a job.
+func begin() {
+	var req request
+	if err := readHeader(os.Stdin, &req); err != nil {
+		os.Exit(9)
+	}
+	if _, err := readBody(os.Stdin, req.Size, 1<<30); err != nil {
+		os.Exit(9)
+	}
+	if err := writeFrame(os.Stdout, response{}, nil); err != nil {
+		os.Exit(9)
+	}
 }
 
 // newDrawer starts a Drawer whose worker is this program.
@@ -158,7 +175,7 @@ func TestDrawRefuses(t *testing.T) {
 		"other kind": {gopprof.KindHeap, cpuProfile(), "inuse_space"},
 		"trace":      {gopprof.KindTrace, []byte("go 1.26 trace\x00\x00\x00"), "not a valid profile"},
 		"too large":  {gopprof.KindCPU, make([]byte, 17<<20), "too large"},
-		"empty":      {gopprof.KindCPU, emptyProfile(), "is empty"},
+		"empty":      {gopprof.KindCPU, profiletest.CPU(1), "is empty"},
 	} {
 		if _, err := d.Draw(t.Context(), test.kind, test.file); err == nil || !strings.Contains(err.Error(), test.says) {
 			t.Errorf("%s: error %v, want one with %q", name, err, test.says)
@@ -167,10 +184,6 @@ func TestDrawRefuses(t *testing.T) {
 	if got := testutil.ToFloat64(d.metrics.started); got > 1 {
 		t.Errorf("%v workers started: a refused profile cost its worker", got)
 	}
-}
-
-func emptyProfile() []byte {
-	return encode(&profile.Raw{SampleType: cpuTypes()})
 }
 
 func TestMissingDot(t *testing.T) {

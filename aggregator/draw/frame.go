@@ -3,6 +3,7 @@ package draw
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 
@@ -24,11 +25,15 @@ type request struct {
 }
 
 // response is the header of a job's result; the SVG as dot wrote it follows. Error is for
-// people.
+// people. An empty response goes before, when the worker has read the whole job: a worker
+// that dies earlier did not die of it.
 type response struct {
 	Error string `json:"error,omitempty"`
 	Size  int64  `json:"size"`
 }
+
+// errFrame is a frame that no worker or parent of ours writes.
+var errFrame = errors.New("not a frame")
 
 // writeFrame sends a header as JSON, its length before it, and the body.
 func writeFrame(w io.Writer, header any, body []byte) error {
@@ -57,14 +62,14 @@ func readHeader(r io.Reader, header any) error {
 	}
 	n := binary.BigEndian.Uint32(size[:])
 	if n > maxHeaderBytes {
-		return fmt.Errorf("reading a frame: header of %d bytes", n)
+		return fmt.Errorf("%w: header of %d bytes", errFrame, n)
 	}
 	data := make([]byte, n)
 	if _, err := io.ReadFull(r, data); err != nil {
 		return fmt.Errorf("reading a frame: %w", err)
 	}
 	if err := json.Unmarshal(data, header); err != nil {
-		return fmt.Errorf("reading a frame: %w", err)
+		return fmt.Errorf("%w: %w", errFrame, err)
 	}
 	return nil
 }
@@ -72,7 +77,7 @@ func readHeader(r io.Reader, header any) error {
 // readBody reads the body that a header announced.
 func readBody(r io.Reader, size, limit int64) ([]byte, error) {
 	if size < 0 || size > limit {
-		return nil, fmt.Errorf("reading a frame: body of %d bytes, at most %d allowed", size, limit)
+		return nil, fmt.Errorf("%w: body of %d bytes, at most %d allowed", errFrame, size, limit)
 	}
 	body := make([]byte, size)
 	if _, err := io.ReadFull(r, body); err != nil {

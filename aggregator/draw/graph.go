@@ -31,21 +31,26 @@ func composeDOT(p *profile.Profile, sampleType string, nodes int) (dot []byte, e
 		}
 	}()
 	out := &capture{}
-	err = driver.PProf(&driver.Options{
-		Writer:        out,
-		Flagset:       newFlags(append(flags(sampleType, nodes), "profile")),
-		Fetch:         fetcher{p.Raw()},
-		Sym:           noSymbols{},
-		Obj:           noObjects{},
-		UI:            silent{},
-		HTTPTransport: noTransport{},
-	})
+	err = runDriver(p, newFlags(append(flags(sampleType, nodes), "profile")), out)
 	if err != nil {
 		return nil, fmt.Errorf("composing the graph: %w", err)
 	}
 	// dot reads HTML entities in names, and one of a control character ends in an SVG that
 	// no parser takes. The driver writes none itself: each ampersand is a name's.
 	return bytes.ReplaceAll(out.Bytes(), []byte("&"), []byte("&amp;")), nil
+}
+
+// runDriver calls the driver, with nothing of the world within its reach.
+func runDriver(p *profile.Profile, f *flagSet, out *capture) error {
+	return driver.PProf(&driver.Options{
+		Writer:        out,
+		Flagset:       f,
+		Fetch:         fetcher{p.Raw()},
+		Sym:           noSymbols{},
+		Obj:           noObjects{},
+		UI:            silent{},
+		HTTPTransport: noTransport{},
+	})
 }
 
 // flags sets every value of the driver's configuration, because what an earlier call set

@@ -26,6 +26,9 @@ func Worker(in io.Reader, out io.Writer) error {
 		if err != nil {
 			return err
 		}
+		if err := writeFrame(out, response{}, nil); err != nil {
+			return err
+		}
 		var resp response
 		svg, err := work(context.Background(), req, body)
 		if err != nil {
