@@ -29,22 +29,23 @@ const readyWait = time.Minute
 
 // Server is a running server.
 type Server struct {
-	cfg  Config
-	log  *zap.Logger
-	self nkeys.KeyPair // the aggregator's
-	pub  string
-	lock *os.File
-	srv  *server.Server
-	rec  *recorder
-	auth *authenticator
-	cert atomic.Pointer[tls.Certificate]
+	cfg   Config
+	log   *zap.Logger
+	self  nkeys.KeyPair // the aggregator's
+	pub   string
+	lock  *os.File
+	srv   *server.Server
+	rec   *recorder
+	auth  *authenticator
+	cert  atomic.Pointer[tls.Certificate]
+	every time.Duration // between two looks at the files
 
 	mu sync.Mutex // held while users are replaced
 }
 
 // Start returns when the server takes connections.
 func Start(c Config, log *zap.Logger) (*Server, error) {
-	s := &Server{cfg: c, log: log, rec: newRecorder(log), auth: &authenticator{}}
+	s := &Server{cfg: c, log: log, rec: newRecorder(log), auth: &authenticator{}, every: watchEvery}
 	if err := s.start(); err != nil {
 		s.Shutdown()
 		return nil, fmt.Errorf("starting embedded nats: %w", err)

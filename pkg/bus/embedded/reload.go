@@ -37,7 +37,7 @@ func (s *Server) Reload(u Users) error {
 // cannot be used is logged, and what was read before stays.
 func (s *Server) Run(ctx context.Context) error {
 	seen := s.files()
-	tick := time.NewTicker(watchEvery)
+	tick := time.NewTicker(s.every)
 	defer tick.Stop()
 	for {
 		select {

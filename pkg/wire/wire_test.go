@@ -1,0 +1,368 @@
+package wire_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"math"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/pkg/wire"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+const (
+	captureID   = "019a2b3c-4d5e-7f60-8a1b-2c3d4e5f6071"
+	incidentID  = "019a2b3c-0000-7abc-9def-000000000001"
+	operationID = "019a2b3c-1111-7abc-9def-000000000002"
+)
+
+var at = time.Date(2026, 11, 22, 3, 4, 5, 678_000_000, time.UTC)
+
+func target() gopprof.Target {
+	return gopprof.Target{
+		Cluster: "prod", Node: "node-1.eu", Namespace: "shop", Workload: gopprof.Workload{Kind: "Deployment", Name: "cart"},
+		Pod: "cart-5d9f7c-x2x", PodUID: "0d3c", Container: "cart", ContainerID: "containerd://9f", Image: "registry/cart:1.2", Owner: "team-cart",
+		Endpoint: gopprof.Endpoint{Scheme: "http", Host: "10.1.2.3", Port: 6060, Path: "/debug/pprof"},
+	}
+}
+
+func window(minute int, ratio float64) gopprof.Window {
+	start := at.Add(time.Duration(minute) * time.Minute)
+	return gopprof.Window{
+		Witness: gopprof.WitnessCadvisor, Start: start, End: start.Add(time.Minute), Readings: 6, CoveredRatio: 1, HasCPU: true, HasMemory: true,
+		CPU: gopprof.Use{Mean: ratio / 2, Limit: 0.5, Ratio: ratio}, Memory: gopprof.Use{Mean: 1 << 20, Limit: 1 << 21, Ratio: 0.5}, ThrottledRatio: 0.25,
+	}
+}
+
+func capture() gopprof.Capture {
+	return gopprof.Capture{
+		ID: captureID, Incident: incidentID, Target: target(), Start: at, End: at.Add(30 * time.Second), CPUSeconds: 14.5, Agent: "v0.1.0",
+		Trigger: gopprof.Trigger{Kind: gopprof.TriggerRule, At: at, Evidence: &gopprof.Evidence{
+			Rule: "cpu", Resource: gopprof.ResourceCPU, Policy: gopprof.PolicyConfirm, Threshold: 0.8, WindowSeconds: 60,
+			Windows: []gopprof.Window{window(-2, 0.91), window(-1, 0.93)},
+		}},
+		Agreement: gopprof.Agreement{Result: gopprof.AgreementConfirmed, Compared: []gopprof.Comparison{
+			{Start: at.Add(-time.Minute), End: at, Local: 0.93, Series: 0.92},
+		}},
+		Profiles: []gopprof.Profile{
+			{Kind: gopprof.KindCPU, Seconds: 30, SizeBytes: 12345, SHA256: strings.Repeat("ab", 32)},
+			{Kind: gopprof.KindHeap, SizeBytes: 600000, SHA256: strings.Repeat("0f", 32)},
+		},
+		Failures: []gopprof.Failure{{Kind: gopprof.KindMutex, Reason: gopprof.ReasonStatus, Detail: "404 <not found>"}},
+	}
+}
+
+func report() gopprof.Report {
+	explained := 0.97
+	return gopprof.Report{
+		Version: gopprof.ReportVersion, ID: captureID, Capture: capture(), MadeAt: at.Add(time.Minute), Page: "https://gopprof.example/reports/" + captureID,
+		Explanation: gopprof.Explanation{
+			Summary: "main.spin burns 71 % of the CPU time", Warnings: []string{"one witness"}, ExplainedRatio: &explained,
+			Profiles: []gopprof.TopFunctions{{Kind: gopprof.KindCPU, SampleType: "cpu", Unit: "nanoseconds", Total: 14e9, Samples: 1400, DurationSeconds: 30,
+				Functions: []gopprof.Function{{Name: "main.spin", File: "main.go", Line: 12, Flat: 10e9, Cum: 14e9}}}},
+		},
+		Files: []gopprof.File{
+			{Kind: gopprof.KindCPU, Profile: "prod/2026/11/22/shop/Deployment-cart/x/cpu.pb.gz", Drawing: "prod/2026/11/22/shop/Deployment-cart/x/cpu.svg"},
+			{Kind: gopprof.KindHeap, Profile: "prod/2026/11/22/shop/Deployment-cart/x/heap.pb.gz", Reason: gopprof.ReasonDrawFailed, Detail: "dot is missing"},
+		},
+	}
+}
+
+func firing() gopprof.Firing {
+	return gopprof.Firing{Capture: captureID, Target: target(), Rule: "cpu", Resource: gopprof.ResourceCPU, Ratio: 0.93, At: at}
+}
+
+func state() gopprof.NodeState {
+	return gopprof.NodeState{Cluster: "prod", Node: "node-1.eu", At: at, Version: "v0.1.0",
+		Targets: []gopprof.TargetState{{Target: target(), Local: []gopprof.Window{window(-1, 0.93)},
+			Rules: []gopprof.RuleState{{Rule: "cpu", Resource: gopprof.ResourceCPU, Reason: gopprof.ReasonCooldown, FiredAt: at, CooldownUntil: at.Add(time.Hour), LastCapture: captureID}}}},
+		Refused: []gopprof.Refusal{{Target: target(), Reason: gopprof.ReasonInvalidEndpoint, Detail: "annotation gopprof.io/port: no port"}},
+	}
+}
+
+func captureRequest() gopprof.CaptureRequest {
+	return gopprof.CaptureRequest{Capture: captureID, Incident: incidentID, Kind: gopprof.TriggerManual, Request: gopprof.Request{Who: "alice", Operation: operationID},
+		Namespace: "shop", Pod: "cart-5d9f7c-x2x", PodUID: "0d3c", Container: "cart", Kinds: []gopprof.Kind{gopprof.KindCPU, gopprof.KindTrace}, CPUSeconds: 10, Deadline: at}
+}
+
+// message is one noun on its way: how it is written and read, and what it is.
+type message struct {
+	golden string
+	noun   any
+	encode func() ([]byte, error)
+	decode func([]byte) (any, error)
+}
+
+func messages() []message {
+	decision := gopprof.Decision{Go: true, Incident: incidentID}
+	cancel := gopprof.CancelRequest{Capture: captureID}
+	reply := gopprof.CaptureReply{Reason: gopprof.ReasonNodeBusy, Detail: "2 captures are running"}
+	from := wire.From{Cluster: "prod", Node: "node-1.eu"}
+	return []message{
+		{"capture", capture(), func() ([]byte, error) { return wire.EncodeCapture(capture()) }, read(wire.DecodeCapture)},
+		{"report", report(), func() ([]byte, error) { return wire.EncodeReport(report()) }, read(wire.DecodeReport)},
+		{"firing", firing(), func() ([]byte, error) { return wire.EncodeFiring(firing()) }, read(wire.DecodeFiring)},
+		{"decision", decision, func() ([]byte, error) { return wire.EncodeDecision(captureID, decision) }, read(decodeDecision)},
+		{"state", state(), func() ([]byte, error) { return wire.EncodeState(state()) }, read(wire.DecodeState)},
+		{"capture-request", captureRequest(), func() ([]byte, error) { return wire.EncodeCaptureRequest(captureRequest()) }, read(wire.DecodeCaptureRequest)},
+		{"cancel-request", cancel, func() ([]byte, error) { return wire.EncodeCancelRequest(cancel) }, read(wire.DecodeCancelRequest)},
+		{"capture-reply", reply, func() ([]byte, error) { return wire.EncodeCaptureReply(from, captureID, reply) }, read(decodeReply)},
+	}
+}
+
+func read[T any](decode func([]byte) (T, error)) func([]byte) (any, error) {
+	return func(data []byte) (any, error) { return decode(data) }
+}
+
+func decodeDecision(data []byte) (gopprof.Decision, error) {
+	return wire.DecodeDecision(captureID, data)
+}
+
+func decodeReply(data []byte) (gopprof.CaptureReply, error) {
+	return wire.DecodeCaptureReply(captureID, data)
+}
+
+// file returns the path of the golden file that holds a message, indented for people.
+func (m message) file() string { return filepath.Join("testdata", m.golden+".json") }
+
+func TestGolden(t *testing.T) {
+	for _, m := range messages() {
+		t.Run(m.golden, func(t *testing.T) {
+			data, err := m.encode()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var pretty bytes.Buffer
+			if err := json.Indent(&pretty, data, "", "  "); err != nil {
+				t.Fatal(err)
+			}
+			pretty.WriteByte('\n')
+			if *update {
+				if err := os.WriteFile(m.file(), pretty.Bytes(), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(m.file())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(pretty.Bytes(), want) {
+				t.Errorf("the message has changed. A field that was released keeps its name and meaning; if this one may change:\n"+
+					"go test ./pkg/wire -update\ngot:\n%s", pretty.Bytes())
+			}
+			got, err := m.decode(want)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !reflect.DeepEqual(got, m.noun) {
+				t.Errorf("read back:\n%+v\nwant:\n%+v", got, m.noun)
+			}
+		})
+	}
+}
+
+// change returns a message with one field of the envelope or of its data changed.
+func change(t *testing.T, data []byte, path string, value any) []byte {
+	t.Helper()
+	var doc map[string]any
+	if err := json.Unmarshal(data, &doc); err != nil {
+		t.Fatal(err)
+	}
+	at, keys := doc, strings.Split(path, ".")
+	for _, k := range keys[:len(keys)-1] {
+		at = at[k].(map[string]any)
+	}
+	if value == nil {
+		delete(at, keys[len(keys)-1])
+	} else {
+		at[keys[len(keys)-1]] = value
+	}
+	out, err := json.Marshal(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func TestEnvelopeIsChecked(t *testing.T) {
+	cases := map[string]struct {
+		path  string
+		value any
+		want  error
+	}{
+		"another type":           {"type", "io.gopprof.other.v1", wire.ErrType},
+		"a type of others":       {"type", "com.example", wire.ErrType},
+		"next version":           {"type", "", wire.ErrVersion}, // set below: it depends on the message
+		"no type":                {"type", nil, wire.ErrType},
+		"no id":                  {"id", nil, wire.ErrID},
+		"no source":              {"source", nil, wire.ErrMalformed},
+		"no specversion":         {"specversion", nil, wire.ErrMalformed},
+		"CloudEvents 2":          {"specversion", "2.0", wire.ErrVersion},
+		"no data":                {"data", nil, wire.ErrMalformed},
+		"data is a list":         {"data", []int{1}, wire.ErrMalformed},
+		"data is null":           {"data", json.RawMessage("null"), wire.ErrMalformed},
+		"data is XML":            {"datacontenttype", "application/xml", wire.ErrMalformed},
+		"data of what":           {"datacontenttype", ";;", wire.ErrMalformed},
+		"charset is fine":        {"datacontenttype", "application/json; charset=utf-8", nil},
+		"no content type":        {"datacontenttype", nil, nil},
+		"unknown attribute":      {"extension", "x", nil},
+		"unknown field":          {"data.futureField", map[string]any{"a": 1}, nil},
+		"attribute of no string": {"id", 7, wire.ErrMalformed},
+		"time is no time":        {"time", "yesterday", wire.ErrMalformed},
+	}
+	for _, m := range messages() {
+		data, err := m.encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, tc := range cases {
+			if name == "next version" {
+				tc.value = "io.gopprof." + m.golden + ".v2"
+			}
+			got, err := m.decode(change(t, data, tc.path, tc.value))
+			if !errors.Is(err, tc.want) {
+				t.Errorf("%s, %s: %v, want %v", m.golden, name, err, tc.want)
+			}
+			if tc.want == nil && !reflect.DeepEqual(got, m.noun) {
+				t.Errorf("%s, %s: read as %+v", m.golden, name, got)
+			}
+		}
+	}
+}
+
+func TestBoundedAndWhole(t *testing.T) {
+	for _, m := range messages() {
+		data, err := m.encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		large := append(bytes.Repeat([]byte(" "), wire.MaxBytes), data...)
+		for name, tc := range map[string]struct {
+			data []byte
+			want error
+		}{
+			"large": {large, wire.ErrTooLarge}, "empty": {nil, wire.ErrMalformed}, "cut": {data[:len(data)-1], wire.ErrMalformed},
+			"twice": {append(data[:len(data):len(data)], data...), wire.ErrMalformed}, "deep": {bytes.Repeat([]byte("["), 100_000), wire.ErrMalformed},
+		} {
+			if _, err := m.decode(tc.data); !errors.Is(err, tc.want) {
+				t.Errorf("%s, %s: %v, want %v", m.golden, name, err, tc.want)
+			}
+		}
+	}
+}
+
+func TestDataIsChecked(t *testing.T) {
+	const other = "019a2b3c-4d5e-7f60-8a1b-ffffffffffff"
+	long := strings.Repeat("x", 600)
+	profile := func(changes map[string]any) []any {
+		p := map[string]any{"kind": "cpu", "sizeBytes": 5, "sha256": strings.Repeat("ab", 32)}
+		for k, v := range changes {
+			p[k] = v
+		}
+		return []any{p}
+	}
+	cases := []struct {
+		message, path string
+		value         any
+		want          error
+	}{
+		{"capture", "id", other, wire.ErrID},
+		{"capture", "data.id", "x", wire.ErrID},
+		{"capture", "data.id", strings.ToUpper(captureID), wire.ErrID},
+		{"capture", "data.incident", nil, wire.ErrID},
+		{"capture", "data.incident", "../../etc", wire.ErrID},
+		{"capture", "data.target.node", nil, wire.ErrInvalid},
+		{"capture", "data.target.pod", long, wire.ErrInvalid},
+		{"capture", "data.target.namespace", "a\x00b", wire.ErrInvalid},
+		{"capture", "data.target", 5, wire.ErrInvalid},
+		{"capture", "data.start", "x", wire.ErrInvalid},
+		{"capture", "data.profiles", profile(map[string]any{"kind": "cmdline"}), wire.ErrInvalid},
+		{"capture", "data.profiles", profile(map[string]any{"kind": "profile"}), wire.ErrInvalid},
+		{"capture", "data.profiles", profile(map[string]any{"kind": "../cpu"}), wire.ErrInvalid},
+		{"capture", "data.profiles", profile(map[string]any{"sizeBytes": 0}), wire.ErrInvalid},
+		{"capture", "data.profiles", profile(map[string]any{"sizeBytes": -1}), wire.ErrInvalid},
+		{"capture", "data.profiles", profile(map[string]any{"seconds": -1}), wire.ErrInvalid},
+		{"capture", "data.profiles", profile(map[string]any{"sha256": "ab"}), wire.ErrInvalid},
+		{"capture", "data.profiles", profile(map[string]any{"sha256": strings.Repeat("AB", 32)}), wire.ErrInvalid},
+		{"capture", "data.profiles", append(profile(nil), profile(nil)...), wire.ErrInvalid},
+		{"capture", "data.failures", []any{map[string]any{"kind": "x"}}, wire.ErrInvalid},
+		{"report", "data.version", 2, wire.ErrVersion},
+		{"report", "data.id", other, wire.ErrID},
+		{"report", "data.capture.id", other, wire.ErrID},
+		{"report", "data.files", []any{map[string]any{"kind": "x"}}, wire.ErrInvalid},
+		{"firing", "id", other, wire.ErrID},
+		{"firing", "data.capture", "x", wire.ErrID},
+		{"firing", "data.rule", long, wire.ErrInvalid},
+		{"firing", "data.ratio", "much", wire.ErrInvalid},
+		{"decision", "id", other, wire.ErrID},
+		{"decision", "data.incident", nil, wire.ErrID},
+		{"state", "data.node", "node-2", wire.ErrInvalid},
+		{"state", "data.node", nil, wire.ErrInvalid},
+		{"state", "data.refused", []any{map[string]any{"target": map[string]any{"node": "node-2"}}}, wire.ErrInvalid},
+		{"capture-request", "id", other, wire.ErrID},
+		{"capture-request", "data.incident", "x", wire.ErrID},
+		{"capture-request", "data.request.operation", "x", wire.ErrID},
+		{"capture-request", "data.cpuSeconds", -1, wire.ErrInvalid},
+		{"capture-request", "data.kinds", []any{"cpu", "x"}, wire.ErrInvalid},
+		{"capture-request", "data.kinds", make([]string, 100), wire.ErrInvalid},
+		{"capture-request", "data.pod", "a\nb", wire.ErrInvalid},
+		{"cancel-request", "data.capture", "x", wire.ErrID},
+		{"capture-reply", "id", other, wire.ErrID},
+		{"capture-reply", "data.accepted", "yes", wire.ErrInvalid},
+	}
+	for _, tc := range cases {
+		for _, m := range messages() {
+			if m.golden != tc.message {
+				continue
+			}
+			data, err := m.encode()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := m.decode(change(t, data, tc.path, tc.value)); !errors.Is(err, tc.want) {
+				t.Errorf("%s with %s = %.40v: %v, want %v", tc.message, tc.path, tc.value, err, tc.want)
+			}
+		}
+	}
+}
+
+func TestEncodeRefusesWhatDecodeWould(t *testing.T) {
+	c := capture()
+	c.ID = "x"
+	if _, err := wire.EncodeCapture(c); !errors.Is(err, wire.ErrID) {
+		t.Errorf("capture: %v", err)
+	}
+	c = capture()
+	c.CPUSeconds = math.NaN()
+	if _, err := wire.EncodeCapture(c); !errors.Is(err, wire.ErrInvalid) {
+		t.Errorf("capture of NaN: %v", err)
+	}
+	c = capture()
+	c.Start = time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC)
+	if _, err := wire.EncodeCapture(c); !errors.Is(err, wire.ErrInvalid) {
+		t.Errorf("capture of the year 10000: %v", err)
+	}
+	r := report()
+	r.Explanation.Summary = strings.Repeat("x", wire.MaxBytes)
+	if _, err := wire.EncodeReport(r); !errors.Is(err, wire.ErrTooLarge) {
+		t.Errorf("large report: %v", err)
+	}
+	if _, err := wire.EncodeDecision(captureID, gopprof.Decision{Go: true}); !errors.Is(err, wire.ErrID) {
+		t.Errorf("a go without an incident: %v", err)
+	}
+	if _, err := wire.EncodeDecision(captureID, gopprof.Decision{Reason: gopprof.ReasonBudget}); err != nil {
+		t.Errorf("a refusal without an incident: %v", err)
+	}
+	if _, err := wire.EncodeCancelRequest(gopprof.CancelRequest{}); !errors.Is(err, wire.ErrID) {
+		t.Errorf("cancel: %v", err)
+	}
+}
