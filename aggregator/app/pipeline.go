@@ -86,18 +86,26 @@ func (p *pipeline) makeReport(ctx context.Context, capture gopprof.Capture) (gop
 		report, _, err = p.store.Committed(ctx, capture)
 		return report, err
 	}
-	return report, err
+	return report, lasting(err)
+}
+
+// lasting marks what the store will never take: trying again would not end.
+func lasting(err error) error {
+	switch {
+	case errors.Is(err, store.ErrDifferent):
+		return receive.Poison(gopprof.ReasonBytesWrong, err)
+	case errors.Is(err, store.ErrInvalid):
+		return receive.Poison(gopprof.ReasonBadInput, err)
+	}
+	return err
 }
 
 func (p *pipeline) putProfiles(ctx context.Context, capture gopprof.Capture) ([]gopprof.File, error) {
 	files := make([]gopprof.File, 0, len(capture.Profiles))
 	for _, profile := range capture.Profiles {
 		key, err := p.store.PutProfile(ctx, capture, profile)
-		if errors.Is(err, store.ErrDifferent) {
-			return nil, receive.Poison(gopprof.ReasonBytesWrong, err)
-		}
 		if err != nil {
-			return nil, err
+			return nil, lasting(err)
 		}
 		files = append(files, gopprof.File{Kind: profile.Kind, Profile: key})
 	}
