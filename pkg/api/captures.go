@@ -11,7 +11,7 @@ type CaptureRequest struct {
 	Namespace string         `json:"namespace" minLength:"1" maxLength:"253"`
 	Pod       string         `json:"pod" minLength:"1" maxLength:"253" doc:"Name of the pod, or of the host outside Kubernetes."`
 	Container string         `json:"container,omitempty" maxLength:"253" doc:"May be left out when the pod has one target."`
-	Kinds     []gopprof.Kind `json:"kinds,omitempty" maxItems:"8" doc:"Kinds of profiles to take, in this order; cpu and heap when left out. Any of cpu, heap, allocs, goroutine, mutex, block, threadcreate, trace."`
+	Kinds     []gopprof.Kind `json:"kinds,omitempty" maxItems:"8" doc:"Kinds of profiles to take, in this order; cpu, heap and goroutine when left out. Any of cpu, heap, allocs, goroutine, mutex, block, threadcreate, trace."`
 	Seconds   float64        `json:"seconds,omitempty" minimum:"0" maximum:"600" doc:"Length of the cpu profile and the trace; the aggregator's default when left out, and what it allows at most."`
 }
 
