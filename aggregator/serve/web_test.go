@@ -20,7 +20,7 @@ func TestReportPage(t *testing.T) {
 		t.Errorf("policy: %s", p)
 	}
 	for _, want := range []string{
-		"main.price burns 61 %", "few samples", "Deployment/web", "2026-11-22 11:59:00 UTC", "above 80.0 % of its limit",
+		"main.price burns 61 %", "few samples", "Deployment/web", "2026-11-22 11:59:00 UTC", "rule <bdi>cpu</bdi>: cpu above 80.0 % of its limit in 2 windows of 60 s",
 		"97.0 % of the CPU time", ">cadvisor<", "0.930 cores of 1.000", "93.0 %", // evidence
 		`class="agreement confirmed">confirmed<`, "91.4 %", // the second witness
 		"17s", "60.7 %", "67.9 %", "<bdi>main.price</bdi>", // top functions

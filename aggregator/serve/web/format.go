@@ -15,22 +15,23 @@ import (
 // functions are what the templates call.
 func functions(d Deps) template.FuncMap {
 	return template.FuncMap{
-		"text":    func(v any) string { return clean(fmt.Sprint(v), 300) },
-		"long":    func(v any) string { return clean(fmt.Sprint(v), 2000) },
-		"home":    func() string { return d.Prefix + "/" },
-		"style":   func() string { return d.Prefix + "/style.css" },
-		"page":    func(id string) string { return d.Prefix + api.PathPage(id) },
-		"data":    func(id string) string { return d.Prefix + api.PathReport(id) },
-		"value":   value,
-		"percent": percent,
-		"share":   share,
-		"use":     use,
-		"tone":    tone,
-		"ratio":   func(w gopprof.Window, r gopprof.Resource) float64 { v, _ := w.Ratio(r); return v },
-		"clock":   func(t time.Time) string { return t.UTC().Format("15:04:05") },
-		"date":    func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
-		"iso":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-		"size":    func(n int64) string { return bytesText(float64(n)) },
+		"text":      func(v any) string { return clean(fmt.Sprint(v), 300) },
+		"long":      func(v any) string { return clean(fmt.Sprint(v), 2000) },
+		"home":      func() string { return d.Prefix + "/" },
+		"style":     func() string { return d.Prefix + "/style.css" },
+		"page":      func(id string) string { return d.Prefix + api.PathPage(id) },
+		"data":      func(id string) string { return d.Prefix + api.PathReport(id) },
+		"value":     value,
+		"percent":   percent,
+		"share":     share,
+		"use":       use,
+		"condition": condition,
+		"tone":      tone,
+		"ratio":     func(w gopprof.Window, r gopprof.Resource) float64 { v, _ := w.Ratio(r); return v },
+		"clock":     func(t time.Time) string { return t.UTC().Format("15:04:05") },
+		"date":      func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
+		"iso":       func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"size":      func(n int64) string { return bytesText(float64(n)) },
 	}
 }
 
@@ -100,6 +101,18 @@ func tone(r gopprof.AgreementResult) string {
 		return string(r)
 	}
 	return "open"
+}
+
+// condition writes what a rule found true.
+func condition(e *gopprof.Evidence) string {
+	s := fmt.Sprintf("%s above %s of its limit", e.Resource, percent(e.Threshold))
+	if e.Resource == gopprof.ResourceThrottled {
+		s = "throttled in more than " + percent(e.Threshold) + " of the periods"
+	}
+	if e.AtOnce {
+		return s + ", once"
+	}
+	return fmt.Sprintf("%s in %d windows of %g s", s, len(e.Windows), e.WindowSeconds)
 }
 
 // use writes what a window saw of the resource that fired, against its limit.
