@@ -110,31 +110,36 @@ func (a *Acceptor) answer(r gopprof.CaptureRequest) gopprof.CaptureReply {
 	if err != nil {
 		return refusal(err)
 	}
-	wait, err := a.taker.Start(a.ctx, order(r, target, a.now()))
+	o := order(r, target, a.now())
+	wait, err := a.taker.Start(a.ctx, o)
 	if err != nil {
 		return refusal(err)
 	}
 	a.history.put(r.Capture, gopprof.CaptureReply{Accepted: true})
-	a.running.Go(func() { a.finish(r.Capture, wait) })
+	a.running.Go(func() { a.finish(o, wait) })
 	return gopprof.CaptureReply{Accepted: true}
 }
 
-// finish waits for the capture, hands it on and remembers what became of it.
-func (a *Acceptor) finish(id string, wait func() (gopprof.Capture, error)) {
+// finish waits for the capture, hands it on and remembers what became of it. One that came
+// to nothing is handed on as well: somebody waits for it.
+func (a *Acceptor) finish(o gopprof.Order, wait func() (gopprof.Capture, error)) {
 	c, err := wait()
-	if err == nil {
-		// Not under Run's context: what was taken is kept also when the agent stops.
-		err = a.publish.Publish(context.Background(), c)
+	if err != nil {
+		c = o.Nothing(err, a.now())
+	}
+	// Not under Run's context: what was taken is kept also when the agent stops.
+	if failed := a.publish.Publish(context.Background(), c); err == nil {
+		err = failed
 	}
 	reply := gopprof.CaptureReply{Accepted: true, Detail: "done"}
 	if err != nil {
 		reply = refusal(err)
-		a.log.Warn("requested capture failed", zap.String("capture", id), zap.String("reason", string(reply.Reason)), zap.Error(err))
+		a.log.Warn("requested capture failed", zap.String("capture", o.Capture), zap.String("reason", string(reply.Reason)), zap.Error(err))
 	}
 	a.metrics.outcomes.WithLabelValues(string(reply.Reason)).Inc()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.history.put(id, reply)
+	a.history.put(o.Capture, reply)
 }
 
 func refuse(reason gopprof.Reason, detail string) gopprof.CaptureReply {

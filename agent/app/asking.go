@@ -30,7 +30,7 @@ type asking struct {
 // Ask returns the aggregator's decision, or the node's own.
 func (a *asking) Ask(ctx context.Context, firing gopprof.Firing) gopprof.Decision {
 	decision, err := a.aggregator.Ask(ctx, firing)
-	if err == nil {
+	if err == nil && decision.Reason != gopprof.ReasonNoAnswer { // the aggregator that could not reach its own budget says so
 		return decision
 	}
 	if ctx.Err() != nil {

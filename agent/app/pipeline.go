@@ -89,13 +89,11 @@ func (p *pipeline) capture(ctx context.Context, f judge.Fired) {
 		return
 	}
 	agreement := p.agreement(ctx, f)
-	capture, err := p.take.Take(ctx, gopprof.Order{
-		Capture: id, Incident: decision.Incident, Target: f.Target, Kinds: f.Rule.Kinds, CPUSeconds: f.Rule.CPUSeconds,
-		Trigger:  gopprof.Trigger{Kind: gopprof.TriggerRule, At: p.now(), Evidence: &f.Evidence},
-		Deadline: p.now().Add(triggerLifetime),
-	})
+	order := orderOf(f, id, decision.Incident, p.now())
+	capture, err := p.take.Take(ctx, order)
 	if err != nil {
 		p.refuse(f, log, reasonOf(err), err)
+		p.tellNothing(order, log, err)
 		return
 	}
 	capture.Agent = p.version
@@ -108,6 +106,16 @@ func (p *pipeline) capture(ctx context.Context, f judge.Fired) {
 	p.remember()
 	log.Info("witnesses compared", zap.String("capture", id), zap.String("agreement", string(capture.Agreement.Result)),
 		zap.String("reason", string(capture.Agreement.Reason)), zap.String("detail", capture.Agreement.Detail))
+}
+
+// tellNothing tells the aggregator that a capture it waits for will not come, and gives
+// its place in the budget back.
+func (p *pipeline) tellNothing(order gopprof.Order, log *zap.Logger, err error) {
+	nothing := order.Nothing(err, p.now())
+	nothing.Agent = p.version
+	if err := p.publish.Publish(context.Background(), nothing); err != nil {
+		log.Warn("aggregator not told", zap.String("capture", order.Capture), zap.Error(err))
+	}
 }
 
 // agreement asks the second witness while the capture runs.
@@ -137,6 +145,14 @@ func (p *pipeline) drain(ctx context.Context) error {
 func (p *pipeline) logOf(f judge.Fired) *zap.Logger {
 	return p.log.With(zap.String("namespace", f.Target.Namespace), zap.String("pod", f.Target.Pod),
 		zap.String("container", f.Target.Container), zap.String("rule", f.Rule.Name))
+}
+
+func orderOf(f judge.Fired, id, incident string, now time.Time) gopprof.Order {
+	return gopprof.Order{
+		Capture: id, Incident: incident, Target: f.Target, Kinds: f.Rule.Kinds, CPUSeconds: f.Rule.CPUSeconds,
+		Trigger:  gopprof.Trigger{Kind: gopprof.TriggerRule, At: now, Evidence: &f.Evidence},
+		Deadline: now.Add(triggerLifetime),
+	}
 }
 
 func firingOf(f judge.Fired, id string, now time.Time) gopprof.Firing {

@@ -126,22 +126,30 @@ func TestFiringThatCameToNothing(t *testing.T) {
 	granted := gopprof.Decision{Go: true, Incident: "i"}
 	for _, c := range []struct {
 		name  string
-		fakes fakes
+		fakes *fakes
 		want  gopprof.Reason
 	}{
-		{"no budget", fakes{decision: gopprof.Decision{Reason: gopprof.ReasonBudget}}, gopprof.ReasonBudget},
-		{"contended", fakes{decision: granted, takeErr: &gopprof.Error{Reason: gopprof.ReasonContended}}, gopprof.ReasonContended},
-		{"disk full", fakes{decision: granted, pubErr: &gopprof.Error{Reason: gopprof.ReasonSpoolFailed}}, gopprof.ReasonSpoolFailed},
-		{"cancelled", fakes{decision: granted, takeErr: context.Canceled}, gopprof.ReasonCancelled},
-		{"without a name", fakes{decision: granted, takeErr: errors.New("?")}, gopprof.ReasonInternal},
+		{"no budget", &fakes{decision: gopprof.Decision{Reason: gopprof.ReasonBudget}}, gopprof.ReasonBudget},
+		{"contended", &fakes{decision: granted, takeErr: &gopprof.Error{Reason: gopprof.ReasonContended}}, gopprof.ReasonContended},
+		{"disk full", &fakes{decision: granted, pubErr: &gopprof.Error{Reason: gopprof.ReasonSpoolFailed}}, gopprof.ReasonSpoolFailed},
+		{"cancelled", &fakes{decision: granted, takeErr: &gopprof.Error{Reason: gopprof.ReasonCancelled}}, gopprof.ReasonCancelled},
+		{"without a name", &fakes{decision: granted, takeErr: errors.New("?")}, gopprof.ReasonInternal},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.fakes.hot = true
-			p := newTestPipeline(&c.fakes)
+			p := newTestPipeline(c.fakes)
 			p.turnOnce(t)
 			state := p.turnOnce(t)
-			if state.Reason != c.want || !state.Armed || len(c.fakes.published) != 0 || c.fakes.saved != 0 {
-				t.Errorf("state %+v, %d captures, saved %d times; want reason %s", state, len(c.fakes.published), c.fakes.saved, c.want)
+			if state.Reason != c.want || !state.Armed || c.fakes.saved != 0 {
+				t.Errorf("state %+v, saved %d times; want reason %s", state, c.fakes.saved, c.want)
+			}
+			for _, capture := range c.fakes.published {
+				if len(capture.Profiles) != 0 || len(capture.Failures) == 0 || capture.Failures[0].Reason != c.want {
+					t.Errorf("capture %+v, want nothing but the reason", capture)
+				}
+			}
+			if granted := c.fakes.takeErr != nil; granted != (len(c.fakes.published) == 1) {
+				t.Errorf("%d captures: the aggregator must be told of those that it granted, and of no others", len(c.fakes.published))
 			}
 		})
 	}

@@ -163,8 +163,16 @@ func (a asked) Ask(context.Context, gopprof.Firing) (gopprof.Decision, error) {
 }
 
 func TestNodeDecidesUnderItsOwnBudgetWhenNobodyAnswers(t *testing.T) {
-	n := 0
-	a := &asking{aggregator: asked{err: errors.New("away")}, perHour: 2, newID: func() string { n++; return "i" }, log: zap.NewNop()}
+	for name, aggregator := range map[string]asked{
+		"away":           {err: errors.New("away")},
+		"without budget": {decision: gopprof.Decision{Reason: gopprof.ReasonNoAnswer}},
+	} {
+		t.Run(name, func(t *testing.T) { testOwnBudget(t, aggregator) })
+	}
+}
+
+func testOwnBudget(t *testing.T, aggregator asked) {
+	a := &asking{aggregator: aggregator, perHour: 2, newID: func() string { return "i" }, log: zap.NewNop()}
 	ask := func(after time.Duration) gopprof.Decision {
 		return a.Ask(t.Context(), gopprof.Firing{At: noon.Add(after)})
 	}

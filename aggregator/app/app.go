@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -26,7 +25,6 @@ import (
 	"github.com/gopprof/gopprof/aggregator/receive"
 	"github.com/gopprof/gopprof/aggregator/serve"
 	"github.com/gopprof/gopprof/aggregator/store"
-	"github.com/gopprof/gopprof/pkg/api"
 	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/bus/embedded"
 	"github.com/gopprof/gopprof/pkg/gopprof"
@@ -183,19 +181,10 @@ func (a *App) makeReceive(context.Context) error {
 		draw:     a.draw,
 		announce: announce.New(a.bus, a.log, a.reg),
 		dispatch: a.dispatch,
-		page:     a.page,
+		page:     func(id string) string { return a.config.Serve.Page(a.addr, id) },
 		now:      time.Now,
 	}, a.log, a.reg)
 	return nil
-}
-
-// page is the report's page, as a person outside would open it.
-func (a *App) page(id string) string {
-	base := a.config.Serve.ExternalURL
-	if base == "" {
-		base = "http://" + a.addr
-	}
-	return strings.TrimSuffix(base, "/") + api.PathPage(id)
 }
 
 // Run runs the aggregator until ctx ends. The sinks start first and the source of captures

@@ -26,6 +26,7 @@ type (
 	}
 	closer interface {
 		Stored(ctx context.Context, report gopprof.Report) error
+		Failed(ctx context.Context, capture gopprof.Capture) error
 	}
 )
 
@@ -54,6 +55,9 @@ func (p *pipeline) Resume(ctx context.Context, capture gopprof.Capture) (bool, e
 // Handle is contract 3 between the bytes and the acknowledgement: profiles → drawings →
 // report.json → announce.
 func (p *pipeline) Handle(ctx context.Context, capture gopprof.Capture) error {
+	if len(capture.Profiles) == 0 { // an attempt that came to nothing
+		return p.dispatch.Failed(ctx, capture)
+	}
 	report, err := p.makeReport(ctx, capture)
 	if err != nil {
 		return err

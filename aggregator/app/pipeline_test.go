@@ -65,6 +65,8 @@ func (f *fakes) Announce(_ context.Context, r gopprof.Report) error {
 }
 func (f *fakes) Stored(context.Context, gopprof.Report) error { return f.step("close") }
 
+func (f *fakes) Failed(context.Context, gopprof.Capture) error { return f.step("close failed") }
+
 func newTestPipeline(f *fakes) *pipeline {
 	return &pipeline{
 		store: f, draw: f, announce: f, dispatch: f,
@@ -104,6 +106,13 @@ func TestEveryStepThatFails(t *testing.T) {
 		if !slices.Equal(f.steps, steps[:i+1]) {
 			t.Errorf("%s failed, and yet: %s", step, f.done())
 		}
+	}
+}
+
+func TestAttemptThatCameToNothingMakesNoReport(t *testing.T) {
+	f := &fakes{}
+	if err := newTestPipeline(f).Handle(t.Context(), gopprof.Capture{ID: "c"}); err != nil || f.done() != "close failed" {
+		t.Errorf("%v: %s", err, f.done())
 	}
 }
 

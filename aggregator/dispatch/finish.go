@@ -53,7 +53,7 @@ func (d *Dispatcher) Stored(ctx context.Context, r gopprof.Report) error {
 	c := r.Capture
 	err := d.release(ctx, c.ID)
 	if q := c.Trigger.Request; q != nil && q.Operation != "" {
-		err = errors.Join(err, d.closeCapture(ctx, q.Operation, r))
+		err = errors.Join(err, d.closeCapture(ctx, q.Operation, c, gopprof.OperationCapture{State: gopprof.CaptureStored, Report: r.ID}))
 	}
 	if err != nil {
 		return fmt.Errorf("closing capture %q: %w", c.ID, err)
@@ -61,10 +61,31 @@ func (d *Dispatcher) Stored(ctx context.Context, r gopprof.Report) error {
 	return nil
 }
 
-// closeCapture marks a capture of an operation as stored. The operation's name comes from
+// Failed closes what waited for a capture that came to nothing, as Stored does, with the
+// reason that the agent named. After an error it must be called again.
+func (d *Dispatcher) Failed(ctx context.Context, c gopprof.Capture) error {
+	err := d.release(ctx, c.ID)
+	if q := c.Trigger.Request; q != nil && q.Operation != "" {
+		err = errors.Join(err, d.closeCapture(ctx, q.Operation, c, nothing(c)))
+	}
+	if err != nil {
+		return fmt.Errorf("closing capture %q: %w", c.ID, err)
+	}
+	return nil
+}
+
+// nothing is the end of a capture without profiles.
+func nothing(c gopprof.Capture) gopprof.OperationCapture {
+	if len(c.Failures) == 0 {
+		return failed(gopprof.ReasonInternal, "the agent sent no profile and no reason")
+	}
+	return refusal(gopprof.CaptureReply{Reason: c.Failures[0].Reason, Detail: c.Failures[0].Detail})
+}
+
+// closeCapture takes a capture of an operation to its end. The operation's name comes from
 // an agent: a capture that the operation does not hold, or of another node, changes
 // nothing.
-func (d *Dispatcher) closeCapture(ctx context.Context, operation string, r gopprof.Report) error {
+func (d *Dispatcher) closeCapture(ctx context.Context, operation string, c gopprof.Capture, end gopprof.OperationCapture) error {
 	op, _, err := d.readOperation(ctx, operation)
 	if gopprof.ReasonOf(err) == gopprof.ReasonUnknown {
 		return nil
@@ -73,10 +94,9 @@ func (d *Dispatcher) closeCapture(ctx context.Context, operation string, r goppr
 		return err
 	}
 	for _, oc := range op.Captures {
-		t := r.Capture.Target
-		if oc.Capture == r.Capture.ID && oc.Target.Cluster == t.Cluster && oc.Target.Node == t.Node {
-			stored := gopprof.OperationCapture{State: gopprof.CaptureStored, Until: oc.Until, Report: r.ID}
-			_, err = d.advanceOperation(ctx, operation, oc.Capture, stored)
+		if oc.Capture == c.ID && oc.Target.Cluster == c.Target.Cluster && oc.Target.Node == c.Target.Node {
+			end.Until = oc.Until
+			_, err = d.advanceOperation(ctx, operation, oc.Capture, end)
 		}
 	}
 	return err

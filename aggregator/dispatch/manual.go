@@ -145,7 +145,9 @@ func (d *Dispatcher) ask(ctx context.Context, t gopprof.Target, r gopprof.Captur
 var agentReasons = []gopprof.Reason{
 	gopprof.ReasonUnknown, gopprof.ReasonGone, gopprof.ReasonTerminating, gopprof.ReasonNotStarted, gopprof.ReasonInvalidEndpoint,
 	gopprof.ReasonCapturing, gopprof.ReasonNodeBusy, gopprof.ReasonContended, gopprof.ReasonExpired, gopprof.ReasonCancelled,
-	gopprof.ReasonForbidden, gopprof.ReasonBadInput, gopprof.ReasonSpoolFull,
+	gopprof.ReasonForbidden, gopprof.ReasonBadInput, gopprof.ReasonSpoolFull, gopprof.ReasonSpoolFailed, gopprof.ReasonInternal,
+	gopprof.ReasonUnreachable, gopprof.ReasonTimeout, gopprof.ReasonRedirected, gopprof.ReasonStatus,
+	gopprof.ReasonTooLarge, gopprof.ReasonInvalidProfile, gopprof.ReasonNotEnabled,
 }
 
 func refusal(r gopprof.CaptureReply) gopprof.OperationCapture {

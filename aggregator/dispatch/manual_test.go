@@ -348,3 +348,34 @@ func TestUnknownOperation(t *testing.T) {
 		}
 	}
 }
+
+// The agent accepted and could not take it: the operation says why, and the place is free.
+func TestCaptureThatCameToNothing(t *testing.T) {
+	for name, c := range map[string]struct {
+		failures []gopprof.Failure
+		want     gopprof.Reason
+	}{
+		"contended":        {[]gopprof.Failure{{Kind: gopprof.KindCPU, Reason: gopprof.ReasonContended, Detail: "held by another"}}, gopprof.ReasonContended},
+		"without a reason": {nil, gopprof.ReasonInternal},
+		"a foreign word":   {[]gopprof.Failure{{Kind: gopprof.KindCPU, Reason: "<script>"}}, gopprof.ReasonNoAnswer},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d, _ := manualScene(&agents{})
+			op, err := d.Capture(t.Context(), manual("web-1"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			attempt := stored(op).Capture
+			attempt.Failures = c.failures
+			for range 2 {
+				if err := d.Failed(t.Context(), attempt); err != nil {
+					t.Fatal(err)
+				}
+			}
+			op, err = d.Operation(t.Context(), op.ID)
+			if oc := op.Captures[0]; err != nil || oc.State != gopprof.CaptureFailed || oc.Reason != c.want {
+				t.Errorf("%+v, %v: want failed, %s", op, err, c.want)
+			}
+		})
+	}
+}

@@ -3,7 +3,8 @@ package gopprof
 import "time"
 
 // Capture is one act of profiling one target. Its ID is made once, by whoever decided
-// that it shall be made; sending and storing it again is a no-op.
+// that it shall be made; sending and storing it again is a no-op. One without profiles is
+// an attempt that came to nothing: it becomes no report, and its Failures say why.
 type Capture struct {
 	ID        string    `json:"id"`
 	Incident  string    `json:"incident"`
