@@ -208,3 +208,26 @@ func TestSweepBesideWriters(t *testing.T) {
 		}
 	}
 }
+
+// A leftover whose capture is delivered again in the middle of the sweep is one no more.
+func TestSweepLooksAgainBeforeLeftoversGo(t *testing.T) {
+	testBuckets(t, func(t *testing.T, b storetest.Bucket) {
+		s := b.Open(t, func(c *store.Config) { c.MaxAge = 0 })
+		late := storetest.Put(t, s, storetest.Capture(storetest.Noon(), 1))
+		storetest.Put(t, s, storetest.Capture(storetest.Noon(), 2)) // is swept first
+		other := b.Open(t, func(*store.Config) {})
+		s.FailRemove(func(key string) error {
+			if strings.Contains(key, late.ID) {
+				t.Errorf("%s is deleted", key)
+			}
+			return other.Commit(t.Context(), late)
+		})
+		later(s, 25*time.Hour)
+		if err := s.Sweep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if keys := b.Keys(t); len(keys) != 5 {
+			t.Errorf("left: %v", keys)
+		}
+	})
+}

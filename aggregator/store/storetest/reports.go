@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -121,6 +122,13 @@ func brokenReport(t *testing.T, b Bucket) {
 	other := Put(t, s, Capture(Noon(), 50))
 	r, _ := s.Read(t.Context(), reportKey(good))
 	b.Plant(t, reportKey(other), r) // another report's
+	bare := good
+	bare.Files = nil
+	data, err := json.Marshal(bare)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Plant(t, reportKey(Put(t, s, Capture(Noon(), 51))), data) // another's, without files
 	for _, s := range []*store.Store{s, start(t, b, func(*store.Config) {})} {
 		page, err := s.List(t.Context(), store.Query{})
 		if err != nil {
