@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -18,6 +19,7 @@ type Aggregator struct {
 	// begun may be finished and acknowledged.
 	life context.Context
 	stop context.CancelFunc
+	pull time.Duration // how long one question for the next message stays open
 
 	mu      sync.Mutex
 	cfg     StreamConfig // as EnsureStreams was told
@@ -40,7 +42,7 @@ func ConnectAggregator(ctx context.Context, c Config, server InProcess, log *zap
 	if err != nil {
 		return nil, err
 	}
-	a := &Aggregator{link: l, cfg: DefaultStreamConfig(), streams: map[string]jetstream.Stream{}, buckets: map[string]*Bucket{}}
+	a := &Aggregator{link: l, cfg: DefaultStreamConfig(), streams: map[string]jetstream.Stream{}, buckets: map[string]*Bucket{}, pull: pullWait}
 	a.life, a.stop = context.WithCancel(context.WithoutCancel(ctx))
 	return a, nil
 }

@@ -90,7 +90,7 @@ func (c consumer) next(ctx context.Context, from *jetstream.Consumer) (jetstream
 	if !c.a.nc.IsConnected() {
 		return nil, c.a.Connected()
 	}
-	ctx, done := c.a.guard(ctx, "", pullWait)
+	ctx, done := c.a.guard(ctx, "", c.a.pull)
 	defer done()
 	if *from == nil {
 		made, err := c.a.js.CreateOrUpdateConsumer(ctx, c.stream, c.cfg)

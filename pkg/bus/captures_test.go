@@ -4,10 +4,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/bus/bustest"
@@ -47,6 +51,7 @@ func TestCaptureArrivesWhole(t *testing.T) {
 }
 
 func TestCaptureIsRedeliveredUntilAcknowledged(t *testing.T) {
+	t.Parallel()
 	b := bustest.Start(t, bustest.Options{Nodes: []string{"a"}, Streams: streams(func(c *bus.StreamConfig) { c.AckWait = time.Second })})
 	agg, agent := b.Aggregator(), b.Agent("a")
 	r := receive(t, agg)
@@ -71,6 +76,7 @@ func TestCaptureIsRedeliveredUntilAcknowledged(t *testing.T) {
 }
 
 func TestInProgressHoldsOffRedelivery(t *testing.T) {
+	t.Parallel()
 	b := bustest.Start(t, bustest.Options{Nodes: []string{"a"}, Streams: streams(func(c *bus.StreamConfig) { c.AckWait = time.Second })})
 	agg, agent := b.Aggregator(), b.Agent("a")
 	r := receive(t, agg)
@@ -290,6 +296,7 @@ func TestCapturesWaitsForHandlers(t *testing.T) {
 }
 
 func TestStartsAreCounted(t *testing.T) {
+	t.Parallel()
 	b := bustest.Start(t, bustest.Options{Nodes: []string{"a"}, Streams: streams(func(c *bus.StreamConfig) { c.AckWait = time.Second })})
 	agg, agent := b.Aggregator(), b.Agent("a")
 	r := receive(t, agg)
@@ -344,4 +351,68 @@ func messages(t *testing.T, a *bus.Aggregator, stream string) uint64 {
 		t.Fatal(err)
 	}
 	return n
+}
+
+// TestWaitingForCapturesIsNoFailure: an empty queue is asked again and again, without a
+// word in the log.
+func TestWaitingForCapturesIsNoFailure(t *testing.T) {
+	t.Parallel()
+	b := bustest.Start(t, bustest.Options{Nodes: []string{"a"}})
+	b.Aggregator() // makes the streams
+	core, logged := observer.New(zap.WarnLevel)
+	agg, err := bus.ConnectAggregator(t.Context(), bus.DefaultConfig(), b.Server, zap.New(core), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer agg.Close(within(t)) //nolint:errcheck // the test is over
+	agg.PullEvery(100 * time.Millisecond)
+	r := receive(t, agg)
+	idle := time.After(time.Second)
+	select {
+	case d := <-r.got:
+		t.Fatalf("got %s from an empty queue", d.Capture.ID)
+	case <-idle:
+	}
+	c := capture(t, "a", 5)
+	publish(t, b.Agent("a"), c)
+	d := r.next()
+	if d.Capture.ID != c.ID || d.Deliveries() != 1 {
+		t.Errorf("delivery %d of %s, want 1 of %s", d.Deliveries(), d.Capture.ID, c.ID)
+	}
+	ack(t, d)
+	for _, entry := range logged.All() {
+		t.Errorf("logged %q %v", entry.Message, entry.ContextMap())
+	}
+}
+
+// TestLongSubjects: a connection on which a line is too long is closed with everything on
+// it. A node must not be able to do that to the aggregator.
+func TestLongSubjects(t *testing.T) {
+	b := bustest.Start(t, bustest.Options{Nodes: []string{"a"}})
+	agg, agent := b.Aggregator(), b.Agent("a")
+	r := receive(t, agg)
+	for _, length := range []int{1800, 1900, 2500, 3800} {
+		raw(t, agent, "capture.test.a."+strings.Repeat("x", length), []byte("hello"))
+		d := r.next()
+		if !errors.Is(d.Err, bus.ErrUndecodable) {
+			t.Errorf("%d: %v, want %v", length, d.Err, bus.ErrUndecodable)
+		}
+		if err := d.DeadLetter(within(t), gopprof.ReasonUndecodable, ""); err != nil {
+			t.Errorf("%d: %v", length, err)
+		}
+	}
+	long := report(capture(t, "a"))
+	ugly := strings.Repeat("\x7f", 253) // longest names, every byte escaped
+	long.Capture.Target.Cluster, long.Capture.Target.Namespace = strings.Repeat(".", 253), strings.Repeat("*", 253)
+	long.Capture.Target.Workload, long.Capture.Target.Pod = gopprof.Workload{Kind: strings.Repeat(">", 253), Name: strings.Repeat(" ", 253)}, strings.Repeat("ü", 126)
+	if err := agg.PublishReport(within(t), long); err != nil {
+		t.Errorf("report with long names: %v", err)
+	}
+	long.Capture.Target.Pod = ugly
+	if err := agg.PublishReport(within(t), long); !errors.Is(err, bus.ErrInvalid) {
+		t.Errorf("report with control characters: %v, want %v", err, bus.ErrInvalid)
+	}
+	if err := agg.Connected(); err != nil {
+		t.Errorf("the aggregator lost its connection: %v", err)
+	}
 }

@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -51,3 +52,6 @@ func (l *link) PublishRaw(ctx context.Context, m *nats.Msg) error {
 
 // Conn is the connection itself.
 func (l *link) Conn() *nats.Conn { return l.nc }
+
+// PullEvery makes consumers ask more often when there is nothing.
+func (a *Aggregator) PullEvery(d time.Duration) { a.pull = d }

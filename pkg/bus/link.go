@@ -190,6 +190,9 @@ func (l *link) guard(ctx context.Context, subject string, within time.Duration) 
 // publish returns when JetStream has acknowledged the message, or with one of the five
 // errors of publishing.
 func (l *link) publish(ctx context.Context, m *nats.Msg, opts ...jetstream.PublishOpt) (*jetstream.PubAck, error) {
+	if len(m.Subject) > maxSubject {
+		return nil, fmt.Errorf("%w: subject %q is %d bytes long", ErrInvalid, clip(m.Subject), len(m.Subject))
+	}
 	if !l.nc.IsConnected() {
 		return nil, l.Connected()
 	}

@@ -28,6 +28,7 @@ func (c Config) options(name, inbox string) ([]nats.Option, error) {
 		nats.CustomReconnectDelay(c.delay),
 		nats.PingInterval(20 * time.Second),
 		nats.MaxPingsOutstanding(2),
+		nats.IgnoreDiscoveredServers(), // we speak to the configured ones only
 	}
 	if c.CAFile != "" {
 		opts = append(opts, nats.RootCAs(c.CAFile))
@@ -70,6 +71,7 @@ func inProcessOptions(server InProcess, inbox string) []nats.Option {
 		nats.Name("gopprof-aggregator"),
 		nats.CustomInboxPrefix(inbox),
 		nats.InProcessServer(server),
+		nats.Timeout(10 * time.Second),
 		nats.Nkey(server.NKey(), server.Sign),
 		nats.CustomReconnectDelay(func(int) time.Duration { return 100 * time.Millisecond }),
 	}

@@ -76,6 +76,7 @@ func TestReportThatCannotBeSent(t *testing.T) {
 }
 
 func TestReportsComeBackUntilHandled(t *testing.T) {
+	t.Parallel()
 	b := bustest.Start(t, bustest.Options{})
 	agg := b.Aggregator()
 	r := report(capture(t, "a", 5))
@@ -141,6 +142,7 @@ func TestReportsGoOnWhereTheyEnded(t *testing.T) {
 
 // TestSlowReportIsNotHandedOutTwice: a handler may take longer than AckWait.
 func TestSlowReportIsNotHandedOutTwice(t *testing.T) {
+	t.Parallel()
 	b := bustest.Start(t, bustest.Options{Streams: streams(func(c *bus.StreamConfig) { c.AckWait = time.Second })})
 	agg := b.Aggregator()
 	var calls atomic.Int64

@@ -119,6 +119,10 @@ func (a *Aggregator) EnsureStreams(ctx context.Context, c StreamConfig) error {
 	return nil
 }
 
+// capturesBytes bounds the queue of captures for whoever sends huge ones; CapturesMax
+// usual ones take half of it.
+const capturesBytes = 128 << 20
+
 func (c StreamConfig) streams() []jetstream.StreamConfig {
 	return []jetstream.StreamConfig{
 		{
@@ -131,7 +135,7 @@ func (c StreamConfig) streams() []jetstream.StreamConfig {
 			Name: StreamCaptures, Description: "Captures that wait to be stored",
 			Subjects: []string{root + "capture.*.*.*"}, Storage: jetstream.FileStorage, Replicas: c.Replicas,
 			Retention: jetstream.WorkQueuePolicy, Discard: jetstream.DiscardNew,
-			MaxMsgs: c.CapturesMax, Duplicates: c.DedupeWindow,
+			MaxMsgs: c.CapturesMax, MaxBytes: capturesBytes, Duplicates: c.DedupeWindow,
 		},
 		{
 			Name: StreamReports, Description: "Reports, for every consumer",

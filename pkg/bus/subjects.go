@@ -22,6 +22,11 @@ const (
 	answerQueue     = "gopprof-dispatch"
 )
 
+// maxSubject is the longest subject that is believed or sent. A connection on which a
+// whole line of the protocol is longer than 4096 bytes is closed by the server, with
+// everything that is on its way.
+const maxSubject = 3900
+
 // Token escapes a name for use as one token of a subject. Letters, digits, "-" and "_"
 // stand for themselves, every other byte is "%" and two hex digits; the empty name is "%"
 // alone. Two names never share a token.
@@ -108,6 +113,9 @@ type origin struct{ cluster, node, capture string }
 
 // parseOrigin reads a subject "gopprof.v1.<kind>.<cluster>.<node>[.<capture>]".
 func parseOrigin(kind, s string) (origin, error) {
+	if len(s) > maxSubject/2 { // another may be made of it
+		return origin{}, fmt.Errorf("subject %q: %d bytes long", clip(s), len(s))
+	}
 	rest, ok := strings.CutPrefix(s, root+kind+".")
 	if !ok {
 		return origin{}, fmt.Errorf("subject %q: not of kind %q", clip(s), kind)

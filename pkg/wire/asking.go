@@ -100,7 +100,10 @@ func checkState(s gopprof.NodeState) error {
 	if s.Node == "" {
 		return fmt.Errorf("%w: no node", ErrInvalid)
 	}
-	if err := checkNames("state", s.Cluster, s.Node, s.Version); err != nil {
+	if err := checkNames("state", s.Cluster, s.Node); err != nil {
+		return err
+	}
+	if err := checkWords("state", maxText, s.Version); err != nil {
 		return err
 	}
 	for _, t := range s.Targets {

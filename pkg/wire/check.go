@@ -10,9 +10,12 @@ import (
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
-// maxName is the longest name of a node, pod, workload and the like, in bytes.
-// Kubernetes allows 253.
-const maxName = 512
+// maxName is the longest name of a node, pod, workload and the like, in bytes: that of
+// Kubernetes. Several of them, with every byte escaped, must fit into one subject.
+const maxName = 253
+
+// maxText is the longest other word, such as the name of an image, in bytes.
+const maxText = 1024
 
 // checkID says whether id is an identifier, naming the field that holds it.
 func checkID(field, id string) error {
@@ -35,13 +38,17 @@ func checkTarget(t gopprof.Target) error {
 	if t.Node == "" {
 		return fmt.Errorf("target: %w: no node", ErrInvalid)
 	}
-	return checkNames("target", t.Cluster, t.Node, t.Namespace, t.Workload.Kind, t.Workload.Name,
-		t.Pod, t.PodUID, t.Container, t.ContainerID, t.Image, t.Owner)
+	if err := checkNames("target", t.Cluster, t.Node, t.Namespace, t.Workload.Kind, t.Workload.Name, t.Pod, t.Container); err != nil {
+		return err
+	}
+	return checkWords("target", maxText, t.PodUID, t.ContainerID, t.Image, t.Owner)
 }
 
-func checkNames(field string, names ...string) error {
-	for _, n := range names {
-		if len(n) > maxName || !utf8.ValidString(n) || strings.ContainsFunc(n, unicode.IsControl) {
+func checkNames(field string, names ...string) error { return checkWords(field, maxName, names...) }
+
+func checkWords(field string, most int, words ...string) error {
+	for _, n := range words {
+		if len(n) > most || !utf8.ValidString(n) || strings.ContainsFunc(n, unicode.IsControl) {
 			return fmt.Errorf("%s: %w: name %q", field, ErrInvalid, clip(n))
 		}
 	}

@@ -45,7 +45,10 @@ func checkCaptureRequest(r gopprof.CaptureRequest) error {
 	if r.CPUSeconds < 0 {
 		return fmt.Errorf("cpuSeconds: %w: %g", ErrInvalid, r.CPUSeconds)
 	}
-	if err := checkNames("request", string(r.Kind), r.Request.Who, r.Namespace, r.Pod, r.PodUID, r.Container); err != nil {
+	if err := checkNames("request", string(r.Kind), r.Namespace, r.Pod, r.PodUID, r.Container); err != nil {
+		return err
+	}
+	if err := checkWords("request", maxText, r.Request.Who); err != nil {
 		return err
 	}
 	return checkKinds(r.Kinds)

@@ -262,7 +262,7 @@ func TestBoundedAndWhole(t *testing.T) {
 
 func TestDataIsChecked(t *testing.T) {
 	const other = "019a2b3c-4d5e-7f60-8a1b-ffffffffffff"
-	long := strings.Repeat("x", 600)
+	long := strings.Repeat("x", 254)
 	profile := func(changes map[string]any) []any {
 		p := map[string]any{"kind": "cpu", "sizeBytes": 5, "sha256": strings.Repeat("ab", 32)}
 		for k, v := range changes {
@@ -281,6 +281,9 @@ func TestDataIsChecked(t *testing.T) {
 		{"capture", "data.incident", nil, wire.ErrID},
 		{"capture", "data.incident", "../../etc", wire.ErrID},
 		{"capture", "data.target.node", nil, wire.ErrInvalid},
+		{"capture", "data.target.image", strings.Repeat("x", 2000), wire.ErrInvalid},
+		{"capture-request", "data.request.who", strings.Repeat("x", 2000), wire.ErrInvalid},
+		{"state", "data.version", strings.Repeat("x", 2000), wire.ErrInvalid},
 		{"capture", "data.target.pod", long, wire.ErrInvalid},
 		{"capture", "data.target.namespace", "a\x00b", wire.ErrInvalid},
 		{"capture", "data.target", 5, wire.ErrInvalid},

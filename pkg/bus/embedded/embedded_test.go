@@ -200,6 +200,13 @@ func TestCertificateIsReadAgain(t *testing.T) {
 	s := start(t, c)
 	s.WatchEvery(20 * time.Millisecond)
 	run(t.Context(), t, s.Run)
+	// The aggregator's own connection stays as it is.
+	agg, err := bus.ConnectAggregator(t.Context(), bus.DefaultConfig(), s, zap.NewNop(), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = agg.Close(context.Background()) })
+	bustest.Eventually(t, "the aggregator connects", func() bool { return agg.Connected() == nil })
 	bustest.Eventually(t, "the first certificate is seen", func() bool { return agentOf(t, s, one.file, seed, "a").Connected() == nil })
 	cert, certKey := two.issue(t, "127.0.0.1")
 	for from, to := range map[string]string{cert: c.CertFile, certKey: c.KeyFile} {
