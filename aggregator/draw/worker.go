@@ -5,9 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
 
 	"github.com/gopprof/gopprof/pkg/profile"
 )
+
+// largeBody is the size of a file (bytes) whose drawing takes a worker far beyond what it
+// holds when idle.
+const largeBody = 128 << 10
 
 // Worker draws one job after the other until in ends. It is what the program whose command
 // line New was given runs. The parent limits its time and memory and replaces it when it
@@ -37,6 +42,9 @@ func Worker(in io.Reader, out io.Writer) error {
 		resp.Size = int64(len(svg))
 		if err := writeFrame(out, resp, svg); err != nil {
 			return err
+		}
+		if len(body) > largeBody {
+			debug.FreeOSMemory() // it may be the last for a long time
 		}
 	}
 }

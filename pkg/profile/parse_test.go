@@ -61,8 +61,8 @@ func TestParseRefuses(t *testing.T) {
 		"gzip of nothing":        {profiletest.Gzip(nil), ErrInvalid, "empty file"},
 		"gzip cut short":         {good[:len(good)-9], ErrInvalid, "gzip"},
 		"two bytes of gzip":      {good[:2], ErrInvalid, "gzip cut short"},
-		"gzip bomb":              {bomb(256 << 20), ErrTooLarge, "268435456 bytes decompressed"},
-		"bomb that claims less":  {claim(bomb(64<<20), 1000), ErrInvalid, "trailer is wrong"},
+		"gzip bomb":              {bomb(64 << 20), ErrTooLarge, "67108864 bytes decompressed"},
+		"bomb that claims less":  {claim(bomb(1<<20), 1000), ErrInvalid, "trailer is wrong"},
 		"more claimed":           {claim(good, uint32(len(small())+1)), ErrInvalid, "decompressing"},
 		"much more claimed":      {claim(good, 30<<20), ErrInvalid, "more than"},
 		"bytes after gzip":       {append(bytes.Clone(good), good...), ErrInvalid, ""},
@@ -194,7 +194,7 @@ func TestValidateTrace(t *testing.T) {
 }
 
 func TestReasonOf(t *testing.T) {
-	_, large := Parse(bomb(64<<20), DefaultLimits())
+	_, large := Parse(bomb(33<<20), DefaultLimits())
 	_, invalid := Parse([]byte("x"), DefaultLimits())
 	for err, want := range map[error]gopprof.Reason{nil: "", large: gopprof.ReasonTooLarge, invalid: gopprof.ReasonInvalidProfile} {
 		if got := ReasonOf(err); got != want {

@@ -12,7 +12,8 @@ import (
 
 // Weighed is a profile counted by function, as `go tool pprof -top` counts: functions are
 // told apart by name; inlined calls are functions of their own; a function that is several
-// times on a stack is counted once for it.
+// times on a stack is counted once for it. (What pprof does with drop_frames is left out:
+// Go writes none, and a target's regular expressions are not run here.)
 type Weighed struct {
 	Kind       gopprof.Kind
 	SampleType string
