@@ -40,7 +40,7 @@ const (
 
 // shelf is a store in memory.
 type shelf struct {
-	mu      sync.Mutex // for requests that come from another process
+	mu      sync.Mutex       // for requests that come from another process
 	reports []gopprof.Report // newest first
 	blobs   map[string][]byte
 	broken  error
