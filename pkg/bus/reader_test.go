@@ -141,7 +141,7 @@ func readReports(ctx context.Context, url, seedFile, name string, handle func(ev
 		if err != nil {
 			return err
 		}
-		if err := handle(msg.Data()); err != nil {
+		if handle(msg.Data()) != nil {
 			err = msg.NakWithDelay(time.Minute)
 		} else {
 			err = msg.DoubleAck(context.WithoutCancel(ctx))

@@ -127,6 +127,9 @@ func TestReady(t *testing.T) {
 	if err := s.Ready(); err != nil {
 		t.Errorf("running: %v", err)
 	}
+	if !s.SyncsEveryWrite() {
+		t.Error("writes are acknowledged before they are synced")
+	}
 	s.Shutdown()
 	if err := s.Ready(); err == nil {
 		t.Error("ready after its end")

@@ -1,0 +1,141 @@
+package bus_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/gopprof/gopprof/pkg/bus"
+	"github.com/gopprof/gopprof/pkg/bus/bustest"
+	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/pkg/wire"
+)
+
+func TestFetchChecksBytes(t *testing.T) {
+	b := bustest.Start(t, bustest.Options{Nodes: []string{"a"}, Streams: streams(func(c *bus.StreamConfig) { c.CaptureMaxBytes = 1 << 20 })})
+	agg, agent := b.Aggregator(), b.Agent("a")
+	cases := map[string]struct {
+		chunks [][]byte
+		claim  func(*gopprof.Profile)
+		want   error
+	}{
+		"no chunk":    {nil, nil, bus.ErrBytesLost},
+		"half":        {[][]byte{[]byte("01234")}, nil, bus.ErrBytesLost},
+		"longer":      {[][]byte{[]byte("0123456789ab")}, nil, bus.ErrBytesWrong},
+		"empty chunk": {[][]byte{{}}, nil, bus.ErrBytesWrong},
+		"other bytes": {[][]byte{[]byte("0123456780")}, nil, bus.ErrBytesWrong},
+		"too large":   {nil, func(p *gopprof.Profile) { p.SizeBytes = 1 << 40 }, bus.ErrTooLarge},
+	}
+	r := receive(t, agg)
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			c := capture(t, "a", 10)
+			if tc.claim != nil {
+				tc.claim(&c.Profiles[0])
+			}
+			for i, chunk := range tc.chunks {
+				raw(t, agent, "bytes.test.a."+c.ID+"."+string(rune('0'+i)), chunk)
+			}
+			data, err := wire.EncodeCapture(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			raw(t, agent, "capture.test.a."+c.ID, data)
+			d := r.next()
+			if err := d.Fetch(within(t)); !errors.Is(err, tc.want) {
+				t.Errorf("%v, want %v", err, tc.want)
+			}
+			ack(t, d)
+		})
+	}
+}
+
+func TestBodyAgainstSubject(t *testing.T) {
+	b := bustest.Start(t, bustest.Options{Nodes: []string{"a", "b"}})
+	agg, agent := b.Aggregator(), b.Agent("a")
+	r := receive(t, agg)
+	ours, theirs := capture(t, "a"), capture(t, "b")
+	cases := map[string]struct {
+		subject string
+		body    []byte
+		want    error
+	}{
+		"another node's body":    {"capture.test.a." + theirs.ID, encoded(t, theirs), bus.ErrImposter},
+		"another capture's body": {"capture.test.a." + theirs.ID, encoded(t, ours), bus.ErrImposter},
+		"garbage":                {"capture.test.a.x", []byte("hello"), bus.ErrUndecodable},
+		"another type":           {"capture.test.a.x", encodedFiring(t), bus.ErrUndecodable},
+		"badly escaped subject":  {"capture.test.a.%zz", encoded(t, ours), bus.ErrUndecodable},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			raw(t, agent, tc.subject, tc.body)
+			d := r.next()
+			if !errors.Is(d.Err, tc.want) {
+				t.Errorf("%v, want %v", d.Err, tc.want)
+			}
+			if err := d.Fetch(within(t)); !errors.Is(err, tc.want) {
+				t.Errorf("fetch: %v, want %v", err, tc.want)
+			}
+			ack(t, d)
+		})
+	}
+}
+
+// TestLongSubjects: a connection on which a line is too long is closed with everything on
+// it. A node must not be able to do that to the aggregator.
+func TestLongSubjects(t *testing.T) {
+	b := bustest.Start(t, bustest.Options{Nodes: []string{"a"}})
+	agg, agent := b.Aggregator(), b.Agent("a")
+	r := receive(t, agg)
+	for _, length := range []int{1800, 1900, 2500, 3800} {
+		raw(t, agent, "capture.test.a."+strings.Repeat("x", length), []byte("hello"))
+		d := r.next()
+		if !errors.Is(d.Err, bus.ErrUndecodable) {
+			t.Errorf("%d: %v, want %v", length, d.Err, bus.ErrUndecodable)
+		}
+		if err := d.DeadLetter(within(t), gopprof.ReasonUndecodable, ""); err != nil {
+			t.Errorf("%d: %v", length, err)
+		}
+	}
+	long := report(capture(t, "a"))
+	ugly := strings.Repeat("\x7f", 253) // longest names, every byte escaped
+	long.Capture.Target.Cluster, long.Capture.Target.Namespace = strings.Repeat(".", 253), strings.Repeat("*", 253)
+	long.Capture.Target.Workload, long.Capture.Target.Pod = gopprof.Workload{Kind: strings.Repeat(">", 253), Name: strings.Repeat(" ", 253)}, strings.Repeat("ü", 126)
+	if err := agg.PublishReport(within(t), long); err != nil {
+		t.Errorf("report with long names: %v", err)
+	}
+	long.Capture.Target.Pod = ugly
+	if err := agg.PublishReport(within(t), long); !errors.Is(err, bus.ErrInvalid) {
+		t.Errorf("report with control characters: %v, want %v", err, bus.ErrInvalid)
+	}
+	if err := agg.Connected(); err != nil {
+		t.Errorf("the aggregator lost its connection: %v", err)
+	}
+}
+
+func encoded(t *testing.T, c gopprof.Capture) []byte {
+	t.Helper()
+	data, err := wire.EncodeCapture(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func encodedFiring(t *testing.T) []byte {
+	t.Helper()
+	data, err := wire.EncodeFiring(gopprof.Firing{Capture: newID(t), Target: target("a")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func raw(t *testing.T, a *bus.Agent, subject string, data []byte) {
+	t.Helper()
+	if err := a.PublishRaw(within(t), &nats.Msg{Subject: bus.Root + subject, Data: data}); err != nil {
+		t.Fatal(err)
+	}
+}
