@@ -103,6 +103,8 @@ func fibonacci(n int) int {
 	return fibonacci(n-1) + fibonacci(n-2)
 }
 
+var sink int
+
 // cpuProfile is a genuine CPU profile of this process, with labels.
 var cpuProfile = sync.OnceValue(func() []byte {
 	var b bytes.Buffer
@@ -112,7 +114,7 @@ var cpuProfile = sync.OnceValue(func() []byte {
 	labels := pprof.Labels("request", "secret-of-a-request")
 	pprof.Do(context.Background(), labels, func(context.Context) {
 		for end := time.Now().Add(300 * time.Millisecond); time.Now().Before(end); {
-			fibonacci(20)
+			sink = fibonacci(20)
 		}
 	})
 	pprof.StopCPUProfile()

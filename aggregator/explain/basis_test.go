@@ -17,4 +17,11 @@ func TestHeatOfAContainerWithoutLimit(t *testing.T) {
 	if strings.Contains(got, "core limit") {
 		t.Error("called a limit")
 	}
+	c := gopprof.Capture{
+		Trigger:   gopprof.Trigger{Kind: gopprof.TriggerRule, Evidence: &gopprof.Evidence{Resource: gopprof.ResourceCPU, Windows: []gopprof.Window{w}}},
+		Agreement: gopprof.Agreement{Result: gopprof.AgreementContradicted, Compared: []gopprof.Comparison{{Local: 0.9, Series: 0.4}}},
+	}
+	if got := agreement(c); !strings.Contains(got, "cAdvisor saw cpu at 90 % of its node's capacity, the series in InfluxDB say 40 %") {
+		t.Errorf("warning %s", got)
+	}
 }

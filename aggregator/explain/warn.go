@@ -44,13 +44,13 @@ func warnings(c gopprof.Capture, found findings, ratio *float64) []string {
 
 // agreement says what the second witness did not confirm.
 func agreement(c gopprof.Capture) string {
-	a, resource := c.Agreement, "use"
+	a, resource, of := c.Agreement, "use", "its limit"
 	if e := c.Trigger.Evidence; e != nil {
-		resource = string(e.Resource)
+		resource, of = string(e.Resource), yardstick(*e)
 	}
 	switch a.Result {
 	case gopprof.AgreementContradicted:
-		return contradicted(a, resource)
+		return contradicted(a, resource, of)
 	case gopprof.AgreementSingle:
 		return "one witness: the series in InfluxDB were written by gopprof's own agent, which looked at the same cgroup"
 	case gopprof.AgreementUnavailable:
@@ -60,7 +60,7 @@ func agreement(c gopprof.Capture) string {
 }
 
 // contradicted gives both values, of the interval where they differ most.
-func contradicted(a gopprof.Agreement, resource string) string {
+func contradicted(a gopprof.Agreement, resource, of string) string {
 	const said = "contradicted: the two witnesses disagree"
 	if len(a.Compared) == 0 {
 		return said + " on " + resource + detail(a.Detail)
@@ -68,8 +68,8 @@ func contradicted(a gopprof.Agreement, resource string) string {
 	worst := slices.MaxFunc(a.Compared, func(x, y gopprof.Comparison) int {
 		return cmp.Compare(math.Abs(x.Local-x.Series), math.Abs(y.Local-y.Series))
 	})
-	return fmt.Sprintf("%s: cAdvisor saw %s at %s of its limit, the series in InfluxDB say %s, %s%s",
-		said, resource, percent(worst.Local), percent(worst.Series), clock(worst.Start, worst.End), detail(a.Detail))
+	return fmt.Sprintf("%s: cAdvisor saw %s at %s of %s, the series in InfluxDB say %s, %s%s",
+		said, resource, percent(worst.Local), of, percent(worst.Series), clock(worst.Start, worst.End), detail(a.Detail))
 }
 
 // process says whether the profile can be of the process that used the CPU.

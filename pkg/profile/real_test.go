@@ -83,7 +83,7 @@ func contend() {
 		wg.Go(func() {
 			for range 200 {
 				mu.Lock()
-				spin(20000)
+				sink = spin(20000)
 				mu.Unlock()
 				runtime.Gosched()
 			}
