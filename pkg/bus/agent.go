@@ -112,8 +112,7 @@ func (a *Agent) Serve(ctx context.Context, r Requests) error {
 func (a *Agent) capture(ctx context.Context, r Requests, data []byte) []byte {
 	req, err := wire.DecodeCaptureRequest(data)
 	if err != nil {
-		a.met.refuse(gopprof.ReasonUndecodable)
-		return a.reply("", gopprof.CaptureReply{Reason: gopprof.ReasonUndecodable, Detail: err.Error()})
+		return a.refuse(data, err)
 	}
 	return a.reply(req.Capture, r.Capture(ctx, req))
 }
@@ -121,10 +120,20 @@ func (a *Agent) capture(ctx context.Context, r Requests, data []byte) []byte {
 func (a *Agent) cancel(ctx context.Context, r Requests, data []byte) []byte {
 	req, err := wire.DecodeCancelRequest(data)
 	if err != nil {
-		a.met.refuse(gopprof.ReasonUndecodable)
-		return a.reply("", gopprof.CaptureReply{Reason: gopprof.ReasonUndecodable, Detail: err.Error()})
+		return a.refuse(data, err)
 	}
 	return a.reply(req.Capture, r.Cancel(ctx, req))
+}
+
+// refuse answers what could not be read, under the ID of the request: a newer aggregator
+// learns so that this agent is too old. What has no ID gets no answer.
+func (a *Agent) refuse(data []byte, err error) []byte {
+	a.met.refuse(gopprof.ReasonUndecodable)
+	id := wire.EventID(data)
+	if id == "" {
+		return nil
+	}
+	return a.reply(id, gopprof.CaptureReply{Reason: gopprof.ReasonUndecodable, Detail: err.Error()})
 }
 
 func (a *Agent) reply(capture string, r gopprof.CaptureReply) []byte {

@@ -186,3 +186,28 @@ func TestRequests(t *testing.T) {
 		t.Errorf("unknown node: %v, want %v", err, bus.ErrNoAgent)
 	}
 }
+
+// TestRequestOfTheFuture: an agent that cannot read a request says so.
+func TestRequestOfTheFuture(t *testing.T) {
+	b := bustest.Start(t, bustest.Options{Nodes: []string{"a"}})
+	agg, agent := b.Aggregator(), b.Agent("a")
+	told := &asked{}
+	serve(t, agent, told)
+	id := newID(t)
+	future := []byte(`{"specversion":"1.0","id":"` + id + `","source":"x","type":"io.gopprof.capture-request.v2","data":{}}`)
+	var reply []byte
+	bustest.Eventually(t, "an answer", func() bool {
+		m, err := agg.Conn().RequestWithContext(within(t), "gopprof.v1.agent.test.a.capture", future)
+		if err == nil {
+			reply = m.Data
+		}
+		return err == nil
+	})
+	r, err := wire.DecodeCaptureReply(id, reply)
+	if err != nil || r.Accepted || r.Reason != gopprof.ReasonUndecodable || !strings.Contains(r.Detail, "version") {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if len(told.captures) > 0 {
+		t.Error("the agent acted on a request that it cannot read")
+	}
+}

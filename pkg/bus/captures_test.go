@@ -287,3 +287,22 @@ func TestWaitingForCapturesIsNoFailure(t *testing.T) {
 		t.Errorf("logged %q %v", entry.Message, entry.ContextMap())
 	}
 }
+
+// TestConsumerThatWasDeleted is made again by whoever uses it.
+func TestConsumerThatWasDeleted(t *testing.T) {
+	b := bustest.Start(t, bustest.Options{Nodes: []string{"a"}})
+	agg, agent := b.Aggregator(), b.Agent("a")
+	r := receive(t, agg)
+	publish(t, agent, capture(t, "a", 5))
+	ack(t, r.next())
+	if err := agg.DeleteConsumer(within(t), bus.StreamCaptures, "gopprof-receive"); err != nil {
+		t.Fatal(err)
+	}
+	c := capture(t, "a", 5)
+	publish(t, agent, c)
+	d := r.next()
+	if d.Capture.ID != c.ID {
+		t.Errorf("got %s, want %s", d.Capture.ID, c.ID)
+	}
+	ack(t, d)
+}

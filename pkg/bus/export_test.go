@@ -55,3 +55,18 @@ func (l *link) Conn() *nats.Conn { return l.nc }
 
 // PullEvery makes consumers ask more often when there is nothing.
 func (a *Aggregator) PullEvery(d time.Duration) { a.pull = d }
+
+// Waiting is how many messages a consumer has not ended.
+func (a *Aggregator) Waiting(ctx context.Context, stream, durable string) (uint64, error) {
+	c, err := a.js.Consumer(ctx, stream, durable)
+	if err != nil {
+		return 0, err
+	}
+	i := c.CachedInfo()
+	return i.NumPending + uint64(i.NumAckPending), nil
+}
+
+// DeleteConsumer removes a consumer as an administrator would.
+func (a *Aggregator) DeleteConsumer(ctx context.Context, stream, durable string) error {
+	return a.js.DeleteConsumer(ctx, stream, durable)
+}

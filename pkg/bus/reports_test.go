@@ -12,6 +12,7 @@ import (
 	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/bus/bustest"
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/pkg/wire"
 )
 
 func TestReportIsPublishedOnce(t *testing.T) {
@@ -161,5 +162,41 @@ func TestSlowReportIsNotHandedOutTwice(t *testing.T) {
 	<-done
 	if n := calls.Load(); n != 1 {
 		t.Errorf("handled %d times, want once", n)
+	}
+}
+
+// TestReportThatIsNone is ended, not handed over again and again.
+func TestReportThatIsNone(t *testing.T) {
+	b := bustest.Start(t, bustest.Options{})
+	agg := b.Aggregator()
+	good := report(capture(t, "a"))
+	for _, subject := range []string{bus.Root + "report.test.shop.x.y.z", bus.ReportSubject(good) + "x"} {
+		body := []byte("hello")
+		if subject != bus.Root+"report.test.shop.x.y.z" {
+			var err error
+			if body, err = wire.EncodeReport(good); err != nil { // of another subject
+				t.Fatal(err)
+			}
+		}
+		if err := agg.PublishRaw(within(t), &nats.Msg{Subject: subject, Data: body}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := agg.PublishReport(within(t), good); err != nil {
+		t.Fatal(err)
+	}
+	var calls atomic.Int64
+	background(t, "reports", func(ctx context.Context) error {
+		return agg.Reports(ctx, "x", func(_ context.Context, r gopprof.Report) error {
+			calls.Add(1)
+			return nil
+		})
+	})
+	bustest.Eventually(t, "all three are ended", func() bool {
+		waiting, err := agg.Waiting(within(t), bus.StreamReports, "x")
+		return err == nil && waiting == 0
+	})
+	if n := calls.Load(); n != 1 {
+		t.Errorf("%d reports were handed over, want 1", n)
 	}
 }

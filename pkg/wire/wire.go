@@ -104,6 +104,16 @@ func open(data []byte, typ string) (event, error) {
 	return e, nil
 }
 
+// EventID returns the ID of a message that may be of any type and version, so that whoever
+// cannot read it can still say so; empty if it is no event at all.
+func EventID(data []byte) string {
+	var e event
+	if len(data) > MaxBytes || json.Unmarshal(data, &e) != nil {
+		return ""
+	}
+	return e.ID
+}
+
 // check says whether the envelope holds what its receiver waits for.
 func (e event) check(typ string) error {
 	switch {

@@ -338,6 +338,17 @@ func TestDataIsChecked(t *testing.T) {
 	}
 }
 
+func TestEventID(t *testing.T) {
+	for data, want := range map[string]string{
+		`{"id":"x","type":"io.gopprof.future.v9"}`: "x", `{"id":7}`: "", "": "", "[]": "",
+		`{"id":"` + strings.Repeat("x", wire.MaxBytes) + `"}`: "",
+	} {
+		if got := wire.EventID([]byte(data)); got != want {
+			t.Errorf("%.40s: %.40q, want %q", data, got, want)
+		}
+	}
+}
+
 func TestEncodeRefusesWhatDecodeWould(t *testing.T) {
 	c := capture()
 	c.ID = "x"

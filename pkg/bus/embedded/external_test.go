@@ -5,7 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"net/url"
+	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -29,17 +30,20 @@ import (
 // external is a server as docs/nats.md describes it, over TLS on loopback, with the keys
 // of everybody on it.
 type external struct {
+	conf                               string
+	srv                                *server.Server
+	port                               int
 	url, ca                            string
 	aggregatorKey, agentKey, readerKey string
 }
 
 // startExternal runs the configuration that docs/nats.md shows: only names of files and
 // keys are put in.
-func startExternal(t *testing.T) external {
+func startExternal(t *testing.T) *external {
 	t.Helper()
 	ca := newAuthority(t)
 	cert, key := ca.issue(t, "127.0.0.1")
-	e := external{ca: ca.file}
+	e := &external{ca: ca.file}
 	text := confBlock(t)
 	put := func(old, new string) {
 		if !strings.Contains(text, old) {
@@ -60,26 +64,37 @@ func startExternal(t *testing.T) external {
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	opts, err := server.ProcessConfigFile(conf)
+	e.conf = conf
+	e.start(t)
+	t.Cleanup(e.stop)
+	return e
+}
+
+// start runs the server; again at the same address after stop.
+func (e *external) start(t *testing.T) {
+	t.Helper()
+	opts, err := server.ProcessConfigFile(e.conf)
 	if err != nil {
 		t.Fatal(err)
 	}
 	opts.NoSigs, opts.NoLog = true, true
-	srv, err := server.NewServer(opts)
-	if err != nil {
+	if e.port != 0 {
+		opts.Port = e.port
+	}
+	if e.srv, err = server.NewServer(opts); err != nil {
 		t.Fatal(err)
 	}
-	srv.Start()
-	t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
-	if !srv.ReadyForConnections(bustest.Patience) {
+	e.srv.Start()
+	if !e.srv.ReadyForConnections(bustest.Patience) {
 		t.Fatal("external server is not ready")
 	}
-	u, err := url.Parse(srv.ClientURL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	e.url = "tls://127.0.0.1:" + u.Port()
-	return e
+	e.port = e.srv.Addr().(*net.TCPAddr).Port
+	e.url = fmt.Sprintf("tls://127.0.0.1:%d", e.port)
+}
+
+func (e *external) stop() {
+	e.srv.Shutdown()
+	e.srv.WaitForShutdown()
 }
 
 func confBlock(t *testing.T) string {
@@ -96,7 +111,7 @@ func confBlock(t *testing.T) string {
 	return block
 }
 
-func (e external) config(t *testing.T, key string) bus.Config {
+func (e *external) config(t *testing.T, key string) bus.Config {
 	t.Helper()
 	c := bus.DefaultConfig()
 	c.URL, c.CAFile, c.NKeyFile, c.ReconnectWait = e.url, e.ca, config.SecretFile(key), 200*time.Millisecond
@@ -104,27 +119,34 @@ func (e external) config(t *testing.T, key string) bus.Config {
 	return c
 }
 
-func TestExternalServer(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 2*bustest.Patience)
-	defer cancel()
-	e := startExternal(t)
+// connect returns both sides, connected; the streams exist.
+func (e *external) connect(ctx context.Context, t *testing.T) (*bus.Aggregator, *bus.Agent) {
+	t.Helper()
 	agg, err := bus.ConnectAggregator(ctx, e.config(t, e.aggregatorKey), nil, zap.NewNop(), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer agg.Close(ctx) //nolint:errcheck // the test is over
+	t.Cleanup(func() { _ = agg.Close(context.Background()) })
 	if err := agg.EnsureStreams(ctx, bus.DefaultStreamConfig()); err != nil {
-		t.Fatal(err)
-	}
-	if err := agg.EnsureReaders(ctx, []bus.Reader{{Name: "billing", Namespaces: []string{"shop"}}}); err != nil {
 		t.Fatal(err)
 	}
 	agent, err := bus.ConnectAgent(ctx, e.config(t, e.agentKey), "prod", "node-1", zap.NewNop(), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer agent.Close(ctx) //nolint:errcheck // the test is over
+	t.Cleanup(func() { _ = agent.Close(context.Background()) })
 	bustest.Eventually(t, "agent connects", func() bool { return agent.Connected() == nil })
+	return agg, agent
+}
+
+func TestExternalServer(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 2*bustest.Patience)
+	defer cancel()
+	e := startExternal(t)
+	agg, agent := e.connect(ctx, t)
+	if err := agg.EnsureReaders(ctx, []bus.Reader{{Name: "billing", Namespaces: []string{"shop"}}}); err != nil {
+		t.Fatal(err)
+	}
 
 	c := oneCapture(t)
 	t.Run("capture", func(t *testing.T) { captureArrives(ctx, t, agent, agg, c) })
@@ -133,6 +155,62 @@ func TestExternalServer(t *testing.T) {
 	t.Run("state", func(t *testing.T) { stateIsHeard(ctx, t, agent, agg) })
 	t.Run("report", func(t *testing.T) { reportIsRead(ctx, t, e, agg, c) })
 	t.Run("records", func(t *testing.T) { recordsAreKept(ctx, t, agg) })
+}
+
+// TestExternalServerComesBack: both sides go on by themselves, and nothing is lost.
+func TestExternalServerComesBack(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 2*bustest.Patience)
+	defer cancel()
+	e := startExternal(t)
+	agg, agent := e.connect(ctx, t)
+	got := make(chan string, 10)
+	run(ctx, t, func(ctx context.Context) error {
+		return agg.Captures(ctx, 2, func(ctx context.Context, d *bus.Delivery) {
+			if err := errors.Join(d.Fetch(ctx), d.RemoveBytes(ctx), d.Ack(ctx)); err == nil {
+				got <- d.Capture.ID
+			}
+		})
+	})
+	for range 2 {
+		c := oneCapture(t)
+		bustest.Eventually(t, "the capture is published", func() bool { return agent.PublishCapture(ctx, c) == nil })
+		if id := <-got; id != c.ID {
+			t.Errorf("got %s, want %s", id, c.ID)
+		}
+		e.stop()
+		bustest.Eventually(t, "both see it", func() bool {
+			return errors.Is(agent.Connected(), bus.ErrAway) && errors.Is(agg.Connected(), bus.ErrAway)
+		})
+		if err := agent.PublishCapture(ctx, c); !errors.Is(err, bus.ErrAway) {
+			t.Errorf("publishing: %v, want %v", err, bus.ErrAway)
+		}
+		e.start(t)
+	}
+}
+
+// TestTokenFile: a server with an authentication of its own, and a token that is rotated.
+func TestTokenFile(t *testing.T) {
+	srv, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, Authorization: "second", NoSigs: true, NoLog: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Start()
+	t.Cleanup(srv.Shutdown)
+	if !srv.ReadyForConnections(bustest.Patience) {
+		t.Fatal("server is not ready")
+	}
+	file := filepath.Join(t.TempDir(), "token")
+	replace(t, file, "first\n")
+	c := bus.DefaultConfig()
+	c.URL, c.TokenFile, c.ReconnectWait = srv.ClientURL(), config.SecretFile(file), 200*time.Millisecond
+	agent, err := bus.ConnectAgent(t.Context(), c, "prod", "node-1", zap.NewNop(), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = agent.Close(context.Background()) })
+	bustest.Eventually(t, "the first is refused", func() bool { return errors.Is(agent.Connected(), bus.ErrRefused) })
+	replace(t, file, "second\n")
+	bustest.Eventually(t, "the second is taken", func() bool { return agent.Connected() == nil })
 }
 
 func TestExternalServerOfAnotherAuthority(t *testing.T) {
@@ -244,7 +322,7 @@ func stateIsHeard(ctx context.Context, t *testing.T, agent *bus.Agent, agg *bus.
 	})
 }
 
-func reportIsRead(ctx context.Context, t *testing.T, e external, agg *bus.Aggregator, c gopprof.Capture) {
+func reportIsRead(ctx context.Context, t *testing.T, e *external, agg *bus.Aggregator, c gopprof.Capture) {
 	for _, ns := range []string{"bank", "shop"} {
 		c.Target.Namespace = ns
 		id, err := uuid.NewV7()
