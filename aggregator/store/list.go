@@ -9,8 +9,8 @@ import (
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
-// Page is one page of reports, newest first, in the order of their identifiers. A report
-// that is neither added nor deleted while the pages are read is on exactly one of them.
+// Page is one page of reports, newest first, in the order of their identifiers. What they
+// point to is shared and must not be changed. A report that is neither added nor deleted while the pages are read is on exactly one of them.
 type Page struct {
 	Reports []gopprof.Report
 	// Next asks for the page after this one; empty when this is the last. A page may hold

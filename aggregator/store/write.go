@@ -103,7 +103,13 @@ func (s *Store) commit(ctx context.Context, r gopprof.Report) error {
 	if err != nil {
 		return err
 	}
-	s.index.add(r)
+	// What is indexed is what was written, as it will be read after a restart: not the
+	// caller's own, which holds the profiles' bytes.
+	written, err := decodeReport(data, at)
+	if err != nil {
+		return err
+	}
+	s.index.add(written)
 	s.metrics.indexed.Set(float64(s.index.len()))
 	s.wrote("report", data)
 	return nil

@@ -46,6 +46,26 @@ func commitMark(t *testing.T, b Bucket) {
 	}
 }
 
+// indexIsItsOwn: the index holds neither the profiles' bytes nor anything that the caller
+// may change after the commit.
+func indexIsItsOwn(t *testing.T, b Bucket) {
+	s := start(t, b, func(*store.Config) {})
+	c := Capture(Noon(), 1)
+	r := Put(t, s, c)
+	want := r
+	want.Files = slices.Clone(r.Files)
+	r.Capture = c // with bytes
+	if err := s.Commit(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	r.Files[0].Detail = "changed"
+	got, err := s.Report(t.Context(), r.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "report", got, want)
+}
+
 func commitsAtOnce(t *testing.T, b Bucket) {
 	s := open(t, b)
 	r := Put(t, s, Capture(Noon(), 1))

@@ -38,6 +38,7 @@ func Run(t *testing.T, newBucket func(t *testing.T) Bucket) {
 		"writers at once":                         writersAtOnce,
 		"drawings":                                drawings,
 		"commit is the mark":                      commitMark,
+		"the index is its own":                    indexIsItsOwn,
 		"commits at once":                         commitsAtOnce,
 		"what cannot be stored":                   refuses,
 		"hostile names":                           hostileNames,
