@@ -21,7 +21,9 @@ type Config struct {
 	// azblob from AZURE_STORAGE_ACCOUNT and its companions.
 	URL string `yaml:"url"`
 	// Prefix is a folder in the bucket, such as "gopprof"; everything is kept below it and
-	// nothing outside it is read or deleted. Empty is the bucket's top.
+	// nothing outside it is read or deleted. Set it where the bucket holds anything else:
+	// foreign files are left alone, but every folder at the top is looked into. Empty is the
+	// bucket's top.
 	Prefix string `yaml:"prefix"`
 	// CredentialsFile holds access key and secret of an S3 URL, as AWS tools write it:
 	// a line [default], then aws_access_key_id = … and aws_secret_access_key = …. The URL's

@@ -22,14 +22,17 @@ import (
 )
 
 func TestContractMemory(t *testing.T) {
+	t.Parallel()
 	storetest.Run(t, func(t *testing.T) storetest.Bucket { return memory{memblob.OpenBucket(nil)} })
 }
 
 func TestContractFile(t *testing.T) {
+	t.Parallel()
 	storetest.Run(t, func(t *testing.T) storetest.Bucket { return directory(t.TempDir()) })
 }
 
 func TestContractS3(t *testing.T) {
+	t.Parallel()
 	if _, err := parts.Binary("versitygw"); err != nil {
 		t.Skip(err)
 	}
@@ -47,6 +50,15 @@ func TestContractS3(t *testing.T) {
 		}
 		return s3{url: url, credentials: server.CredentialsFile}
 	})
+}
+
+// The stores that no test here can run are linked all the same.
+func TestSchemesAreLinked(t *testing.T) {
+	for _, scheme := range []string{"s3", "gs", "azblob"} {
+		if !blob.DefaultURLMux().ValidBucketScheme(scheme) {
+			t.Errorf("no driver for %s://", scheme)
+		}
+	}
 }
 
 func config(url string) store.Config {
