@@ -132,6 +132,9 @@ func (c Config) Check(report func(key, problem string)) {
 	if c.StateDir == "" {
 		report("state_dir", "empty: name a directory that survives a restart")
 	}
+	if c.NATS.URL == "" {
+		report("nats.url", "is missing: the address of the aggregator's NATS, such as tls://gopprof.example:4222")
+	}
 	if c.AggregatorAbsent.CapturesPerHour < 0 {
 		report("aggregator_absent.captures_per_hour", "is negative")
 	}

@@ -192,6 +192,9 @@ func (a *App) makeReceive(context.Context) error {
 func (a *App) Run(ctx context.Context) error {
 	s := a.stages
 	s.Go("status", a.status.Run)
+	if a.nats != nil {
+		s.Go("embedded nats users", a.nats.Run)
+	}
 	s.Go("store", a.store.Run)
 	s.Go("api", a.serve.Run)
 	s.Go("notify", func(ctx context.Context) error { return a.bus.Reports(ctx, "notify", a.notify.Handle) })
