@@ -22,9 +22,19 @@ const (
 	exitConfig = 2 // the flags or the configuration are wrong
 )
 
+// options are the command line.
+type options struct {
+	config string
+	node   string // over the configuration's
+}
+
 func main() {
-	path := flag.String("config", "/etc/gopprof/agent.yaml", "configuration `file`")
+	var o options
+	flag.StringVar(&o.config, "config", "/etc/gopprof/agent.yaml", "configuration `file`")
+	flag.StringVar(&o.node, "node", "", "`name` of this node, over the configuration's: one file serves all nodes of a cluster")
 	check := flag.Bool("check-config", false, "read the configuration, say what is wrong with it, and exit")
+	probe := flag.String("probe", "", "ask the agent that runs here for `livez` or readyz and exit with status 0 or 1")
+	giveTo := flag.String("give-state-to", "", "make state_dir, give it to the user `uid:gid`, and exit; for an init container that is root")
 	version := flag.Bool("version", false, "print the version and exit")
 	flag.Parse()
 	switch {
@@ -33,35 +43,48 @@ func main() {
 		os.Exit(exitConfig)
 	case *version:
 		fmt.Println(ops.Version())
+	case *check:
+		os.Exit(with(o, func(app.Config) error { fmt.Printf("%s: ok\n", o.config); return nil }))
+	case *probe != "":
+		os.Exit(with(o, func(c app.Config) error { return ops.Probe(context.Background(), c.Status, *probe) }))
+	case *giveTo != "":
+		os.Exit(with(o, func(c app.Config) error { return giveState(c.StateDir, *giveTo) }))
 	default:
-		os.Exit(run(*path, *check))
+		os.Exit(with(o, run))
 	}
 }
 
-func run(path string, checkOnly bool) int {
-	c, err := app.LoadConfig(path)
+// with does something with the configuration and returns the exit code.
+func with(o options, do func(app.Config) error) int {
+	c, err := app.LoadConfig(o.config)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return exitConfig
 	}
-	if checkOnly {
-		fmt.Printf("%s: ok\n", path)
-		return 0
+	if o.node != "" {
+		c.Node = o.node
 	}
+	if err := do(c); err != nil {
+		fmt.Fprintln(os.Stderr, "agent:", err)
+		return exitFailed
+	}
+	return 0
+}
+
+func run(c app.Config) error {
 	log, err := ops.NewLogger(c.Log)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return exitFailed
+		return err
 	}
 	defer func() { _ = log.Sync() }()
 	ops.BridgeKlog(log)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	if err := serve(ctx, c, log); err != nil {
+	err = serve(ctx, c, log)
+	if err != nil {
 		log.Error("agent failed", zap.Error(err))
-		return exitFailed
 	}
-	return 0
+	return err
 }
 
 func serve(ctx context.Context, c app.Config, log *zap.Logger) error {

@@ -2,10 +2,14 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -70,5 +74,56 @@ func TestFlags(t *testing.T) {
 	}
 	if out, status := execAgent(t, "--config", "/does/not/exist.yaml"); status != 2 || !strings.Contains(out, "/does/not/exist.yaml") {
 		t.Errorf("no file: status %d: %q", status, out)
+	}
+}
+
+func TestProbeAsksTheStatusPort(t *testing.T) {
+	var asked []string
+	ready := http.StatusServiceUnavailable
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.URL.Path)
+		if r.URL.Path == "/readyz" {
+			w.WriteHeader(ready)
+			fmt.Fprintln(w, "nats: away")
+		}
+	}))
+	defer server.Close()
+	path := write(t, "status: {listen: '"+strings.TrimPrefix(server.URL, "http://")+"'}\nnats: {url: 'nats://127.0.0.1:4222'}\n")
+	if out, status := execAgent(t, "--config", path, "--probe", "livez"); status != 0 || out != "" {
+		t.Errorf("livez: status %d: %q", status, out)
+	}
+	if out, status := execAgent(t, "--config", path, "--probe", "readyz"); status != 1 || out != "agent: nats: away\n" {
+		t.Errorf("readyz: status %d: %q", status, out)
+	}
+	if _, status := execAgent(t, "--config", path, "--probe", "metrics"); status != 1 {
+		t.Errorf("metrics: status %d", status)
+	}
+	if got := strings.Join(asked, " "); got != "/livez /readyz" {
+		t.Errorf("asked %s", got)
+	}
+}
+
+func TestStateIsGivenToAUser(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root may give a directory away")
+	}
+	dir := filepath.Join(t.TempDir(), "agent", "state")
+	path := write(t, "state_dir: "+dir+"\nnats: {url: 'nats://127.0.0.1:4222'}\n")
+	for range 2 { // the second time there is nothing to do
+		if out, status := execAgent(t, "--config", path, "--give-state-to", "65532:65531"); status != 0 {
+			t.Fatalf("status %d: %s", status, out)
+		}
+		info, err := os.Stat(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s := info.Sys().(*syscall.Stat_t); s.Uid != 65532 || s.Gid != 65531 || info.Mode().Perm() != 0o700 {
+			t.Errorf("owner %d:%d, mode %v", s.Uid, s.Gid, info.Mode())
+		}
+	}
+	for _, owner := range []string{"root", "65532", "1:-1", ":"} {
+		if out, status := execAgent(t, "--config", path, "--give-state-to", owner); status != 1 || !strings.Contains(out, "uid:gid") {
+			t.Errorf("%q: status %d: %s", owner, status, out)
+		}
 	}
 }

@@ -40,6 +40,7 @@ func main() {
 	}
 	path := flag.String("config", "/etc/gopprof/aggregator.yaml", "configuration `file`")
 	check := flag.Bool("check-config", false, "read the configuration, say what is wrong with it, and exit")
+	probe := flag.String("probe", "", "ask the aggregator that runs here for `livez` or readyz and exit with status 0 or 1")
 	newKey := flag.String("new-key", "", "write a new secret key of an agent or consumer to `file`, print its public key, and exit")
 	version := flag.Bool("version", false, "print the version and exit")
 	flag.Parse()
@@ -51,8 +52,12 @@ func main() {
 		fmt.Println(ops.Version())
 	case *newKey != "":
 		os.Exit(writeKey(*newKey))
+	case *check:
+		os.Exit(with(*path, func(app.Config) error { fmt.Printf("%s: ok\n", *path); return nil }))
+	case *probe != "":
+		os.Exit(with(*path, func(c app.Config) error { return ops.Probe(context.Background(), c.Status, *probe) }))
 	default:
-		os.Exit(run(*path, *check))
+		os.Exit(with(*path, run))
 	}
 }
 
@@ -75,29 +80,33 @@ func writeKey(path string) int {
 	return 0
 }
 
-func run(path string, checkOnly bool) int {
+// with does something with the configuration and returns the exit code.
+func with(path string, do func(app.Config) error) int {
 	c, err := app.LoadConfig(path)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return exitConfig
 	}
-	if checkOnly {
-		fmt.Printf("%s: ok\n", path)
-		return 0
+	if err := do(c); err != nil {
+		fmt.Fprintln(os.Stderr, "aggregator:", err)
+		return exitFailed
 	}
+	return 0
+}
+
+func run(c app.Config) error {
 	log, err := ops.NewLogger(c.Log)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return exitFailed
+		return err
 	}
 	defer func() { _ = log.Sync() }()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	if err := serve(ctx, c, log); err != nil {
+	err = serve(ctx, c, log)
+	if err != nil {
 		log.Error("aggregator failed", zap.Error(err))
-		return exitFailed
 	}
-	return 0
+	return err
 }
 
 func serve(ctx context.Context, c app.Config, log *zap.Logger) error {

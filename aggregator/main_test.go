@@ -2,6 +2,9 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -88,5 +91,22 @@ func TestNewKeyNeverOverwrites(t *testing.T) {
 	}
 	if again, err := os.ReadFile(path); err != nil || string(again) != string(seed) {
 		t.Error("the first key is gone")
+	}
+}
+
+func TestProbeAsksTheStatusPort(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/readyz" {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			fmt.Fprintln(w, "store: being indexed")
+		}
+	}))
+	defer server.Close()
+	path := write(t, "status: {listen: '"+strings.TrimPrefix(server.URL, "http://")+"'}\n")
+	if out, status := execAggregator(t, "--config", path, "--probe", "livez"); status != 0 || out != "" {
+		t.Errorf("livez: status %d: %q", status, out)
+	}
+	if out, status := execAggregator(t, "--config", path, "--probe", "readyz"); status != 1 || out != "aggregator: store: being indexed\n" {
+		t.Errorf("readyz: status %d: %q", status, out)
 	}
 }
