@@ -106,10 +106,11 @@ func knows() map[string][]string {
 		"pkg/api":          {"pkg/gopprof"},
 		"pkg/wire":         {"pkg/gopprof"},
 		"pkg/bus":          {"pkg/gopprof", "pkg/wire", "pkg/config"}, // config: secrets are files
-		"pkg/bus/embedded": {"pkg/gopprof", "pkg/bus", "pkg/config"},
+		"pkg/bus/embedded": {"pkg/gopprof", "pkg/bus", "pkg/config", "pkg/selfca"},
 		"pkg/bus/bustest":  {"pkg/gopprof", "pkg/wire", "pkg/bus", "pkg/bus/embedded", "pkg/config"},
 		"pkg/config":       {},
 		"pkg/durable":      {},
+		"pkg/selfca":       {"pkg/durable"},
 		"pkg/ops":          {},
 	}
 }
