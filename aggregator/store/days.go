@@ -30,10 +30,12 @@ type day struct {
 	paths []string // <cluster>/yyyy/mm/dd/
 }
 
+const lastDay = "9999/12/31"
+
 // days walks the days in the store that may hold identifiers in [lower, upper), newest
 // first, listing only the folders it has to.
 func (s *Store) days(ctx context.Context, clusters []string, lower, upper string) iter.Seq2[day, error] {
-	oldest, newest := boundDay(lower, "0000/01/01"), boundDay(upper, "9999/12/31")
+	oldest, newest := boundDay(lower, "0000/01/01"), boundDay(upper, lastDay)
 	var walk func(date string, parents []string, yield func(day, error) bool) bool
 	walk = func(date string, parents []string, yield func(day, error) bool) bool {
 		if len(date) == len(oldest) {
@@ -64,7 +66,10 @@ func boundDay(id, unbounded string) string {
 	if id == lowestID || id == highestID {
 		return unbounded
 	}
-	return dayFolder(idTime(id))
+	if t := idTime(id); t.Year() <= 9999 {
+		return dayFolder(t)
+	}
+	return lastDay // a year of five digits would not sort
 }
 
 // descend lists the folders below all parents and joins those of one name. Only names of

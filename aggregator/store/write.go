@@ -139,6 +139,9 @@ func encodeReport(r gopprof.Report) (place, []byte, error) {
 // checkFiles refuses links to files of other reports.
 func checkFiles(r gopprof.Report, folder string) error {
 	for _, f := range r.Files {
+		if err := checkKind(f.Kind); err != nil {
+			return err
+		}
 		if f.Profile != folder+profileFile(f.Kind) {
 			return fmt.Errorf("%w: file %q is not the report's", ErrInvalid, f.Profile)
 		}
@@ -171,10 +174,17 @@ func (s *Store) put(ctx context.Context, key string, data []byte, contentType st
 }
 
 func placeOfKind(c gopprof.Capture, k gopprof.Kind) (place, error) {
-	if !slices.Contains(gopprof.Kinds(), k) {
-		return place{}, fmt.Errorf("%w: kind %q is not known", ErrInvalid, k)
+	if err := checkKind(k); err != nil {
+		return place{}, err
 	}
 	return placeOf(c)
+}
+
+func checkKind(k gopprof.Kind) error {
+	if !slices.Contains(gopprof.Kinds(), k) {
+		return fmt.Errorf("%w: kind %q is not known", ErrInvalid, k)
+	}
+	return nil
 }
 
 func (s *Store) wrote(blob string, data []byte) {

@@ -156,7 +156,11 @@ func refuses(t *testing.T, b Bucket) {
 		"file of another report": func(r *gopprof.Report) {
 			r.Files[0].Profile = Put(t, s, Capture(Noon(), 3)).Files[0].Profile
 		},
-		"drawing anywhere":  func(r *gopprof.Report) { r.Files[0].Drawing = "../../etc/passwd" },
+		"drawing anywhere": func(r *gopprof.Report) { r.Files[0].Drawing = "../../etc/passwd" },
+		"kind that leaves": func(r *gopprof.Report) {
+			f := &r.Files[0]
+			f.Kind, f.Profile, f.Drawing = "../cpu", strings.Replace(f.Profile, "cpu", "../cpu", 1), ""
+		},
 		"kinds exchanged":   func(r *gopprof.Report) { r.Files[0].Kind = r.Files[1].Kind },
 		"not a number":      func(r *gopprof.Report) { r.Capture.CPUSeconds = math.NaN() },
 		"year out of range": func(r *gopprof.Report) { r.MadeAt = time.Date(10_001, 1, 1, 0, 0, 0, 0, time.UTC) },

@@ -72,7 +72,7 @@ func queries() []store.Query {
 		{From: noon.AddDate(0, 0, -2)}, {To: noon.AddDate(0, 0, -2)},
 		{From: noon.AddDate(0, 0, -2), To: noon.AddDate(0, 0, -1)},
 		{From: noon.Truncate(24*time.Hour).AddDate(0, 0, -1)}, {To: noon.Truncate(24*time.Hour).AddDate(0, 0, -1)},
-		{From: noon, To: noon.AddDate(0, 0, -5)}, {From: noon.AddDate(100, 0, 0)}, {To: time.UnixMilli(-5)},
+		{From: noon, To: noon.AddDate(0, 0, -5)}, {From: noon.AddDate(100, 0, 0)}, {From: noon.AddDate(9000, 0, 0)}, {To: noon.AddDate(9000, 0, 0)}, {To: noon.AddDate(90_000, 0, 0)}, {To: time.UnixMilli(-5)},
 		{Cluster: "prod", Namespace: "shop", Workload: "Deployment/api", Pod: "api-1", Kind: gopprof.KindCPU},
 	}
 }
@@ -165,6 +165,12 @@ func listWhileArriving(t *testing.T, b Bucket) {
 
 func listBadCursor(t *testing.T, b Bucket) {
 	s := open(t, b)
+	id := Store(t, s, Capture(Noon(), 1)).ID
+	for after, want := range map[string][]string{
+		"ffffffff-ffff-7fff-bfff-ffffffffffff": {id}, ID(Noon(), 2): {id}, id: nil, "00000000-0000-7000-8000-000000000000": nil,
+	} {
+		equal(t, "listed after "+after, list(t, s, store.Query{After: after}), want)
+	}
 	for _, after := range []string{"x", "../..", strings.Repeat("f", 36)} {
 		if _, err := s.List(t.Context(), store.Query{After: after}); !errors.Is(err, store.ErrCursor) {
 			t.Errorf("cursor %q: %v, want ErrCursor", after, err)
