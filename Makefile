@@ -30,13 +30,16 @@ build: ## bin/agent and bin/aggregator
 	go build -ldflags '$(LDFLAGS)' -o bin/ ./agent ./aggregator
 
 .PHONY: tools
-tools: $(TOOLS)/influxd $(TOOLS)/versitygw $(TOOLS)/staticcheck graphviz ## what tests and the demo need: influxd, versitygw, staticcheck, graphviz
+tools: $(TOOLS)/influxd $(TOOLS)/versitygw $(TOOLS)/kustomize $(TOOLS)/staticcheck graphviz ## what tests and the demo need: influxd, versitygw, kustomize, staticcheck, graphviz
 
 $(TOOLS)/influxd: tools/influxd/go.mod tools/influxd/go.sum
 	go build -C tools/influxd -o '$(CURDIR)/$@' github.com/influxdata/influxdb/cmd/influxd
 
 $(TOOLS)/versitygw: tools/versitygw/go.mod tools/versitygw/go.sum
 	go build -C tools/versitygw -o '$(CURDIR)/$@' github.com/versity/versitygw/cmd/versitygw
+
+$(TOOLS)/kustomize: tools/kustomize/go.mod tools/kustomize/go.sum
+	go build -C tools/kustomize -o '$(CURDIR)/$@' sigs.k8s.io/kustomize/kustomize/v5
 
 $(TOOLS)/staticcheck: tools/lint/go.mod tools/lint/go.sum
 	go build -C tools/lint -o '$(CURDIR)/$@' honnef.co/go/tools/cmd/staticcheck
@@ -86,7 +89,7 @@ verify-staticcheck: $(TOOLS)/staticcheck
 verify-imports:
 	go test ./test/imports
 
-MODULES := . tools/influxd tools/lint tools/versitygw
+MODULES := . tools/influxd tools/kustomize tools/lint tools/versitygw
 .PHONY: verify-tidy update-tidy
 verify-tidy:
 	@rc=0; for m in $(MODULES); do go mod tidy -C $$m -diff || { echo "$$m/go.mod is not tidy: run \`make update-tidy\`"; rc=1; }; done; exit $$rc

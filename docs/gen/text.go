@@ -11,6 +11,8 @@ you change.
 
 - ` + "`--check-config`" + ` reads the file, tells **all** of its mistakes, each with line and key, and
   exits with status 2 if there are any, else 0. A start does the same check first.
+- A directory stands for its files ` + "`*.yaml`" + `, read one over the other in the order of their
+  names and checked as one.
 - An unknown key, a key that stands twice, a value of another type are mistakes, never
   passed over. ` + "`true`" + ` and ` + "`false`" + ` are the only switches.
 - A duration is a number with its unit: ` + "`30s`, `5m`, `1h30m`, `14d`" + `.

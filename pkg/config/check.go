@@ -70,5 +70,6 @@ func (r *reader) report(key, problem string) {
 			break
 		}
 	}
+	r.file = r.files[r.nearest(key)]
 	r.add(r.lineOf(key), key, problem)
 }

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"reflect"
 )
 
@@ -28,22 +29,61 @@ type Checker interface {
 
 // Load reads the file at path over the defaults that *into holds. Mistakes in the file
 // are returned as Errors; *into is then half filled and must not be used.
+//
+// A directory stands for its files *.yaml, read one over the other in the order of their
+// names and checked as one: what a later file says of a key counts, and a list or table
+// in it replaces the earlier one as a whole. So a ConfigMap can be put together of parts.
 func Load(path string, into any) error {
-	data, err := readBounded(path, maxBytes)
+	paths, err := files(path)
 	if err != nil {
 		return fmt.Errorf("reading configuration: %w", err)
 	}
-	return Parse(path, data, into)
+	sources := make([]source, 0, len(paths))
+	for _, p := range paths {
+		data, err := readBounded(p, maxBytes)
+		if err != nil {
+			return fmt.Errorf("reading configuration: %w", err)
+		}
+		sources = append(sources, source{p, data})
+	}
+	return parseInto(sources, into)
 }
 
 // Parse is Load for bytes; name stands in the mistakes as the file.
 func Parse(name string, data []byte, into any) error {
+	return parseInto([]source{{name, data}}, into)
+}
+
+// source is one file.
+type source struct {
+	name string
+	data []byte
+}
+
+func parseInto(sources []source, into any) error {
 	v := reflect.ValueOf(into)
 	if v.Kind() != reflect.Pointer || v.IsNil() || v.Elem().Kind() != reflect.Struct {
-		return fmt.Errorf("parsing configuration %q: into %T, which is not a pointer to a struct", name, into)
+		return fmt.Errorf("parsing configuration %q: into %T, which is not a pointer to a struct", sources[0].name, into)
 	}
-	return parse(name, data, v.Elem())
+	return parse(sources, v.Elem())
 }
+
+// files returns path, or what it stands for.
+func files(path string) ([]string, error) {
+	if info, err := os.Stat(path); err != nil || !info.IsDir() {
+		return []string{path}, nil // that it is missing is told where it is read
+	}
+	found, err := filepath.Glob(filepath.Join(path, "*.yaml")) // in the order of names
+	if err != nil {
+		return nil, err
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("directory %q: %w", path, errNoFiles)
+	}
+	return found, nil
+}
+
+var errNoFiles = errors.New("holds no *.yaml file")
 
 func readBounded(path string, most int64) ([]byte, error) {
 	f, err := os.Open(path)

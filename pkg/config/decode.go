@@ -25,22 +25,28 @@ type Defaulter interface{ SetDefaults() }
 
 // reader fills a struct from a YAML tree and collects the mistakes on its way.
 type reader struct {
-	file   string
+	file   string // being read
 	errs   Errors
-	lines  map[string]int  // of every key that is present
-	wrong  map[string]bool // keys whose value could not be read
-	values int             // visited so far
-	depth  int             // of the value being visited
+	lines  map[string]int    // of every key that is present
+	files  map[string]string // of every key that is present
+	wrong  map[string]bool   // keys whose value could not be read
+	values int               // visited so far
+	depth  int               // of the value being visited
 }
 
-func parse(name string, data []byte, into reflect.Value) error {
-	root, mistake := readTree(name, data)
-	if mistake != nil {
-		return Errors{*mistake}
-	}
-	r := &reader{file: name, lines: map[string]int{"": 1}, wrong: map[string]bool{}}
-	if root != nil {
-		r.value(root, into, "")
+// parse reads the files one over the other and checks what has become of them.
+func parse(sources []source, into reflect.Value) error {
+	first := sources[0].name
+	r := &reader{file: first, lines: map[string]int{"": 1}, files: map[string]string{"": first}, wrong: map[string]bool{}}
+	for _, s := range sources {
+		r.file = s.name
+		root, mistake := readTree(s.name, s.data)
+		if mistake != nil {
+			return Errors{*mistake}
+		}
+		if root != nil {
+			r.value(root, into, "")
+		}
 	}
 	r.check(into, "")
 	return r.result()
@@ -51,7 +57,9 @@ func (r *reader) result() error {
 	if len(r.errs) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(r.errs, func(a, b Error) int { return cmp.Compare(a.Line, b.Line) })
+	slices.SortStableFunc(r.errs, func(a, b Error) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line))
+	})
 	var once Errors
 	for _, e := range r.errs {
 		if len(once) == maxMistakes {
@@ -70,6 +78,9 @@ func (r *reader) mistake(key, format string, args ...any) {
 	r.add(r.lineOf(key), key, fmt.Sprintf(format, args...))
 }
 
+// present notes where a key stands.
+func (r *reader) present(key string, line int) { r.lines[key], r.files[key] = line, r.file }
+
 // add keeps a mistake; far beyond what is told, no more are kept.
 func (r *reader) add(line int, key, problem string) {
 	if len(r.errs) < 10*maxMistakes {
@@ -78,10 +89,13 @@ func (r *reader) add(line int, key, problem string) {
 }
 
 // lineOf returns the line of key, or of its nearest present parent.
-func (r *reader) lineOf(key string) int {
+func (r *reader) lineOf(key string) int { return r.lines[r.nearest(key)] }
+
+// nearest returns key, or its nearest present parent.
+func (r *reader) nearest(key string) string {
 	for {
-		if line, ok := r.lines[key]; ok {
-			return line
+		if _, ok := r.lines[key]; ok {
+			return key
 		}
 		key = parent(key)
 	}
@@ -169,7 +183,7 @@ func (r *reader) list(n *yaml.Node, v reflect.Value, key string) {
 	for i, child := range n.Content {
 		element := newValue(v.Type().Elem())
 		at := fmt.Sprintf("%s[%d]", key, i)
-		r.lines[at] = child.Line
+		r.present(at, child.Line)
 		r.value(child, element, at)
 		out = reflect.Append(out, element)
 	}
@@ -206,7 +220,7 @@ func (r *reader) entries(n *yaml.Node, key string, each func(name string, child 
 			r.add(k.Line, at, fmt.Sprintf("stands twice, first on line %d", r.lines[at]))
 		default:
 			seen[k.Value] = true
-			r.lines[at] = k.Line
+			r.present(at, k.Line)
 			each(k.Value, n.Content[i+1])
 		}
 	}
