@@ -93,7 +93,7 @@ func (a *App) NATSURL() string {
 func (a *App) makeBus(ctx context.Context) (err error) {
 	var server bus.InProcess
 	if a.config.NATS.URL == "" {
-		if a.nats, err = embedded.Start(a.config.Embedded, a.log); err != nil {
+		if a.nats, err = embedded.Start(a.config.Embedded, nil, a.log); err != nil {
 			return err
 		}
 		a.stages.Closer("embedded nats", func(context.Context) error { a.nats.Shutdown(); return nil })

@@ -22,8 +22,9 @@ type Config struct {
 	// File with NATS credentials (JWT and seed, as nsc writes them), for servers that run
 	// in operator mode. Default: none.
 	CredentialsFile config.SecretFile `yaml:"credentials_file"`
-	// File with a token, read at each connection; for servers with an authentication
-	// call-out. Default: none.
+	// File with a token, read at each connection: in Kubernetes the agent's projected
+	// service-account token, for the embedded server; or one for a server with an
+	// authentication call-out. Default: none.
 	TokenFile config.SecretFile `yaml:"token_file"`
 	// File with the certificates (PEM) that the server's must be signed by, read at each
 	// connection. Default: none, the machine's own.

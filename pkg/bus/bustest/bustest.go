@@ -68,7 +68,7 @@ func Start(t testing.TB, o Options) *Bus {
 
 func (b *Bus) start() {
 	b.t.Helper()
-	s, err := embedded.Start(b.cfg, b.log)
+	s, err := embedded.Start(b.cfg, nil, b.log)
 	if err != nil {
 		b.t.Fatal(err)
 	}

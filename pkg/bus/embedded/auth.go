@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"context"
 	"encoding/base64"
 	"fmt"
 	"reflect"
@@ -20,6 +21,9 @@ type user struct {
 
 // authenticator decides who may connect. It lets nobody in before open.
 type authenticator struct {
+	ctx    context.Context // ends with the server
+	tokens Verifier        // nil: no tokens
+
 	mu       sync.RWMutex
 	accounts map[string]*server.Account // by name; nil before open
 	users    map[string]user            // by public nkey
@@ -32,6 +36,9 @@ func (a *authenticator) Check(c server.ClientAuthentication) bool {
 		return false
 	}
 	opts := c.GetOpts()
+	if opts.Nkey == "" {
+		return a.checkToken(c, opts.Token)
+	}
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	u, known := a.users[opts.Nkey]

@@ -6,11 +6,13 @@ import (
 	"strconv"
 
 	"github.com/gopprof/gopprof/pkg/bus"
+	"github.com/gopprof/gopprof/pkg/selfca"
 )
 
 // Config says where the embedded server listens, what it keeps and whom it knows.
 type Config struct {
-	// Address at which agents connect. Beyond loopback cert_file and key_file are needed.
+	// Address at which agents connect. Beyond loopback a certificate is needed:
+	// cert_file and key_file, or own_ca.
 	// Default 127.0.0.1:4222; port 0 takes any free one.
 	Listen string `yaml:"listen"`
 	// Directory of the streams. It needs a disk that survives a restart, and room for
@@ -20,6 +22,8 @@ type Config struct {
 	CertFile string `yaml:"cert_file"`
 	// Key (PEM) of cert_file. Default: none.
 	KeyFile string `yaml:"key_file"`
+	// Certificates of the server's own making; cert_file goes before them.
+	OwnCA selfca.Config `yaml:"own_ca"`
 	// Most bytes of all streams together; the sum of the bounds under `streams` must fit.
 	// Default 4 GiB.
 	StoreBytes int64 `yaml:"store_bytes"`
@@ -55,7 +59,7 @@ type ConsumerUser struct {
 
 // DefaultConfig returns the defaults.
 func DefaultConfig() Config {
-	return Config{Listen: "127.0.0.1:4222", Dir: "/var/lib/gopprof/nats", StoreBytes: 4 << 30}
+	return Config{Listen: "127.0.0.1:4222", Dir: "/var/lib/gopprof/nats", StoreBytes: 4 << 30, OwnCA: selfca.DefaultConfig()}
 }
 
 // Check reports every mistake.
@@ -78,10 +82,13 @@ func (c Config) checkListen(report func(key, problem string)) {
 	switch {
 	case err != nil:
 		report("listen", err.Error())
-	case c.CertFile == "" && !bus.Loopback(host):
-		report("listen", fmt.Sprintf("%q is reached from other machines: cert_file and key_file are needed", c.Listen))
+	case c.CertFile == "" && !c.OwnCA.Enabled && !bus.Loopback(host):
+		report("listen", fmt.Sprintf("%q is reached from other machines: cert_file and key_file are needed, or own_ca", c.Listen))
 	}
 }
+
+// ownCA tells whether the server makes its own certificate.
+func (c Config) ownCA() bool { return c.OwnCA.Enabled && c.CertFile == "" }
 
 // address splits Listen.
 func (c Config) address() (host string, port int, err error) {

@@ -1,15 +1,16 @@
 // Package embedded is the NATS server with JetStream that runs inside the aggregator. It
 // is the only importer of nats-server.
 //
-// Users enter as public nkeys, and the server speaks to nobody else: agents get the
-// subjects of their own node, readers the consumer of their own name, and the aggregator
-// a key that is made at each start, never leaves the process and is good for connections
-// inside of it only. Every write is synced to disk before it is acknowledged. The server
+// Users enter as public nkeys, agents also with tokens that an injected Verifier believes,
+// and the server speaks to nobody else: agents get the subjects of their own node, readers
+// the consumer of their own name, and the aggregator a key that is made at each start,
+// never leaves the process and is good for connections inside of it only. Every write is synced to disk before it is acknowledged. The server
 // must never listen beyond loopback without TLS, and never lets two processes write into
 // one directory.
 package embedded
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -22,6 +23,8 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nkeys"
 	"go.uber.org/zap"
+
+	"github.com/gopprof/gopprof/pkg/selfca"
 )
 
 // readyWait is how long the server may take to recover its streams and to listen.
@@ -38,14 +41,18 @@ type Server struct {
 	rec   *recorder
 	auth  *authenticator
 	cert  atomic.Pointer[tls.Certificate]
+	ca    *selfca.CA    // nil: certificate from files, or none
 	every time.Duration // between two looks at the files
+	stop  context.CancelFunc
 
 	mu sync.Mutex // held while users are replaced
 }
 
-// Start returns when the server takes connections.
-func Start(c Config, log *zap.Logger) (*Server, error) {
-	s := &Server{cfg: c, log: log, rec: newRecorder(log), auth: &authenticator{}, every: watchEvery}
+// Start returns when the server takes connections. With a verifier agents may prove
+// themselves with tokens too; nil is none.
+func Start(c Config, tokens Verifier, log *zap.Logger) (*Server, error) {
+	s := &Server{cfg: c, log: log, rec: newRecorder(log), auth: &authenticator{tokens: tokens}, every: watchEvery}
+	s.auth.ctx, s.stop = context.WithCancel(context.Background())
 	if err := s.start(); err != nil {
 		s.Shutdown()
 		return nil, fmt.Errorf("starting embedded nats: %w", err)
@@ -71,6 +78,11 @@ func (s *Server) start() (err error) {
 	s.auth.replace(s.table(users))
 	if s.lock, err = lockDir(s.cfg.Dir); err != nil {
 		return err
+	}
+	if s.cfg.ownCA() {
+		if s.ca, err = selfca.Open(s.cfg.OwnCA, time.Now, s.log); err != nil {
+			return err
+		}
 	}
 	return s.serve()
 }
@@ -99,11 +111,13 @@ func (s *Server) serve() error {
 // firstProblem repeats the configuration's own check: a server without authentication or
 // TLS must not start whoever forgot to call it.
 func firstProblem(c Config) (err error) {
-	c.Check(func(key, problem string) {
+	first := func(key, problem string) {
 		if err == nil {
 			err = fmt.Errorf("%s: %s", key, problem)
 		}
-	})
+	}
+	c.Check(first)
+	c.OwnCA.Check(func(key, problem string) { first("own_ca."+key, problem) })
 	return err
 }
 
@@ -113,6 +127,16 @@ func (s *Server) URL() string {
 		return ""
 	}
 	return s.srv.ClientURL()
+}
+
+// CA returns the certificates (PEM) that agents must trust, and a channel that is closed
+// when there are others; false when the certificate is not of the server's own making.
+func (s *Server) CA() (pem []byte, changed <-chan struct{}, own bool) {
+	if s.ca == nil {
+		return nil, nil, false
+	}
+	pem, changed = s.ca.Bundle()
+	return pem, changed, true
 }
 
 // InProcessConn returns a connection that no network carries.
@@ -137,6 +161,7 @@ func (s *Server) Ready() error {
 
 // Shutdown returns when everything is on disk and the directory is free.
 func (s *Server) Shutdown() {
+	s.stop()
 	if s.srv != nil {
 		s.srv.Shutdown()
 		s.srv.WaitForShutdown()

@@ -29,7 +29,7 @@ func loopback(t *testing.T) embedded.Config {
 
 func start(t *testing.T, c embedded.Config) *embedded.Server {
 	t.Helper()
-	s, err := embedded.Start(c, zap.NewNop())
+	s, err := embedded.Start(c, nil, zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,6 +47,7 @@ func TestCheck(t *testing.T) {
 		"beyond loopback":      {func(c *embedded.Config) { c.Listen = "0.0.0.0:4222" }, []string{"listen"}},
 		"every address":        {func(c *embedded.Config) { c.Listen = ":4222" }, []string{"listen"}},
 		"a name":               {func(c *embedded.Config) { c.Listen = "nats.example:4222" }, []string{"listen"}},
+		"beyond, own ca":       {func(c *embedded.Config) { c.Listen, c.OwnCA.Enabled = "0.0.0.0:4222", true }, nil},
 		"beyond, with tls":     {func(c *embedded.Config) { c.Listen, c.CertFile, c.KeyFile = "0.0.0.0:4222", "a", "b" }, nil},
 		"no port":              {func(c *embedded.Config) { c.Listen = "127.0.0.1" }, []string{"listen"}},
 		"impossible port":      {func(c *embedded.Config) { c.Listen = "127.0.0.1:70000" }, []string{"listen"}},
@@ -78,7 +79,7 @@ func TestCheck(t *testing.T) {
 func TestStartRefusesWhatCheckReports(t *testing.T) {
 	c := loopback(t)
 	c.Listen = "0.0.0.0:0"
-	if s, err := embedded.Start(c, zap.NewNop()); err == nil {
+	if s, err := embedded.Start(c, nil, zap.NewNop()); err == nil {
 		s.Shutdown()
 		t.Fatal("listens beyond loopback without TLS")
 	}
@@ -101,7 +102,7 @@ func TestStartSaysWhatIsWrong(t *testing.T) {
 	for name, tc := range cases {
 		c := loopback(t)
 		tc.change(&c)
-		s, err := embedded.Start(c, zap.NewNop())
+		s, err := embedded.Start(c, nil, zap.NewNop())
 		if err == nil {
 			s.Shutdown()
 		}
@@ -114,7 +115,7 @@ func TestStartSaysWhatIsWrong(t *testing.T) {
 func TestOneProcessPerDirectory(t *testing.T) {
 	c := loopback(t)
 	s := start(t, c)
-	if other, err := embedded.Start(c, zap.NewNop()); err == nil {
+	if other, err := embedded.Start(c, nil, zap.NewNop()); err == nil {
 		other.Shutdown()
 		t.Fatal("two servers write into one directory")
 	}

@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 // serveUntilKilled is a server in a process of its own, with the streams; it prints where
 // it listens, and ends with its standard input at the latest.
 func serveUntilKilled(dir, key string) error {
-	s, err := embedded.Start(killed(dir, key), zap.NewNop())
+	s, err := embedded.Start(killed(dir, key), nil, zap.NewNop())
 	if err != nil {
 		return err
 	}

@@ -26,15 +26,18 @@ func (s *Server) options() (*server.Options, error) {
 		AuthTimeout: 10, TLSTimeout: 10, // thousands of agents come back at once
 		CustomClientAuthentication: s.auth, AlwaysEnableNonce: true,
 	}
-	if s.cfg.CertFile != "" {
+	switch {
+	case s.ca != nil:
+		o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.ca.GetCertificate}
+	case s.cfg.CertFile != "":
 		if err := s.loadCertificate(); err != nil {
 			return nil, err
 		}
-		o.TLS = true
 		o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 			return s.cert.Load(), nil
 		}}
 	}
+	o.TLS = o.TLSConfig != nil
 	return o, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
 )
 
 // watchEvery is how often the files are looked at.
@@ -33,9 +34,20 @@ func (s *Server) Reload(u Users) error {
 	return nil
 }
 
-// Run reads agents file and certificate again whenever they change, until ctx ends. What
-// cannot be used is logged, and what was read before stays.
+// Run reads agents file and certificate again whenever they change, and renews the
+// certificate of the server's own making, until ctx ends. What cannot be used is logged,
+// and what was there before stays.
 func (s *Server) Run(ctx context.Context) error {
+	if s.ca == nil {
+		return s.watch(ctx)
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.ca.Run(ctx) })
+	g.Go(func() error { return s.watch(ctx) })
+	return g.Wait()
+}
+
+func (s *Server) watch(ctx context.Context) error {
 	seen := s.files()
 	tick := time.NewTicker(s.every)
 	defer tick.Stop()
