@@ -17,9 +17,11 @@ type State struct {
 	// Cooldown is how long the last firing holds the next one off. It doubles when the
 	// rule fires again soon after it ended.
 	Cooldown time.Duration `json:"cooldown,omitempty"`
-	// NotBefore and Held hold the rule off: for a cooldown after a capture, or for a moment
-	// after a refusal, with the reason of that refusal.
-	NotBefore time.Time      `json:"notBefore,omitzero"`
+	// NotBefore is the end of the cooldown after a capture.
+	NotBefore time.Time `json:"notBefore,omitzero"`
+	// HeldUntil holds the rule off for a moment after a refusal, and Held is the reason of
+	// that refusal. It neither begins nor ends a cooldown.
+	HeldUntil time.Time      `json:"heldUntil,omitzero"`
 	Held      gopprof.Reason `json:"held,omitempty"`
 	// Image is what ran when the rule fired: another image is a change that ends the
 	// back-off.
@@ -46,12 +48,14 @@ func Decide(rule gopprof.Rule, state State, seen Seen, now time.Time) (State, *g
 	switch {
 	case evidence == nil:
 		return state, nil, reason
+	case now.Before(state.HeldUntil):
+		return state, nil, state.Held
 	case climbed(state, *evidence):
 		return state, evidence, gopprof.ReasonFired
 	case state.Disarmed:
 		return state, nil, gopprof.ReasonNotRearmed
 	case now.Before(state.NotBefore):
-		return state, nil, state.Held
+		return state, nil, gopprof.ReasonCooldown
 	}
 	return state, evidence, gopprof.ReasonFired
 }
@@ -60,15 +64,14 @@ func Decide(rule gopprof.Rule, state State, seen Seen, now time.Time) (State, *g
 // at-once level. That is a change, so neither re-arming nor cooldown holds it off; but it
 // counts once, and a saw-tooth that fell below the re-arm level in between waits.
 func climbed(state State, evidence gopprof.Evidence) bool {
-	return evidence.AtOnce && state.Disarmed && !state.Peaked && state.Held == gopprof.ReasonCooldown
+	return evidence.AtOnce && state.Disarmed && !state.Peaked
 }
 
 // Captured remembers a firing whose capture was made: the rule is disarmed, and held off
 // for a cooldown that doubles as long as firing follows firing and nothing changes.
 func Captured(rule gopprof.Rule, state State, evidence gopprof.Evidence, image string, now time.Time) State {
 	cooldown := rule.Cooldown
-	soon := !state.FiredAt.IsZero() && now.Sub(state.FiredAt) < 2*state.Cooldown
-	if soon && state.Image == image {
+	if now.Before(state.backOffEnds()) && state.Image == image {
 		cooldown = min(2*state.Cooldown, rule.MaxCooldown)
 	}
 	return State{
@@ -77,24 +80,48 @@ func Captured(rule gopprof.Rule, state State, evidence gopprof.Evidence, image s
 		Peaked:    evidence.AtOnce || state.Peaked,
 		Cooldown:  cooldown,
 		NotBefore: now.Add(cooldown),
-		Held:      gopprof.ReasonCooldown,
 		Image:     image,
 	}
 }
 
-// Refused remembers a firing that came to nothing. It costs no cooldown: the rule may
-// fire again after one window, and says until then why it did not get further.
+// Refused remembers a firing that came to nothing. It costs no cooldown, and ends none:
+// the rule may fire again after one window, and says until then why it did not get
+// further.
 func Refused(rule gopprof.Rule, state State, reason gopprof.Reason, now time.Time) State {
-	state.NotBefore = now.Add(rule.Window)
-	state.Held = reason
+	state.HeldUntil, state.Held = now.Add(rule.Window), reason
 	return state
+}
+
+// backOffEnds is until when another firing follows so soon that the cooldown doubles; the
+// zero time when the rule never fired.
+func (s State) backOffEnds() time.Time {
+	if s.FiredAt.IsZero() {
+		return time.Time{}
+	}
+	return s.FiredAt.Add(2 * s.Cooldown)
+}
+
+// holdsUntil is until when the state matters to a target that is not there: afterwards it
+// is like one that never fired.
+func (s State) holdsUntil() time.Time {
+	return later(later(s.NotBefore, s.HeldUntil), s.backOffEnds())
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // withinClock keeps a clock that jumped backwards from holding a rule off for longer than
 // its cooldown.
 func withinClock(rule gopprof.Rule, state State, now time.Time) State {
-	if longest := now.Add(max(state.Cooldown, rule.Window)); state.NotBefore.After(longest) {
+	if longest := now.Add(state.Cooldown); state.NotBefore.After(longest) {
 		state.NotBefore = longest
+	}
+	if longest := now.Add(rule.Window); state.HeldUntil.After(longest) {
+		state.HeldUntil = longest
 	}
 	if state.FiredAt.After(now) {
 		state.FiredAt = now

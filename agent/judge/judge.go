@@ -40,8 +40,9 @@ type Judge struct {
 	policy  gopprof.Policy
 	metrics *metrics
 
-	mu      sync.Mutex // guards entries
+	mu      sync.Mutex // guards what follows
 	entries map[string]map[string]*entry
+	rearmed bool // since Rearmed was asked last
 }
 
 // entry is one rule on one target, by target key and rule name.
@@ -92,8 +93,9 @@ func (j *Judge) decide(e *entry, rule gopprof.Rule, target gopprof.Target, sourc
 	key := target.Key()
 	latest, _ := source.Latest(key)
 	seen := Seen{Windows: source.Windows(key, rule.Window, rule.InARow), Latest: latest, Image: target.Image}
-	var evidence *gopprof.Evidence
-	e.state, evidence, e.reason = Decide(rule, e.state, seen, now)
+	state, evidence, reason := Decide(rule, e.state, seen, now)
+	j.rearmed = j.rearmed || e.state.Disarmed && !state.Disarmed
+	e.state, e.reason = state, reason
 	if evidence != nil {
 		evidence.Policy = j.policy
 		e.capturing = true
@@ -120,6 +122,31 @@ func (j *Judge) Refused(f Fired, reason gopprof.Reason, now time.Time) {
 	j.metrics.refused(f.Rule.Name, reason)
 }
 
+// Unread tells that a target could not be read, and why: no rule is judged on it, and its
+// states say so.
+func (j *Judge) Unread(target gopprof.Target, reason gopprof.Reason) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, rule := range j.rules {
+		e := j.entry(target.Key(), rule.Name)
+		if e.reason = reason; e.capturing {
+			e.reason = gopprof.ReasonCapturing
+		}
+		j.metrics.decided(rule.Name, e.reason)
+	}
+}
+
+// Rearmed tells whether a rule was armed again since the last call. Then Save is worth
+// writing: a restart would else find the rule disarmed, and a heat that began before it
+// would never be profiled.
+func (j *Judge) Rearmed() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	rearmed := j.rearmed
+	j.rearmed = false
+	return rearmed
+}
+
 // States returns the state of every rule on one target, in the rules' order.
 func (j *Judge) States(key string) []gopprof.RuleState {
 	j.mu.Lock()
@@ -133,7 +160,7 @@ func (j *Judge) States(key string) []gopprof.RuleState {
 		}
 		states = append(states, gopprof.RuleState{
 			Rule: rule.Name, Resource: rule.Resource, Reason: reason, Armed: !e.state.Disarmed, FiredAt: e.state.FiredAt,
-			CooldownUntil: e.state.NotBefore, LastCapture: e.capture, LastAgreement: e.agreement,
+			CooldownUntil: later(e.state.NotBefore, e.state.HeldUntil), LastCapture: e.capture, LastAgreement: e.agreement,
 		})
 	}
 	return states
@@ -164,8 +191,9 @@ func (j *Judge) Save() Saved {
 // mostRemembered bounds the targets remembered after they went away.
 const mostRemembered = 4096
 
-// Forget drops what is known of targets that are no longer there and whose cooldowns have
-// ended. A target that comes back under the same key within its cooldown is remembered.
+// Forget drops what is known of targets that are no longer there and whose cooldowns and
+// back-offs have ended. A target that comes back under the same key before is remembered:
+// in a crash loop it goes and comes all the time.
 func (j *Judge) Forget(present map[string]bool, now time.Time) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -191,7 +219,7 @@ func (j *Judge) Forget(present map[string]bool, now time.Time) {
 // over tells whether nothing of a target's state matters any more.
 func over(rules map[string]*entry, now time.Time) bool {
 	for _, e := range rules {
-		if e.capturing || now.Before(e.state.NotBefore) {
+		if e.capturing || now.Before(e.state.holdsUntil()) {
 			return false
 		}
 	}

@@ -7,7 +7,8 @@ import (
 )
 
 // Combine makes one window (start, end] of the series' intervals that lie in it. Means are
-// weighted by time, and each resource only by the intervals that reported it.
+// weighted by time, and each resource only by the intervals that reported it; one that was
+// reported for less than gopprof.MinCovered of the window counts as not reported.
 func Combine(intervals []gopprof.Window, start, end time.Time) gopprof.Window {
 	w := gopprof.Window{Start: start, End: end}
 	var cpu, memory, both weighted
@@ -26,9 +27,10 @@ func Combine(intervals []gopprof.Window, start, end time.Time) gopprof.Window {
 			memory.add(i.Memory, seconds)
 		}
 	}
-	w.CPU, w.HasCPU = cpu.use(), cpu.seconds > 0
-	w.Memory, w.HasMemory = memory.use(), memory.seconds > 0
-	w.CoveredRatio = both.seconds / end.Sub(start).Seconds()
+	length := end.Sub(start).Seconds()
+	w.CPU, w.HasCPU = cpu.use(), cpu.covers(length)
+	w.Memory, w.HasMemory = memory.use(), memory.covers(length)
+	w.CoveredRatio = both.seconds / length
 	return w
 }
 
@@ -42,6 +44,10 @@ func (s *weighted) add(u gopprof.Use, seconds float64) {
 	s.ratio += u.Ratio * seconds
 	s.limit = u.Limit
 	s.seconds += seconds
+}
+
+func (s *weighted) covers(seconds float64) bool {
+	return s.seconds > 0 && s.seconds >= gopprof.MinCovered*seconds
 }
 
 func (s *weighted) use() gopprof.Use {
