@@ -159,7 +159,7 @@ func (a *App) makeSources(context.Context) error {
 
 func (a *App) newPipeline() *pipeline {
 	newID := func() string { return uuid.Must(uuid.NewV7()).String() }
-	keeper := &stateKeeper{path: filepath.Join(a.config.StateDir, "cooldowns.json"), judge: a.judge, log: a.log}
+	keeper := &stateKeeper{path: filepath.Join(a.config.StateDir, "cooldowns.json"), save: a.judge.Save, log: a.log}
 	p := &pipeline{
 		discover: a.discover,
 		observe:  a.observe,

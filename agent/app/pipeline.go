@@ -52,6 +52,7 @@ type pipeline struct {
 	version  string
 	log      *zap.Logger
 
+	turns    turns          // of the targets
 	captures sync.WaitGroup // running captures; turn adds, drain waits
 }
 
@@ -64,11 +65,25 @@ const triggerLifetime = 90 * time.Second
 func (p *pipeline) turn(ctx, captures context.Context, now time.Time) {
 	snapshot := p.discover.Snapshot()
 	for _, seen := range p.observe.Observe(ctx, snapshot.Targets, now) {
-		if seen.Err == nil && p.windows != nil {
+		switch {
+		case p.windows == nil:
+		case seen.Err != nil:
+			p.judge.Unread(seen.Target, unreadReason(seen.Err))
+		default:
 			p.fire(captures, p.judge.Judge(seen.Target, p.windows, now))
 		}
 	}
 	p.judge.Forget(keys(snapshot.Targets), now)
+	if p.judge.Rearmed() {
+		p.remember()
+	}
+}
+
+func unreadReason(err error) gopprof.Reason {
+	if errors.Is(err, observe.ErrGone) {
+		return gopprof.ReasonGone
+	}
+	return gopprof.ReasonNoReadings
 }
 
 // fire starts a capture for each rule that fired.
@@ -81,16 +96,21 @@ func (p *pipeline) fire(ctx context.Context, fired []judge.Fired) {
 // capture is the way of one firing: ask → take, while the series are asked → publish.
 func (p *pipeline) capture(ctx context.Context, f judge.Fired) {
 	log := p.logOf(f)
-	id := p.newID()
-	log.Info("rule fired", zap.String("capture", id), zap.Float64("ratio", ratioOf(f)))
-	decision := p.ask.Ask(ctx, firingOf(f, id, p.now()))
-	if !decision.Go {
-		p.refuse(f, log, decision.Reason, nil)
+	leave, err := p.turns.enter(ctx, f.Target.Key())
+	if err != nil {
+		p.refuse(f, log, reasonOf(err), err)
 		return
 	}
-	agreement := p.agreement(ctx, f)
-	order := orderOf(f, id, decision.Incident, p.now())
+	defer leave()
+	order, ok := p.granted(ctx, f, log)
+	if !ok {
+		return
+	}
+	asking, enough := context.WithCancel(ctx)
+	defer enough() // nobody waits for the witness of nothing
+	agreement := p.agreement(asking, f)
 	capture, err := p.take.Take(ctx, order)
+	leave()
 	if err != nil {
 		p.refuse(f, log, reasonOf(err), err)
 		p.tellNothing(order, log, err)
@@ -98,13 +118,30 @@ func (p *pipeline) capture(ctx context.Context, f judge.Fired) {
 	}
 	capture.Agent = p.version
 	capture.Agreement = <-agreement
-	if err := p.publish.Publish(ctx, capture); err != nil {
+	p.handOn(ctx, f, capture, log)
+}
+
+// granted asks whether the firing may become a capture, and returns its order if it may.
+func (p *pipeline) granted(ctx context.Context, f judge.Fired, log *zap.Logger) (gopprof.Order, bool) {
+	id := p.newID()
+	log.Info("rule fired", zap.String("capture", id), zap.Float64("ratio", ratioOf(f)))
+	decision := p.ask.Ask(ctx, firingOf(f, id, p.now()))
+	if !decision.Go {
+		p.refuse(f, log, decision.Reason, nil)
+		return gopprof.Order{}, false
+	}
+	return orderOf(f, id, decision.Incident, p.now()), true
+}
+
+// handOn publishes what was taken, also when the captures were cancelled meanwhile.
+func (p *pipeline) handOn(ctx context.Context, f judge.Fired, capture gopprof.Capture, log *zap.Logger) {
+	if err := p.publish.Publish(context.WithoutCancel(ctx), capture); err != nil {
 		p.refuse(f, log, reasonOf(err), err)
 		return
 	}
-	p.judge.Captured(f, id, capture.Agreement, p.now())
+	p.judge.Captured(f, capture.ID, capture.Agreement, p.now())
 	p.remember()
-	log.Info("witnesses compared", zap.String("capture", id), zap.String("agreement", string(capture.Agreement.Result)),
+	log.Info("witnesses compared", zap.String("capture", capture.ID), zap.String("agreement", string(capture.Agreement.Result)),
 		zap.String("reason", string(capture.Agreement.Reason)), zap.String("detail", capture.Agreement.Detail))
 }
 

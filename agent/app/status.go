@@ -3,6 +3,7 @@ package app
 import (
 	"encoding/json"
 	"net/http"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -73,13 +74,17 @@ func shown(rules []gopprof.Rule) time.Duration {
 
 // stateKeeper writes what judge must know after a restart.
 type stateKeeper struct {
-	path  string
-	judge *judge.Judge
-	log   *zap.Logger
+	path string
+	save func() judge.Saved
+	log  *zap.Logger
+
+	mu sync.Mutex // held from saving to written: captures that end together do not overtake each other
 }
 
 func (k *stateKeeper) remember() {
-	if err := durable.WriteJSON(k.path, k.judge.Save(), 0o600); err != nil {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err := durable.WriteJSON(k.path, k.save(), 0o600); err != nil {
 		k.log.Error("cooldowns not written", zap.String("path", k.path), zap.Error(err))
 	}
 }

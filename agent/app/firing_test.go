@@ -1,0 +1,233 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/gopprof/gopprof/agent/judge"
+	"github.com/gopprof/gopprof/agent/observe"
+	"github.com/gopprof/gopprof/pkg/durable"
+	"github.com/gopprof/gopprof/pkg/gopprof"
+)
+
+// slowTaker takes thirty seconds for a capture and, as take does, refuses a second one of
+// the same target meanwhile.
+type slowTaker struct {
+	mu    sync.Mutex
+	busy  bool
+	taken []gopprof.Order
+}
+
+func (s *slowTaker) Take(_ context.Context, o gopprof.Order) (gopprof.Capture, error) {
+	s.mu.Lock()
+	if s.busy {
+		s.mu.Unlock()
+		return gopprof.Capture{}, &gopprof.Error{Reason: gopprof.ReasonCapturing}
+	}
+	s.busy = true
+	s.mu.Unlock()
+	time.Sleep(30 * time.Second)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.busy, s.taken = false, append(s.taken, o)
+	return gopprof.Capture{ID: o.Capture}, nil
+}
+
+// countedAsker grants everything and counts.
+type countedAsker struct {
+	mu    sync.Mutex
+	asked int
+}
+
+func (c *countedAsker) Ask(context.Context, gopprof.Firing) gopprof.Decision {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.asked++
+	return gopprof.Decision{Go: true, Incident: "i"}
+}
+
+// A target at its CPU limit is throttled as well. Both rules' captures follow each other:
+// one that take would have to refuse must not cost a place in the aggregator's budget.
+func TestRulesOfOneTargetFollowEachOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakes{hot: true}
+		p := newTestPipeline(f)
+		asker, taker := &countedAsker{}, &slowTaker{}
+		p.ask, p.take = asker, taker
+		rules := judge.DefaultConfig().Rules()
+		p.fire(t.Context(), []judge.Fired{{Target: target, Rule: rules[0]}, {Target: target, Rule: rules[2]}})
+		if err := p.drain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if asker.asked != 2 || len(taker.taken) != 2 || len(f.published) != 2 {
+			t.Errorf("asked %d times, took %d, published %d: want two of each", asker.asked, len(taker.taken), len(f.published))
+		}
+		for _, c := range f.published {
+			if len(c.Failures) > 0 {
+				t.Errorf("told the aggregator of a capture that came to nothing: %+v", c.Failures)
+			}
+		}
+	})
+}
+
+// stuckTaker never ends by itself.
+type stuckTaker struct{}
+
+func (stuckTaker) Take(ctx context.Context, _ gopprof.Order) (gopprof.Capture, error) {
+	<-ctx.Done()
+	return gopprof.Capture{}, &gopprof.Error{Reason: gopprof.ReasonCancelled}
+}
+
+func TestRuleThatGetsNoTurnSaysSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakes{hot: true}
+		p := newTestPipeline(f)
+		asker := &countedAsker{}
+		p.ask, p.take = asker, stuckTaker{}
+		ctx, cancel := context.WithCancel(t.Context())
+		rules := p.judge.Rules()
+		p.fire(ctx, []judge.Fired{{Target: target, Rule: rules[0]}, {Target: target, Rule: rules[0]}})
+		time.Sleep(2 * triggerLifetime)
+		synctest.Wait()
+		if p.turn(ctx, ctx, noon); p.judge.States(target.Key())[0].Reason != gopprof.ReasonCapturing {
+			t.Errorf("states %+v, want capturing", p.judge.States(target.Key()))
+		}
+		cancel()
+		if err := p.drain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if asker.asked != 1 {
+			t.Errorf("asked %d times, want once", asker.asked)
+		}
+	})
+}
+
+// waitingAgreer answers when its context ends.
+type waitingAgreer struct{}
+
+func (waitingAgreer) Agree(ctx context.Context, _ judge.Fired) gopprof.Agreement {
+	select {
+	case <-ctx.Done():
+	case <-time.After(30 * time.Second):
+	}
+	return gopprof.Agreement{Result: gopprof.AgreementUnavailable}
+}
+
+// Nobody waits for the witness of a capture that there is not.
+func TestWitnessIsNotAskedOnWhenNothingWasTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakes{hot: true, decision: gopprof.Decision{Go: true}, takeErr: &gopprof.Error{Reason: gopprof.ReasonUnreachable}}
+		p := newTestPipeline(f)
+		p.agree = waitingAgreer{}
+		began := time.Now()
+		p.turnOnce(t)
+		if took := time.Since(began); took > 0 {
+			t.Errorf("the firing went on for %s", took)
+		}
+	})
+}
+
+// cancelledPublisher fails as publish does when the disk is full and it has to send at once.
+type cancelledPublisher struct{ *fakes }
+
+func (c cancelledPublisher) Publish(ctx context.Context, capture gopprof.Capture) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return c.fakes.Publish(ctx, capture)
+}
+
+// What was taken when the agent had to stop is handed on.
+func TestCancelledCaptureIsPublished(t *testing.T) {
+	f := &fakes{hot: true, decision: gopprof.Decision{Go: true}}
+	p := newTestPipeline(f)
+	p.publish = cancelledPublisher{f}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	p.turn(t.Context(), ctx, noon)
+	if err := p.drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if len(f.published) != 1 {
+		t.Errorf("published %d captures, want the one that was taken", len(f.published))
+	}
+}
+
+// What is armed again is remembered: it must not be forgotten by a restart.
+func TestRearmingIsRemembered(t *testing.T) {
+	f := &fakes{hot: true, decision: gopprof.Decision{Go: true}}
+	p := newTestPipeline(f)
+	p.turnOnce(t)
+	f.hot = false
+	for range 3 {
+		p.turnOnce(t)
+	}
+	if f.saved != 2 {
+		t.Errorf("remembered %d times, want twice: captured and armed again", f.saved)
+	}
+}
+
+// brokenObserver cannot read its target.
+type brokenObserver struct {
+	*fakes
+	err error
+}
+
+func (b brokenObserver) Observe(context.Context, []gopprof.Target, time.Time) []observe.Observed {
+	return []observe.Observed{{Target: target, Err: b.err}}
+}
+
+func TestTargetThatCannotBeReadSaysWhy(t *testing.T) {
+	for err, want := range map[error]gopprof.Reason{
+		fmt.Errorf("reading: %w", observe.ErrGone): gopprof.ReasonGone,
+		errors.New("permission denied"):            gopprof.ReasonNoReadings,
+	} {
+		f := &fakes{}
+		p := newTestPipeline(f)
+		p.turnOnce(t)
+		p.observe = brokenObserver{f, err}
+		if state := p.turnOnce(t); state.Reason != want {
+			t.Errorf("%v: reason %s, want %s", err, state.Reason, want)
+		}
+	}
+}
+
+// Captures end side by side. What was saved later is written later.
+func TestStateOfCapturesThatEndTogether(t *testing.T) {
+	saved, first := judge.Saved{"a": {}}, true
+	var mu sync.Mutex // guards both
+	keeper := &stateKeeper{path: filepath.Join(t.TempDir(), "cooldowns.json"), log: zap.NewNop(), save: func() judge.Saved {
+		mu.Lock()
+		now, slow := maps.Clone(saved), first
+		first = false
+		mu.Unlock()
+		if slow {
+			time.Sleep(50 * time.Millisecond)
+		}
+		return now
+	}}
+	var done sync.WaitGroup
+	done.Go(keeper.remember)
+	for mu.Lock(); first; mu.Lock() {
+		mu.Unlock()
+		runtime.Gosched()
+	}
+	saved["b"] = nil
+	mu.Unlock()
+	keeper.remember()
+	done.Wait()
+	var written judge.Saved
+	if err := durable.ReadJSON(keeper.path, &written); err != nil || len(written) != 2 {
+		t.Errorf("written %v, %v; want what was saved last", written, err)
+	}
+}
