@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -219,4 +220,46 @@ func TestConfigMistakes(t *testing.T) {
 func mistakes(check func(report func(key, problem string))) (keys []string) {
 	check(func(key, _ string) { keys = append(keys, key) })
 	return keys
+}
+
+// slowly is a bucket that takes its time to read.
+type slowly struct {
+	*memory
+	reads atomic.Int32
+}
+
+func (s *slowly) Get(ctx context.Context, key string) ([]byte, uint64, error) {
+	s.reads.Add(1)
+	time.Sleep(100 * time.Millisecond) // synctest's time
+	return s.memory.Get(ctx, key)
+}
+
+// Agents wait for a second: a thousand who ask in the same moment share a few looks at the
+// budget, and none is left to decide alone.
+func TestPeakIsAnsweredInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, budget := newClock(), &slowly{memory: newMemory()}
+		deps := c.deps(nil, newMemory(), nil)
+		deps.Budget = budget
+		d := newDispatcher(testConfig(), deps)
+		for _, peak := range []string{"first", "second"} { // that finds the budget used up
+			var silent, granted atomic.Int32
+			var all sync.WaitGroup
+			for range 1000 {
+				all.Go(func() {
+					a := d.Decide(t.Context(), firing("web", "cpu", noon))
+					silent.Add(int32(one(a.Reason == gopprof.ReasonNoAnswer)))
+					granted.Add(int32(one(a.Go)))
+				})
+			}
+			all.Wait()
+			want := int32(testConfig().Budget.PerWorkloadAtOnce * one(peak == "first"))
+			if silent.Load() != 0 || granted.Load() != want {
+				t.Errorf("%s peak: %d of 1000 not answered, %d captures, want %d", peak, silent.Load(), granted.Load(), want)
+			}
+			if n := budget.reads.Swap(0); n > 3 {
+				t.Errorf("%s peak: the budget was read %d times", peak, n)
+			}
+		}
+	})
 }

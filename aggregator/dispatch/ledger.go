@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -17,24 +18,30 @@ const ledgerKey = "ledger"
 // attempts bounds how often a change is tried again because another replica was faster.
 const attempts = 20
 
-// readLedger is the ledger as last read, so that an unchanged one is not decoded again.
+// readLedger is the ledger as last read or written, so that an unchanged one is not decoded
+// again, and those who asked before that need not read it again.
 type readLedger struct {
 	revision uint64 // 0: the key is not there
 	ledger   ledger
+	at       time.Time // when that reading or writing began; zero: not to be relied on
 }
 
 // changeLedger reads the ledger, lets change say what it becomes, and writes that at the
 // revision that was read, again from the start when another replica wrote meanwhile.
-// change returns false when the ledger stays as it is.
+// change returns false when the ledger stays as it is. What was read since the call is not
+// read again: a thousand agents who ask in the same moment share a few readings.
 func (d *Dispatcher) changeLedger(ctx context.Context, change func(ledger) (ledger, bool)) error {
+	called := time.Now()
 	read, err := d.holdLedger(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { d.ledgers <- read }()
 	for range attempts {
-		if err := d.refresh(ctx, read); err != nil {
-			return fmt.Errorf("reading the budget: %w", err)
+		if !read.at.After(called) {
+			if err := d.refresh(ctx, read); err != nil {
+				return fmt.Errorf("reading the budget: %w", err)
+			}
 		}
 		next, changed := change(read.ledger)
 		if !changed {
@@ -44,6 +51,7 @@ func (d *Dispatcher) changeLedger(ctx context.Context, change func(ledger) (ledg
 		if err == nil {
 			return nil
 		}
+		read.at = time.Time{} // somebody else wrote, or nobody knows whether we did
 		if !errors.Is(err, bus.ErrConflict) {
 			return fmt.Errorf("writing the budget: %w", err)
 		}
@@ -63,15 +71,17 @@ func (d *Dispatcher) holdLedger(ctx context.Context) (*readLedger, error) {
 }
 
 func (d *Dispatcher) refresh(ctx context.Context, read *readLedger) error {
+	at := time.Now()
 	value, revision, err := d.deps.Budget.Get(ctx, ledgerKey)
 	if errors.Is(err, bus.ErrNoKey) {
-		*read = readLedger{}
+		*read = readLedger{at: at}
 		return nil
 	}
 	if err != nil {
 		return err
 	}
 	if revision == read.revision {
+		read.at = at
 		return nil
 	}
 	var l ledger
@@ -81,7 +91,7 @@ func (d *Dispatcher) refresh(ctx context.Context, read *readLedger) error {
 		d.log.Error("budget was unreadable and starts anew", zap.Error(err))
 		l = ledger{}
 	}
-	*read = readLedger{revision: revision, ledger: l}
+	*read = readLedger{revision: revision, ledger: l, at: at}
 	return nil
 }
 
@@ -90,6 +100,7 @@ func (d *Dispatcher) write(ctx context.Context, read *readLedger, next ledger) e
 	if err != nil {
 		return err
 	}
+	at := time.Now()
 	var revision uint64
 	if read.revision == 0 {
 		revision, err = d.deps.Budget.Create(ctx, ledgerKey, value)
@@ -99,6 +110,6 @@ func (d *Dispatcher) write(ctx context.Context, read *readLedger, next ledger) e
 	if err != nil {
 		return err
 	}
-	*read = readLedger{revision: revision, ledger: next}
+	*read = readLedger{revision: revision, ledger: next, at: at}
 	return nil
 }
