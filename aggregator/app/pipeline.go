@@ -47,7 +47,7 @@ type pipeline struct {
 func (p *pipeline) Resume(ctx context.Context, capture gopprof.Capture) (bool, error) {
 	report, committed, err := p.store.Committed(ctx, capture)
 	if err != nil || !committed {
-		return false, err
+		return false, lasting(err)
 	}
 	return true, p.tell(ctx, report)
 }
@@ -88,7 +88,7 @@ func (p *pipeline) makeReport(ctx context.Context, capture gopprof.Capture) (gop
 	err = p.store.Commit(ctx, report)
 	if errors.Is(err, store.ErrExists) { // another worker was faster: its report is the one
 		report, _, err = p.store.Committed(ctx, capture)
-		return report, err
+		return report, lasting(err)
 	}
 	return report, lasting(err)
 }
@@ -98,6 +98,8 @@ func lasting(err error) error {
 	switch {
 	case errors.Is(err, store.ErrDifferent):
 		return receive.Poison(gopprof.ReasonBytesWrong, err)
+	case errors.Is(err, store.ErrBroken): // a report.json that nobody can read stands in its place
+		return receive.Poison(gopprof.ReasonStoreFailed, err)
 	case errors.Is(err, store.ErrInvalid):
 		return receive.Poison(gopprof.ReasonBadInput, err)
 	}

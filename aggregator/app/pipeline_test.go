@@ -157,7 +157,7 @@ func TestSecondWorkerAnnouncesTheFirstOnesReport(t *testing.T) {
 }
 
 func TestWhatTheStoreWillNeverTakeIsPoison(t *testing.T) {
-	for err, want := range map[error]bool{store.ErrDifferent: true, store.ErrInvalid: true, errStep: false, nil: false} {
+	for err, want := range map[error]bool{store.ErrDifferent: true, store.ErrInvalid: true, store.ErrBroken: true, errStep: false, nil: false} {
 		got := lasting(err)
 		if poisoned := got != err; poisoned != want || !errors.Is(got, err) {
 			t.Errorf("%v: poisoned %v, want %v", err, poisoned, want)
