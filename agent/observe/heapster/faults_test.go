@@ -88,7 +88,8 @@ func TestServersThatFailHaveANamedReason(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server := httptest.NewServer(c.handler)
 			defer server.Close()
-			checkFailure(t, sourceOf(t, server.URL, nil), c.want, c.text)
+			patient := func(c *Config) { c.Timeout = time.Minute } // a slow machine is not the fault
+			checkFailure(t, sourceOf(t, server.URL, patient), c.want, c.text)
 		})
 	}
 }
