@@ -29,8 +29,8 @@ type secondWitness struct {
 	now        func() time.Time
 	log        *zap.Logger
 
-	asking sync.Mutex // one question to InfluxDB at a time, whatever fires together; guards the next three
-	asked  time.Time
+	asking chan struct{} // holds one element while InfluxDB is asked, whatever fires together; guards the next three
+	asked  time.Time     // when the newest answer came
 	from   time.Time
 	err    error
 
@@ -39,12 +39,14 @@ type secondWitness struct {
 }
 
 // Agree waits until an interval of the series inside the hot span can be compared, for at
-// most wait after now.
+// most wait after now; one question may take every, also when wait is shorter.
 func (w *secondWitness) Agree(ctx context.Context, f judge.Fired) gopprof.Agreement {
 	if w.source == nil || f.Evidence.Policy != gopprof.PolicyConfirm {
 		return gopprof.Agreement{Result: gopprof.AgreementUnavailable, Reason: gopprof.ReasonSeriesOff}
 	}
 	deadline := w.now().Add(w.wait)
+	ctx, cancel := context.WithTimeout(ctx, max(w.wait, w.every))
+	defer cancel()
 	for {
 		answer := w.compare(ctx, f)
 		if answer.Result != gopprof.AgreementUnavailable || !w.now().Add(w.every).Before(deadline) {
@@ -68,16 +70,27 @@ func (w *secondWitness) compare(ctx context.Context, f judge.Fired) gopprof.Agre
 }
 
 // windows returns the node's series since from. Firings that come together share one
-// answer.
+// answer, and one failure.
 func (w *secondWitness) windows(ctx context.Context, from time.Time) (map[gopprof.SeriesKey][]gopprof.Window, error) {
-	w.asking.Lock()
-	defer w.asking.Unlock()
-	now := w.now()
-	if w.err == nil && !w.from.After(from) && now.Sub(w.asked).Abs() < w.every/2 {
-		return w.Answers(), nil
+	select {
+	case w.asking <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
-	answers, err := w.source.Windows(ctx, w.node, from, now)
-	w.asked, w.from, w.err = now, from, err
+	defer func() { <-w.asking }()
+	if w.now().Sub(w.asked).Abs() < w.every/2 {
+		switch {
+		case w.err != nil:
+			return nil, w.err
+		case !w.from.After(from):
+			return w.Answers(), nil
+		}
+	}
+	answers, err := w.source.Windows(ctx, w.node, from, w.now())
+	if ctx.Err() != nil {
+		return answers, err // it ended with its asker, which says nothing to the others
+	}
+	w.asked, w.from, w.err = w.now(), from, err
 	if err != nil {
 		return nil, err
 	}

@@ -103,7 +103,7 @@ func (a *App) makeWitnesses(context.Context) error {
 	a.observe = observe.New(a.config.Observe, reader, a.log, a.reg)
 	a.witness = &secondWitness{
 		node: a.config.Node, resolution: a.config.Heapster.Resolution, wait: a.config.Agreement.Wait, every: a.config.Agreement.Every,
-		local: a.localOf, now: time.Now, log: a.log,
+		local: a.localOf, now: time.Now, log: a.log, asking: make(chan struct{}, 1),
 	}
 	if a.config.Record.Enabled() {
 		if a.record, err = record.New(a.config.Record, a.log, a.reg); err != nil {

@@ -3,6 +3,8 @@ package app
 import (
 	"context"
 	"errors"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,7 +42,7 @@ func minute(end time.Time, ratio float64) gopprof.Window {
 // witnessOf must be called inside a bubble, whose clock it takes.
 func witnessOf(source seriesSource, local float64) *secondWitness {
 	return &secondWitness{
-		source: source, node: "n", resolution: time.Minute, wait: 30 * time.Second, every: 3 * time.Second, now: time.Now, log: zap.NewNop(),
+		source: source, node: "n", resolution: time.Minute, wait: 30 * time.Second, every: 3 * time.Second, now: time.Now, log: zap.NewNop(), asking: make(chan struct{}, 1),
 		local: func(string) judge.Local {
 			return func(start, end time.Time) (gopprof.Window, bool) {
 				w := minute(end, local)
@@ -193,4 +195,61 @@ func TestAggregatorsAnswerCounts(t *testing.T) {
 	if got := a.Ask(t.Context(), gopprof.Firing{At: noon}); got != no {
 		t.Errorf("got %+v", got)
 	}
+}
+
+// hanging is an InfluxDB that answers nothing: each question ends after seven seconds, or
+// with its context.
+type hanging struct{ asked atomic.Int32 }
+
+func (h *hanging) Windows(ctx context.Context, _ string, _, _ time.Time) (map[gopprof.SeriesKey][]gopprof.Window, error) {
+	h.asked.Add(1)
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-time.After(7 * time.Second):
+		return nil, errors.New("no whole answer in time")
+	}
+}
+
+// However many fire together and however long InfluxDB takes to fail: no capture waits
+// longer than was configured.
+func TestHangingInfluxDBHoldsNoCaptureUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := &hanging{}
+		witness := witnessOf(source, 0.9)
+		began, fired := time.Now(), firedNow()
+		var done sync.WaitGroup
+		for range 20 {
+			done.Go(func() {
+				got := witness.Agree(t.Context(), fired)
+				if got.Result != gopprof.AgreementUnavailable || got.Reason != gopprof.ReasonSeriesUnreachable {
+					t.Errorf("%+v, want unavailable, series_unreachable", got)
+				}
+				if waited := time.Since(began); waited > 30*time.Second {
+					t.Errorf("waited %s, want 30s at most", waited)
+				}
+			})
+		}
+		done.Wait()
+		if n := source.asked.Load(); n > 5 {
+			t.Errorf("asked %d times: a failure is shared like an answer", n)
+		}
+	})
+}
+
+// A question that ended because its own asker went away says nothing to the others.
+func TestCancelledQuestionIsNotShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		witness := witnessOf(&hanging{}, 0.9)
+		ctx, cancel := context.WithCancel(t.Context())
+		var gone sync.WaitGroup
+		gone.Go(func() { witness.Agree(ctx, firedNow()) })
+		synctest.Wait()
+		cancel()
+		gone.Wait()
+		witness.source = &answers{script: []answer{{windows: []gopprof.Window{minute(time.Now(), 0.9)}}}}
+		if got := witness.Agree(t.Context(), firedNow()); got.Result != gopprof.AgreementConfirmed {
+			t.Errorf("%+v, want confirmed", got)
+		}
+	})
 }
