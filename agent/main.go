@@ -34,7 +34,8 @@ func main() {
 	flag.StringVar(&o.node, "node", "", "`name` of this node, over the configuration's: one file serves all nodes of a cluster")
 	check := flag.Bool("check-config", false, "read the configuration, say what is wrong with it, and exit")
 	probe := flag.String("probe", "", "ask the agent that runs here for `livez` or readyz and exit with status 0 or 1")
-	giveTo := flag.String("give-state-to", "", "make state_dir, give it to the user `uid:gid`, and exit; for an init container that is root")
+	give := flag.String("give", "", "make the `directory`, give it to the user of --to, and exit; for an init container that is root")
+	to := flag.String("to", "65532:65532", "`uid:gid` of --give")
 	version := flag.Bool("version", false, "print the version and exit")
 	flag.Parse()
 	switch {
@@ -43,12 +44,15 @@ func main() {
 		os.Exit(exitConfig)
 	case *version:
 		fmt.Println(ops.Version())
+	case *give != "":
+		if err := giveDirectory(*give, *to); err != nil {
+			fmt.Fprintln(os.Stderr, "agent:", err)
+			os.Exit(exitFailed)
+		}
 	case *check:
 		os.Exit(with(o, func(app.Config) error { fmt.Printf("%s: ok\n", o.config); return nil }))
 	case *probe != "":
 		os.Exit(with(o, func(c app.Config) error { return ops.Probe(context.Background(), c.Status, *probe) }))
-	case *giveTo != "":
-		os.Exit(with(o, func(c app.Config) error { return giveState(c.StateDir, *giveTo) }))
 	default:
 		os.Exit(with(o, run))
 	}

@@ -103,14 +103,13 @@ func TestProbeAsksTheStatusPort(t *testing.T) {
 	}
 }
 
-func TestStateIsGivenToAUser(t *testing.T) {
+func TestADirectoryIsGivenToAUser(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("only root may give a directory away")
 	}
 	dir := filepath.Join(t.TempDir(), "agent", "state")
-	path := write(t, "state_dir: "+dir+"\nnats: {url: 'nats://127.0.0.1:4222'}\n")
 	for range 2 { // the second time there is nothing to do
-		if out, status := execAgent(t, "--config", path, "--give-state-to", "65532:65531"); status != 0 {
+		if out, status := execAgent(t, "--give", dir, "--to", "65532:65531"); status != 0 {
 			t.Fatalf("status %d: %s", status, out)
 		}
 		info, err := os.Stat(dir)
@@ -122,7 +121,7 @@ func TestStateIsGivenToAUser(t *testing.T) {
 		}
 	}
 	for _, owner := range []string{"root", "65532", "1:-1", ":"} {
-		if out, status := execAgent(t, "--config", path, "--give-state-to", owner); status != 1 || !strings.Contains(out, "uid:gid") {
+		if out, status := execAgent(t, "--give", dir, "--to", owner); status != 1 || !strings.Contains(out, "uid:gid") {
 			t.Errorf("%q: status %d: %s", owner, status, out)
 		}
 	}

@@ -9,33 +9,33 @@ import (
 	"syscall"
 )
 
-// giveState makes the state directory and gives it to a user. A hostPath directory belongs
-// to root and no fsGroup changes that; this is all that needs root, once, with CAP_CHOWN
-// and nothing else. Given to the user before, it is left alone.
-func giveState(dir, to string) error {
+// giveDirectory makes a directory and gives it to a user. A hostPath directory belongs to
+// root and no fsGroup changes that; this is all that needs root, once, with CAP_CHOWN and
+// nothing else. Given to the user before, it is left alone.
+func giveDirectory(dir, to string) error {
 	uid, gid, err := parseOwner(to)
 	if err != nil {
 		return err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("making the state directory: %w", err)
+		return fmt.Errorf("making the directory: %w", err)
 	}
 	info, err := os.Lstat(dir)
 	if err != nil {
-		return fmt.Errorf("looking at the state directory: %w", err)
+		return fmt.Errorf("looking at the directory: %w", err)
 	}
 	if !info.IsDir() {
-		return fmt.Errorf("state directory %q: %w", dir, &fs.PathError{Op: "give", Path: dir, Err: syscall.ENOTDIR})
+		return fmt.Errorf("directory %q: %w", dir, &fs.PathError{Op: "give", Path: dir, Err: syscall.ENOTDIR})
 	}
 	if s, ok := info.Sys().(*syscall.Stat_t); ok && int(s.Uid) == uid && int(s.Gid) == gid {
 		return nil
 	}
 	// The mode first: root without CAP_FOWNER may only change what is still its own.
 	if err := os.Chmod(dir, 0o700); err != nil {
-		return fmt.Errorf("giving the state directory away: %w", err)
+		return fmt.Errorf("giving the directory away: %w", err)
 	}
 	if err := os.Lchown(dir, uid, gid); err != nil {
-		return fmt.Errorf("giving the state directory away: %w", err)
+		return fmt.Errorf("giving the directory away: %w", err)
 	}
 	return nil
 }
