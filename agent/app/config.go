@@ -145,6 +145,35 @@ func (c Config) Check(report func(key, problem string)) {
 		report("state_interval", "is less than 1s")
 	}
 	c.checkSeries(report)
+	for _, rule := range c.Judge.Rules() {
+		c.checkRule(report, rule)
+	}
+}
+
+// checkRule reports what other stages could never do for a rule.
+func (c Config) checkRule(report func(key, problem string), rule gopprof.Rule) {
+	if rule.CPUSeconds > c.Take.MaxSeconds {
+		report("judge."+rule.Name+".cpu_seconds", fmt.Sprintf("%s is longer than take.max_seconds (%s): every capture would be refused", rule.CPUSeconds, c.Take.MaxSeconds))
+	}
+	if c.Judge.Policy == gopprof.PolicySeries {
+		return // the readings are not judged
+	}
+	if 2*c.Observe.QuietInterval > rule.Window {
+		report("observe.quiet_interval", fmt.Sprintf("%s is longer than half of judge.%s.window (%s): one reading would be two windows", c.Observe.QuietInterval, rule.Name, rule.Window))
+	}
+	needed := rule.Window * time.Duration(rule.InARow)
+	if c.comparing() {
+		needed += c.Agreement.Wait
+	}
+	if c.Observe.Keep < needed {
+		report("observe.keep", fmt.Sprintf("%s is shorter than %s, which judge.%s looks back: its %d windows of %s, and agreement.wait if the series are asked",
+			c.Observe.Keep, needed, rule.Name, rule.InARow, rule.Window))
+	}
+}
+
+// comparing tells whether the series confirm or contradict what fires.
+func (c Config) comparing() bool {
+	return c.Heapster.Enabled() && c.Judge.Policy == gopprof.PolicyConfirm
 }
 
 func (c Config) checkSeries(report func(key, problem string)) {
@@ -154,6 +183,9 @@ func (c Config) checkSeries(report func(key, problem string)) {
 	}
 	if c.Judge.Policy == gopprof.PolicySeries && c.Heapster.URL == "" {
 		report("judge.policy", `"series" needs heapster.url`)
+	}
+	if h, r := c.Heapster, c.Record; r.Enabled() && h.URL == r.URL && h.Database == r.Database && h.Resolution != r.Resolution {
+		report("record.resolution", fmt.Sprintf("%s is not heapster.resolution (%s), with which the same series are read", r.Resolution, h.Resolution))
 	}
 	if c.Heapster.URL == "" || c.Judge.Policy == gopprof.PolicyLocal {
 		return

@@ -43,8 +43,39 @@ func TestWindowsMustHoldAnIntervalOfTheSeries(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "judge.cpu.window") {
 		t.Errorf("%v, want a mistake of judge.cpu.window", err)
 	}
-	if _, err := load(t, nats+"heapster: {url: 'http://127.0.0.1:1', resolution: 30s}\njudge:\n  cpu: {window: 30s}\n"); err != nil {
+	if _, err := load(t, nats+"heapster: {url: 'http://127.0.0.1:1', resolution: 30s}\nobserve: {quiet_interval: 15s}\njudge:\n  cpu: {window: 30s}\n"); err != nil {
 		t.Error(err)
+	}
+}
+
+// Settings that are right by themselves and can never work together.
+func TestSettingsThatContradictEachOther(t *testing.T) {
+	series := "heapster: {url: 'http://127.0.0.1:1'}\n"
+	for name, c := range map[string]struct{ text, key string }{
+		"profiles longer than take allows":       {"judge:\n  memory: {cpu_seconds: 2m}\n", "judge.memory.cpu_seconds"},
+		"take shortened":                         {"take: {max_seconds: 20s, default_cpu_seconds: 20s}\n", "judge.cpu.cpu_seconds"},
+		"windows longer than what is remembered": {"judge:\n  cpu: {window: 5m, in_a_row: 5}\n", "observe.keep"},
+		"no room to compare what fired":          {series + "observe: {keep: 140s}\n", "observe.keep"},
+		"two windows of one reading":             {"judge:\n  throttled: {window: 30s}\n", "observe.quiet_interval"},
+		"recorded otherwise than read":           {series + "record: {url: 'http://127.0.0.1:1', resolution: 30s}\n", "record.resolution"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := load(t, nats+c.text); err == nil || !strings.Contains(err.Error(), c.key+":") {
+				t.Errorf("%v, want a mistake of %s", err, c.key)
+			}
+		})
+	}
+	for name, text := range map[string]string{
+		"rule that is off":               "judge:\n  memory: {enabled: false, cpu_seconds: 2m}\n",
+		"readings that nobody judges":    series + "judge: {policy: series}\nobserve: {keep: 1m, quiet_interval: 30s}\n",
+		"enough room without the series": "observe: {keep: 2m}\n",
+		"recorded elsewhere":             series + "record: {url: 'http://127.0.0.1:2', resolution: 30s}\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := load(t, nats+text); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 
