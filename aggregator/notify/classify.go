@@ -22,19 +22,28 @@ type outcome struct {
 	after  time.Duration // least pause that the receiver asks for
 }
 
-// classify says what an answer means: 2xx is told; 429 and 5xx may pass by themselves;
-// every other answer will be the same next time.
+// classify says what an answer means: 2xx is told; 408, 425, 429 and 5xx may pass by
+// themselves; every other answer will be the same next time.
 func classify(status int, header http.Header, now time.Time) outcome {
 	detail := strconv.Itoa(status) + " " + http.StatusText(status)
 	switch {
 	case status >= 200 && status < 300:
 		return outcome{}
-	case status == http.StatusTooManyRequests || status >= 500:
+	case passing(status):
 		return outcome{reason: gopprof.ReasonStatus, detail: detail, retry: true, after: retryAfter(header, now)}
 	case status >= 300 && status < 400:
 		return outcome{reason: gopprof.ReasonRedirected, detail: detail}
 	}
 	return outcome{reason: gopprof.ReasonStatus, detail: detail}
+}
+
+// passing tells whether an answer says that the same post may be taken later.
+func passing(status int) bool {
+	switch status {
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+		return true
+	}
+	return status >= 500
 }
 
 // classifyError says what a failure before any answer means: all of them may pass.

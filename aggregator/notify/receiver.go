@@ -32,13 +32,21 @@ func newReceiver(r Receiver, atOnce int) *receiver {
 	return &receiver{Receiver: r, slots: make(chan struct{}, atOnce)}
 }
 
-// enter waits for a free slot; false means that ctx ended first.
-func (r *receiver) enter(ctx context.Context) bool {
+// patience is how long a report waits for a slot. A receiver that lets its posts hang must
+// not hold up everybody who could be told by another one.
+const patience = time.Second
+
+// enter waits a moment for a free slot. The error is why there was none.
+func (r *receiver) enter(ctx context.Context) error {
+	t := time.NewTimer(patience)
+	defer t.Stop()
 	select {
 	case r.slots <- struct{}{}:
-		return true
+		return nil
+	case <-t.C:
+		return errBusy
 	case <-ctx.Done():
-		return false
+		return context.Cause(ctx)
 	}
 }
 

@@ -12,13 +12,14 @@ import (
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
-// busyPause is how long to stay away from a record that another replica changes.
+// busyPause is how long to stay away from a record that another replica changes, and from a
+// receiver that is being posted to as often as it may be.
 const busyPause = time.Second
 
 // tell brings one report to one receiver, if that is still to be done.
 func (n *Notifier) tell(ctx context.Context, to *receiver, r gopprof.Report) error {
-	if !to.enter(ctx) {
-		return &RetryError{to.Name, busyPause, context.Cause(ctx)}
+	if err := to.enter(ctx); err != nil {
+		return &RetryError{to.Name, busyPause, err}
 	}
 	defer to.leave()
 	k := key(r.ID, to.Name)
@@ -48,7 +49,10 @@ func (n *Notifier) tell(ctx context.Context, to *receiver, r gopprof.Report) err
 	return n.attempt(ctx, to, r, rec)
 }
 
-var errNotYet = errors.New("not yet")
+var (
+	errNotYet = errors.New("not yet")
+	errBusy   = errors.New("as many posts as it may have are under way")
+)
 
 // lease is how long an attempt may take before its process is thought dead.
 func (n *Notifier) lease() time.Duration { return n.cfg.Timeout + 10*time.Second }

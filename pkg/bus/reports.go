@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -18,16 +20,21 @@ import (
 const (
 	// reportWorkers is how many reports one consumer handles at once: a slow receiver of
 	// messages must not hold up the others.
-	reportWorkers = 4
+	reportWorkers = 32
+	// reportsPending bounds the reports of one consumer that are worked on or wait for
+	// another try. At the bound nobody is told of new ones, so that it is beyond what
+	// receivers that are away can make wait.
+	reportsPending = 100_000
 	// The pauses before a report is handed over again double between these.
 	reportPause    = time.Second
 	reportMaxPause = 5 * time.Minute
 )
 
 // PublishReport publishes a report, once: if it is there already, that is success, and
-// ErrDifferent if another one is there under its ID.
+// ErrDifferent if another one is there under its ID. One that is too large for a message
+// goes out with fewer functions of each profile.
 func (a *Aggregator) PublishReport(ctx context.Context, r gopprof.Report) error {
-	data, err := wire.EncodeReport(r)
+	data, err := encodeReport(r)
 	if errors.Is(err, wire.ErrTooLarge) {
 		return fmt.Errorf("publishing report %q: %w: %w", r.ID, ErrTooLarge, err)
 	}
@@ -43,6 +50,28 @@ func (a *Aggregator) PublishReport(ctx context.Context, r gopprof.Report) error 
 		return fmt.Errorf("publishing report %q: %w", r.ID, err)
 	}
 	return nil
+}
+
+// encodeReport leaves out functions, the lightest first, where names as long as a profiled
+// program likes make a report too large for one message. The stored report has them all.
+func encodeReport(r gopprof.Report) (data []byte, err error) {
+	for _, keep := range []int{math.MaxInt, 10, 0} {
+		data, err = wire.EncodeReport(withFunctions(r, keep))
+		if !errors.Is(err, wire.ErrTooLarge) {
+			break
+		}
+	}
+	return data, err
+}
+
+// withFunctions keeps the first functions of each profile.
+func withFunctions(r gopprof.Report, most int) gopprof.Report {
+	r.Explanation.Profiles = slices.Clone(r.Explanation.Profiles)
+	for i := range r.Explanation.Profiles {
+		p := &r.Explanation.Profiles[i]
+		p.Functions = p.Functions[:min(len(p.Functions), most)]
+	}
+	return r
 }
 
 // sameReport compares with what the stream has: by meaning, since an older version may
@@ -80,7 +109,7 @@ func (a *Aggregator) Reports(ctx context.Context, durable string, handle func(co
 	source := consumer{a, StreamReports, jetstream.ConsumerConfig{
 		Durable:   durable,
 		AckPolicy: jetstream.AckExplicitPolicy, AckWait: wait,
-		MaxDeliver: -1, MaxAckPending: pending,
+		MaxDeliver: -1, MaxAckPending: reportsPending,
 		DeliverPolicy: jetstream.DeliverAllPolicy,
 	}}
 	return source.run(ctx, reportWorkers, func(m jetstream.Msg) { a.report(m, wait, handle) })

@@ -3,6 +3,8 @@ package bus_test
 import (
 	"context"
 	"errors"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -73,6 +75,78 @@ func TestReportThatCannotBeSent(t *testing.T) {
 	r.Explanation.Summary = string(make([]byte, 1<<20))
 	if err := agg.PublishReport(within(t), r); !errors.Is(err, bus.ErrTooLarge) {
 		t.Errorf("%v, want %v", err, bus.ErrTooLarge)
+	}
+}
+
+// TestReportOfLongNames: names of functions come from profiled programs, and JSON makes
+// some of their characters six times as long. Such a report is told with fewer functions,
+// and is the same one when it is published again.
+func TestReportOfLongNames(t *testing.T) {
+	b := bustest.Start(t, bustest.Options{})
+	agg := b.Aggregator()
+	r := report(capture(t, "a", 5))
+	r.Explanation.Profiles = nil
+	for range 7 {
+		top := gopprof.TopFunctions{Kind: gopprof.KindCPU, Total: 40}
+		for range 40 {
+			top.Functions = append(top.Functions, gopprof.Function{Name: strings.Repeat("<", 512), File: strings.Repeat("&", 512), Flat: 1, Cum: 1})
+		}
+		r.Explanation.Profiles = append(r.Explanation.Profiles, top)
+	}
+	for range 2 {
+		if err := agg.PublishReport(within(t), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	handed := make(chan gopprof.Report, 1)
+	background(t, "reports", func(ctx context.Context) error {
+		return agg.Reports(ctx, "x", func(_ context.Context, r gopprof.Report) error {
+			handed <- r
+			return nil
+		})
+	})
+	got := <-handed
+	if len(got.Explanation.Profiles) != 7 || len(got.Explanation.Profiles[0].Functions) != 10 {
+		t.Errorf("%d profiles of %d functions, want 7 of 10", len(got.Explanation.Profiles), len(got.Explanation.Profiles[0].Functions))
+	}
+	if len(r.Explanation.Profiles[0].Functions) != 40 {
+		t.Error("the caller's report was changed")
+	}
+}
+
+// TestOneReceiverThatIsAway: reports that wait for another try do not keep new ones from
+// being handed over, however many they are, nor do some that are being handled slowly.
+func TestOneReceiverThatIsAway(t *testing.T) {
+	t.Parallel()
+	b := bustest.Start(t, bustest.Options{})
+	agg := b.Aggregator()
+	last := report(capture(t, "b"))
+	var away sync.Map
+	var told atomic.Bool
+	background(t, "reports", func(ctx context.Context) error {
+		return agg.Reports(ctx, "x", func(ctx context.Context, r gopprof.Report) error {
+			if r.ID == last.ID {
+				told.Store(true)
+				return nil
+			}
+			away.Store(r.ID, true)
+			return errors.New("the receiver is away")
+		})
+	})
+	const waiting = 600
+	for range waiting {
+		if err := agg.PublishReport(within(t), report(capture(t, "a"))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := agg.PublishReport(within(t), last); err != nil {
+		t.Fatal(err)
+	}
+	bustest.Eventually(t, "the last report is told", told.Load)
+	n := 0
+	away.Range(func(any, any) bool { n++; return true })
+	if n != waiting {
+		t.Errorf("%d of the others were handed over", n)
 	}
 }
 

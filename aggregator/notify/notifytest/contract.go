@@ -24,13 +24,14 @@ func Run(t *testing.T, channel string) {
 	for name, check := range map[string]func(*testing.T, string){
 		"EveryStatus": everyStatus, "Message": message, "RetryAfter": retryAfter, "Failures": failures,
 		"Redirects": redirects, "ToldOnce": toldOnce, "Replicas": replicas, "Crash": crash, "Cut": cut,
-		"GivesUp": givesUp, "AtOnce": atOnce, "Secrets": secrets, "Rotation": rotation,
+		"GivesUp": givesUp, "AtOnce": atOnce, "Busy": busy, "Secrets": secrets, "Rotation": rotation,
 	} {
 		t.Run(name, func(t *testing.T) { check(t, channel) })
 	}
 }
 
-// everyStatus: 2xx is told; 429 and 5xx are tried again; everything else is given up.
+// everyStatus: 2xx is told; 408, 425, 429 and 5xx are tried again; everything else is given
+// up.
 func everyStatus(t *testing.T, channel string) {
 	for code := 200; code < 600; code++ {
 		if code >= 200 && http.StatusText(code) == "" && code%100 != 99 {
@@ -40,7 +41,7 @@ func everyStatus(t *testing.T, channel string) {
 		s.Answer(Status(code))
 		r := Report()
 		err := s.Handle(t.Context(), r)
-		told, again := code < 300, code == http.StatusTooManyRequests || code >= 500
+		told, again := code < 300, code == 408 || code == 425 || code == 429 || code >= 500
 		if retry := retryError(err); again != (retry != nil) || (err != nil && retry == nil) {
 			t.Errorf("%d: %v", code, err)
 		}
@@ -346,6 +347,27 @@ func atOnce(t *testing.T, channel string) {
 	all.Wait()
 	if most.Load() != 2 {
 		t.Errorf("%d at once", most.Load())
+	}
+}
+
+// busy: a receiver that lets its posts hang holds up no report but those that hang.
+func busy(t *testing.T, channel string) {
+	s := Start(t, channel)
+	s.Config.AtOnce = 1
+	s.Restart()
+	posted, answer := make(chan struct{}), make(chan struct{})
+	s.Answer(func(http.ResponseWriter, *http.Request) { close(posted); <-answer })
+	hangs := make(chan error, 1)
+	go func() { hangs <- s.Handle(t.Context(), Report()) }()
+	<-posted
+	late, stop := context.WithTimeout(t.Context(), 5*time.Second)
+	defer stop()
+	if err := s.Handle(late, Report()); retryError(err) == nil || late.Err() != nil {
+		t.Errorf("while another hangs: %v", err)
+	}
+	close(answer)
+	if err := <-hangs; err != nil || len(s.Posts()) != 1 {
+		t.Errorf("the one that hung: %v, %d posts", err, len(s.Posts()))
 	}
 }
 
