@@ -128,6 +128,9 @@ func (a *App) localOf(key string) judge.Local {
 
 // makeJudge makes the judge, with what an earlier run remembered.
 func (a *App) makeJudge(context.Context) error {
+	if err := durable.MkdirAll(a.config.StateDir, 0o700); err != nil { // the spool need not lie in it
+		return fmt.Errorf("making state_dir: %w", err)
+	}
 	path := filepath.Join(a.config.StateDir, "cooldowns.json")
 	saved := judge.Saved{}
 	if err := durable.ReadJSON(path, &saved); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -77,6 +77,8 @@ func (f *fakes) Publish(_ context.Context, c gopprof.Capture) error {
 	return f.pubErr
 }
 
+func newRegistry() *prometheus.Registry { return prometheus.NewRegistry() }
+
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
 func newTestPipeline(f *fakes) *pipeline {

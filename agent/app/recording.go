@@ -11,15 +11,28 @@ import (
 // the clock as Heapster's are.
 func (a *App) recording(ctx context.Context) error {
 	interval := a.config.Record.Resolution
+	// the readings that reach over the interval's end must be in
+	return eachInterval(ctx, interval, a.config.Observe.QuietInterval, func(end time.Time) {
+		a.record.Record(ctx, end, a.points(end.Add(-interval), end))
+	})
+}
+
+// eachInterval calls f for each interval of the clock, some time after its end, until ctx
+// ends. An interval may be shorter than that time. Those that are long past, after a sleep
+// of the machine, are left out.
+func eachInterval(ctx context.Context, interval, after time.Duration, f func(end time.Time)) error {
+	end := time.Now().Truncate(interval)
 	for {
-		end := time.Now().Truncate(interval).Add(interval)
-		// the readings that reach over the interval's end must be in
+		end = end.Add(interval)
+		if wait := time.Until(end.Add(after)); wait < -interval || wait > 2*interval+after {
+			end = time.Now().Truncate(interval).Add(interval)
+		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(time.Until(end) + a.config.Observe.QuietInterval):
+		case <-time.After(time.Until(end.Add(after))):
 		}
-		a.record.Record(ctx, end, a.points(end.Add(-interval), end))
+		f(end)
 	}
 }
 
