@@ -5,8 +5,9 @@
 //	POST /grow?mb=100      keep so much more memory      POST /shrink   give it all back
 //	POST /contend?clerks=8 wait for locks (0 stops)      GET  /state    what it does now, JSON
 //
-// and net/http/pprof under /debug/pprof/. It listens on loopback only. Its address is
-// printed as its first line, "listening on HOST:PORT".
+// and net/http/pprof under /debug/pprof/. It listens on loopback only, unless it is told
+// that it has a network of its own, as in a pod. Its address is printed as its first line,
+// "listening on HOST:PORT".
 package main
 
 import (
@@ -27,6 +28,7 @@ import (
 func main() {
 	var o options
 	flag.StringVar(&o.listen, "listen", "127.0.0.1:0", "host:port on loopback; port 0 takes a free one")
+	flag.BoolVar(&o.anywhere, "anywhere", false, "allow any address to listen on: in a pod, where only a test's cluster reaches it")
 	flag.StringVar(&o.addrFile, "addr-file", "", "file that gets the address once it listens")
 	flag.Float64Var(&o.baseCores, "base-cores", 0.02, "cores used while nothing was asked for")
 	flag.IntVar(&o.mutexFraction, "mutex-fraction", 0, "runtime.SetMutexProfileFraction; 0 is not enabled")
@@ -49,6 +51,7 @@ func main() {
 
 type options struct {
 	listen, addrFile         string
+	anywhere                 bool
 	baseCores                float64
 	mutexFraction, blockRate int
 }
@@ -56,7 +59,7 @@ type options struct {
 func run(ctx context.Context, o options) error {
 	runtime.SetMutexProfileFraction(o.mutexFraction)
 	runtime.SetBlockProfileRate(o.blockRate)
-	l, err := listen(o.listen)
+	l, err := listen(o.listen, o.anywhere)
 	if err != nil {
 		return err
 	}
@@ -80,13 +83,13 @@ func run(ctx context.Context, o options) error {
 	}
 }
 
-// listen refuses what is not loopback: whoever reaches the burner may use this machine up.
-func listen(address string) (net.Listener, error) {
+// listen refuses what is not loopback, unless told otherwise: whoever reaches the burner may use this machine up.
+func listen(address string, anywhere bool) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("listening: %w", err)
 	}
-	if a, ok := l.Addr().(*net.TCPAddr); !ok || !a.IP.IsLoopback() {
+	if a, ok := l.Addr().(*net.TCPAddr); !ok || !anywhere && !a.IP.IsLoopback() {
 		return nil, errors.Join(fmt.Errorf("listening on %q: not a loopback address", address), l.Close())
 	}
 	return l, nil
