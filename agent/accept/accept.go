@@ -95,13 +95,13 @@ func (a *Acceptor) Cancel(_ context.Context, r gopprof.CancelRequest) gopprof.Ca
 }
 
 func (a *Acceptor) answer(r gopprof.CaptureRequest) gopprof.CaptureReply {
-	if err := check(r, a.now()); err != nil {
-		return refusal(err)
-	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if reply, ok := a.history.get(r.Capture); ok {
-		return reply
+		return reply // before the check: the deadline may have passed since
+	}
+	if err := check(r, a.now()); err != nil {
+		return refusal(err)
 	}
 	if a.ctx == nil || a.ctx.Err() != nil {
 		return refuse(gopprof.ReasonCancelled, "the agent is starting or stopping")
@@ -149,7 +149,7 @@ func refuse(reason gopprof.Reason, detail string) gopprof.CaptureReply {
 func refusal(err error) gopprof.CaptureReply {
 	e, ok := errors.AsType[*gopprof.Error](err)
 	if !ok {
-		return refuse(gopprof.ReasonUnknown, err.Error())
+		return refuse(gopprof.ReasonInternal, err.Error())
 	}
 	detail := e.Detail
 	if detail == "" && e.Err != nil {

@@ -177,6 +177,37 @@ func TestRepeatedRequestStartsNothingTwice(t *testing.T) {
 	}
 }
 
+// Asking again tells what became of the first request, also when its deadline, before which
+// the work had to start, has passed meanwhile.
+func TestRepeatedRequestIsAnsweredAfterItsDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newTaker()
+		a, stop := start(t, f, listed(cart), &publisher{})
+		defer stop()
+		r := request(id1)
+		r.Deadline = time.Now().Add(time.Minute)
+		wantReply(t, a.Capture(t.Context(), r), "")
+		time.Sleep(2 * time.Minute)
+		wantReply(t, a.Capture(t.Context(), r), "")
+		close(f.finish)
+		synctest.Wait()
+		if got := a.Capture(t.Context(), r); !got.Accepted || got.Detail != "done" {
+			t.Errorf("reply %+v, want done", got)
+		}
+	})
+}
+
+// A failure without a name is a defect of ours, and not a target that nobody knows.
+func TestFailureWithoutANameIsInternal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newTaker()
+		f.refuse = errors.New("?")
+		a, stop := start(t, f, listed(cart), &publisher{})
+		defer stop()
+		wantReply(t, a.Capture(t.Context(), request(id1)), gopprof.ReasonInternal)
+	})
+}
+
 func TestTakersRefusalIsTheAnswerAndMayBeRepeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newTaker()
