@@ -29,7 +29,7 @@ func kindsFor(r gopprof.Resource) []gopprof.Kind {
 func heat(e gopprof.Evidence) string {
 	at, ok := ratios(e)
 	if !ok {
-		return fmt.Sprintf("%s above %s of %s", e.Resource, percent(e.Threshold), yardstick(e))
+		return fmt.Sprintf("%s above %s of %s", e.Resource, percent(e.Threshold), e.Yardstick())
 	}
 	long := ""
 	if !e.AtOnce && e.WindowSeconds > 0 && len(e.Windows) > 0 {
@@ -38,7 +38,7 @@ func heat(e gopprof.Evidence) string {
 	if e.Resource == gopprof.ResourceThrottled {
 		return "throttled in " + at + " of its CPU periods" + long + limit(e, " under its ")
 	}
-	return string(e.Resource) + " at " + at + " of " + limitOr(limit(e, "its "), yardstick(e)) + long
+	return string(e.Resource) + " at " + at + " of " + limitOr(limit(e, "its "), e.Yardstick()) + long
 }
 
 // ratios writes the least and the most that the windows had of the limit.
@@ -72,18 +72,6 @@ func limit(e gopprof.Evidence, before string) string {
 		return ""
 	}
 	return before + amount(e, newest)
-}
-
-// yardstick names what the ratios of the evidence are ratios of.
-func yardstick(e gopprof.Evidence) string {
-	use := e.Newest().CPU
-	if e.Resource == gopprof.ResourceMemory {
-		use = e.Newest().Memory
-	}
-	if use.Basis == gopprof.BasisNode {
-		return "its node's capacity"
-	}
-	return "its limit"
 }
 
 // amount names a limit, or what stands in for one.

@@ -46,7 +46,7 @@ func warnings(c gopprof.Capture, found findings, ratio *float64) []string {
 func agreement(c gopprof.Capture) string {
 	a, resource, of := c.Agreement, "use", "its limit"
 	if e := c.Trigger.Evidence; e != nil {
-		resource, of = string(e.Resource), yardstick(*e)
+		resource, of = string(e.Resource), e.Yardstick()
 	}
 	switch a.Result {
 	case gopprof.AgreementContradicted:

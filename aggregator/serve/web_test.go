@@ -41,6 +41,19 @@ func TestReportPage(t *testing.T) {
 	}
 }
 
+// A node's capacity that stands in for a limit is never called a limit.
+func TestReportPageOfAContainerWithoutLimit(t *testing.T) {
+	s := start(t, false)
+	r := s.put("shop", "web-1")
+	for i := range r.Capture.Trigger.Evidence.Windows {
+		r.Capture.Trigger.Evidence.Windows[i].CPU.Basis = gopprof.BasisNode
+	}
+	a := s.get(t, "/reports/"+r.ID)
+	if !strings.Contains(a.body, "cpu above 80.0 % of its node&#39;s capacity in 2 windows of 60 s") || strings.Contains(a.body, "limit") {
+		t.Error(a.body)
+	}
+}
+
 func TestListPage(t *testing.T) {
 	s := start(t, false)
 	if a := s.get(t, "/"); a.status != 200 || !strings.Contains(a.body, "No reports") {

@@ -48,6 +48,19 @@ func (e Evidence) Newest() Window {
 	return e.Windows[len(e.Windows)-1]
 }
 
+// Yardstick names, for a person, what the ratios of the evidence are ratios of. A node's
+// capacity that stands in for a limit is never called one.
+func (e Evidence) Yardstick() string {
+	use := e.Newest().CPU
+	if e.Resource == ResourceMemory {
+		use = e.Newest().Memory
+	}
+	if use.Basis == BasisNode {
+		return "its node's capacity"
+	}
+	return "its limit"
+}
+
 // Request is who asked for a capture by hand.
 type Request struct {
 	Who       string `json:"who,omitempty"`

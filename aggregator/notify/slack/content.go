@@ -24,7 +24,7 @@ func title(r gopprof.Report) string {
 	case e.Resource == gopprof.ResourceThrottled:
 		return fmt.Sprintf("%s: throttled %.0f %% of the time", where, ratio*100)
 	}
-	return fmt.Sprintf("%s: %s at %.0f %% of its limit", where, e.Resource, ratio*100)
+	return fmt.Sprintf("%s: %s at %.0f %% of %s", where, e.Resource, ratio*100, e.Yardstick())
 }
 
 // facts are the fields beside the title.

@@ -71,6 +71,16 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// A node's capacity that stands in for a limit is never called a limit.
+func TestTitleOfAContainerWithoutLimit(t *testing.T) {
+	r := report()
+	windows := r.Capture.Trigger.Evidence.Windows
+	windows[len(windows)-1].CPU.Basis = gopprof.BasisNode
+	if got, want := title(r), "shop/web-7d4b9c-hot01: cpu at 93 % of its node's capacity"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
 func golden(t *testing.T, path string, got []byte) {
 	t.Helper()
 	if *update {

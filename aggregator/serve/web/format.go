@@ -105,7 +105,7 @@ func tone(r gopprof.AgreementResult) string {
 
 // condition writes what a rule found true.
 func condition(e *gopprof.Evidence) string {
-	s := fmt.Sprintf("%s above %s of its limit", e.Resource, percent(e.Threshold))
+	s := fmt.Sprintf("%s above %s of %s", e.Resource, percent(e.Threshold), e.Yardstick())
 	if e.Resource == gopprof.ResourceThrottled {
 		s = "throttled in more than " + percent(e.Threshold) + " of the periods"
 	}
