@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 )
@@ -67,7 +68,8 @@ func New(config Config) *Writer {
 }
 
 // Run writes one batch at the end of each interval, aligned to the clock as Heapster's
-// are, until ctx ends. Like Heapster it does not retry: a failed batch is a gap.
+// are, until ctx ends. Like Heapster it does not retry: a failed batch is a gap. Its error
+// is that of the database, which could not be made.
 func (w *Writer) Run(ctx context.Context) error {
 	if err := w.createDatabase(ctx); err != nil {
 		return err
@@ -81,7 +83,7 @@ func (w *Writer) Run(ctx context.Context) error {
 		case <-time.After(end.Sub(now)):
 		}
 		if err := w.Batch(ctx, end); err != nil && ctx.Err() == nil {
-			return err
+			fmt.Fprintln(os.Stderr, "a gap in the series:", err)
 		}
 	}
 }
@@ -108,7 +110,8 @@ func (w *Writer) lines(before, now usage, end time.Time) string {
 	point("cpu/limit", now.limitMillicores)
 	point("memory/limit", now.memoryLimit)
 	point("memory/working_set", now.workingSet)
-	if elapsed := now.at.Sub(before.at); !before.at.IsZero() && elapsed > 0 {
+	// After a gap there is none: a mean over two intervals is not that of one.
+	if elapsed := now.at.Sub(before.at); elapsed > 0 && elapsed < w.config.Interval*3/2 {
 		point("cpu/usage_rate", (now.cpu-before.cpu).Microseconds()*1000/elapsed.Microseconds())
 	}
 	return b.String()
