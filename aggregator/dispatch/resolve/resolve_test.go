@@ -1,0 +1,259 @@
+package resolve
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+	v1 "k8s.io/api/core/v1"
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes/fake"
+	"k8s.io/client-go/rest"
+	ktest "k8s.io/client-go/testing"
+
+	"github.com/gopprof/gopprof/pkg/gopprof"
+)
+
+type words = map[string]string
+
+func pod(annotations, labels words) *v1.Pod {
+	return &v1.Pod{ObjectMeta: meta.ObjectMeta{Namespace: "shop", Name: "web-0", UID: "u1", Annotations: annotations, Labels: labels}}
+}
+
+func namespace(annotations, labels words) *v1.Namespace {
+	return &v1.Namespace{ObjectMeta: meta.ObjectMeta{Name: "shop", Annotations: annotations, Labels: labels}}
+}
+
+func target() gopprof.Target {
+	return gopprof.Target{
+		Cluster: "prod", Node: "n1", Namespace: "shop", Pod: "web-0", PodUID: "u1", Container: "web",
+		Workload: gopprof.Workload{Kind: "StatefulSet", Name: "web"},
+	}
+}
+
+func resolver(c Config, objects ...runtime.Object) (*Resolver, *fake.Clientset) {
+	k := fake.NewClientset(objects...)
+	return newResolver(c, "prod", k.CoreV1(), zap.NewNop(), prometheus.NewRegistry()), k
+}
+
+func TestOwner(t *testing.T) {
+	owned := func(s string) words { return words{annotationOwner: s} }
+	c := DefaultConfig()
+	c.OwnerLabels = []string{"team", "squad"}
+	c.Workloads = []WorkloadOwner{
+		{Namespace: "bank", Owner: "team-bank"}, {Kind: "Deployment", Owner: "team-deployments"},
+		{Namespace: "sh*", Kind: "StatefulSet", Name: "w?b", Owner: "team-workload"},
+	}
+	without := DefaultConfig()
+	cases := map[string]struct {
+		c      Config
+		pod    *v1.Pod
+		ns     *v1.Namespace
+		change func(*gopprof.Target)
+		want   string
+	}{
+		"annotation":                  {c, pod(owned("team-pod"), words{"team": "team-label"}), namespace(owned("team-ns"), nil), func(t *gopprof.Target) { t.Owner = "team-agent" }, "team-pod"},
+		"as the agent saw it":         {c, pod(nil, words{"team": "team-label"}), nil, func(t *gopprof.Target) { t.Owner = "team-agent" }, "team-agent"},
+		"label":                       {c, pod(nil, words{"team": "team-label", "squad": "s"}), nil, nil, "team-label"},
+		"second label":                {c, pod(nil, words{"squad": "s"}), nil, nil, "s"},
+		"workload":                    {c, pod(nil, nil), namespace(owned("team-ns"), nil), nil, "team-workload"},
+		"namespace":                   {without, pod(nil, nil), namespace(owned("team-ns"), words{"gopprof.io/owner": "x"}), nil, "team-ns"},
+		"label of the namespace":      {without, pod(nil, nil), namespace(nil, words{"gopprof.io/owner": "x"}), nil, "x"},
+		"nobody":                      {without, pod(nil, nil), namespace(nil, nil), nil, ""},
+		"the pod is gone":             {without, nil, namespace(owned("team-ns"), nil), nil, "team-ns"},
+		"another pod has its name":    {without, pod(owned("team-pod"), nil), namespace(owned("team-ns"), nil), func(t *gopprof.Target) { t.PodUID = "u0" }, "team-ns"},
+		"a pod of another cluster":    {without, pod(owned("team-pod"), nil), namespace(owned("team-ns"), nil), func(t *gopprof.Target) { t.Cluster = "test" }, ""},
+		"no pod, but a known host":    {c, pod(owned("team-pod"), nil), nil, func(t *gopprof.Target) { t.PodUID, t.Owner = "", "team-host" }, "team-host"},
+		"an owner of two lines":       {without, pod(owned("a\nb"), nil), namespace(owned("team-ns"), nil), nil, "team-ns"},
+		"an owner as long as a novel": {without, pod(owned(strings.Repeat("a", 254)), nil), namespace(owned("team-ns"), nil), nil, "team-ns"},
+	}
+	for name, tc := range cases {
+		var objects []runtime.Object
+		if tc.pod != nil {
+			objects = append(objects, tc.pod)
+		}
+		if tc.ns != nil {
+			objects = append(objects, tc.ns)
+		}
+		r, _ := resolver(tc.c, objects...)
+		x := target()
+		if tc.change != nil {
+			tc.change(&x)
+		}
+		if got, _ := r.Owner(t.Context(), x); got != tc.want {
+			t.Errorf("%s: %q, want %q", name, got, tc.want)
+		}
+	}
+}
+
+func TestLinks(t *testing.T) {
+	c := DefaultConfig()
+	c.Links = []Link{{"dashboard", "https://grafana/d/x?var-ns={namespace}&var-pod={pod}"}, {"logs", "https://logs/{cluster}/{kind}/{workload}/{container}/{node}"}}
+	r, _ := resolver(c,
+		pod(words{
+			"gopprof.io/link-runbook": "https://wiki/web", "gopprof.io/link-evil": "javascript:alert(1)", "gopprof.io/link-": "https://x",
+			"gopprof.io/link-user": "https://a:b@host/", "gopprof.io/link-local": "/etc/passwd", "gopprof.io/link-long": "https://x/" + strings.Repeat("a", 2000),
+		}, nil),
+		namespace(words{"gopprof.io/link-runbook": "https://wiki/shop", "gopprof.io/link-logs": "http://mine/"}, nil))
+	x := target()
+	x.Pod, x.Workload.Name = "web-0", "a&b={pod}/.."
+	_, got := r.Owner(t.Context(), x)
+	want := words{"dashboard": "https://grafana/d/x?var-ns=shop&var-pod=web-0", "logs": "http://mine/", "runbook": "https://wiki/web"}
+	if !maps.Equal(got, want) {
+		t.Errorf("%v", got)
+	}
+	x.Cluster = "test" // nothing is looked up
+	_, got = r.Owner(t.Context(), x)
+	if got["logs"] != "https://logs/test/StatefulSet/a%26b%3D%7Bpod%7D%2F../web/n1" {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestTooManyLinks(t *testing.T) {
+	annotations := words{}
+	for i := range 100 {
+		annotations[fmt.Sprintf("gopprof.io/link-%03d", i)] = "https://x/"
+	}
+	r, _ := resolver(DefaultConfig(), pod(annotations, nil))
+	if _, got := r.Owner(t.Context(), target()); len(got) != maxLinks || got["000"] == "" {
+		t.Errorf("%d links", len(got))
+	}
+}
+
+// TestRemembered: one question for many reports of a pod, another when the answer is old;
+// nothing but reading single objects is ever done.
+func TestRemembered(t *testing.T) {
+	r, k := resolver(DefaultConfig(), pod(words{annotationOwner: "one"}, nil), namespace(nil, nil))
+	at := time.Now()
+	r.now = func() time.Time { return at }
+	for range 10 {
+		r.Owner(t.Context(), target())
+	}
+	if n := len(k.Actions()); n != 2 {
+		t.Errorf("%d questions", n)
+	}
+	if err := k.Tracker().Update(v1.SchemeGroupVersion.WithResource("pods"), pod(words{annotationOwner: "two"}, nil), "shop"); err != nil {
+		t.Fatal(err)
+	}
+	at = at.Add(5 * time.Minute)
+	if owner, _ := r.Owner(t.Context(), target()); owner != "two" {
+		t.Errorf("%q after the annotation was changed", owner)
+	}
+	for _, a := range k.Actions() {
+		if a.GetVerb() != "get" {
+			t.Errorf("did %v", a)
+		}
+	}
+}
+
+// TestAPIServerAway: the agent's owner stays, what was known stays, and the API server is
+// not asked for every report.
+func TestAPIServerAway(t *testing.T) {
+	r, k := resolver(DefaultConfig(), pod(words{annotationOwner: "one"}, nil), namespace(nil, nil))
+	at := time.Now()
+	r.now = func() time.Time { return at }
+	r.Owner(t.Context(), target())
+	asked, away := 0, true
+	k.PrependReactor("get", "*", func(ktest.Action) (bool, runtime.Object, error) {
+		asked++
+		return away, nil, errors.New("away")
+	})
+	at = at.Add(time.Hour)
+	unknown := target()
+	unknown.Pod, unknown.PodUID, unknown.Owner = "web-1", "u2", "as the agent saw it"
+	for range 10 {
+		if owner, _ := r.Owner(t.Context(), target()); owner != "one" {
+			t.Errorf("%q", owner)
+		}
+		if owner, _ := r.Owner(t.Context(), unknown); owner != "as the agent saw it" {
+			t.Errorf("%q", owner)
+		}
+	}
+	if asked != 3 { // two pods and their namespace
+		t.Errorf("asked %d times", asked)
+	}
+	away, at = false, at.Add(failedFor)
+	asked = 0
+	if owner, _ := r.Owner(t.Context(), target()); owner != "one" || asked != 2 {
+		t.Errorf("back: %q, asked %d times", owner, asked)
+	}
+}
+
+// TestSlowAPIServer: one that never answers holds up a report for the time-out only.
+func TestSlowAPIServer(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	defer s.Close()
+	c := DefaultConfig()
+	c.Timeout = 20 * time.Millisecond
+	r, err := New(c, "prod", &rest.Config{Host: s.URL}, zap.NewNop(), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := target()
+	x.Owner = "as the agent saw it"
+	began := time.Now()
+	if owner, _ := r.Owner(t.Context(), x); owner != x.Owner || time.Since(began) > 10*time.Second {
+		t.Errorf("%q after %s", owner, time.Since(began))
+	}
+}
+
+func TestBounded(t *testing.T) {
+	c := newCache[int](10)
+	at := time.Now()
+	for i := range 100 {
+		c.put(i, facts{}, at.Add(time.Hour))
+		c.get(0, at)
+		c.put(i, facts{owner: "x"}, at.Add(time.Hour))
+	}
+	if len(c.known) != 10 || c.order.Len() != 10 {
+		t.Errorf("%d, %d", len(c.known), c.order.Len())
+	}
+	if f, fresh := c.get(0, at); !fresh || f.owner != "x" {
+		t.Error("the one that is used was forgotten")
+	}
+}
+
+func TestCheck(t *testing.T) {
+	cases := map[string]struct {
+		change func(*Config)
+		want   []string
+	}{
+		"default":  {func(*Config) {}, nil},
+		"zero":     {func(c *Config) { *c = Config{} }, []string{"cache_for", "cache_pods", "timeout"}},
+		"workload": {func(c *Config) { c.Workloads = []WorkloadOwner{{}, {Namespace: "[", Name: "[", Owner: "a"}} }, []string{"workloads[0].owner", "workloads[1].namespace", "workloads[1].name"}},
+		"links": {func(c *Config) {
+			c.Links = []Link{{"a b", "https://x"}, {"a", "ftp://x"}, {"b", "https://x/{what}"}, {"c", "https://x/{pod}"}, {"d", "https://{pod}/"}}
+		}, []string{"links[0].name", "links[1].url", "links[2].url", "links[4].url"}},
+	}
+	for name, tc := range cases {
+		c := DefaultConfig()
+		tc.change(&c)
+		var got []string
+		c.Check(func(key, _ string) { got = append(got, key) })
+		if !slices.Equal(got, tc.want) {
+			t.Errorf("%s: %v, want %v", name, got, tc.want)
+		}
+	}
+}
+
+// FuzzLink: what leaves is an address that a browser opens elsewhere, or nothing.
+func FuzzLink(f *testing.F) {
+	for _, s := range []string{"https://x/y?z#a", "javascript:alert(1)", "//x", "https://", "http:x", "https://a@b", "HTTPS://X", "https://x/\n", "https://[::1]:1/%zz"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		got := validLink(s)
+		if got != "" && !strings.HasPrefix(got, "http://") && !strings.HasPrefix(got, "https://") || strings.ContainsAny(got, "\"<> \n") {
+			t.Errorf("%q became %q", s, got)
+		}
+	})
+}
