@@ -55,7 +55,7 @@ compiler: # the race detector needs cgo
 ##### Running
 
 .PHONY: demo
-demo: build tools ## the whole of gopprof with real parts on this machine; DEMO=once ends by itself
+demo: build $(TOOLS)/influxd graphviz ## the whole of gopprof with real parts on this machine; DEMO=once ends by itself
 	@go build -o $(TOOLS)/ ./test/burner ./test/demo
 	@$(TOOLS)/demo $(if $(filter once,$(DEMO)),-once)
 
@@ -64,6 +64,12 @@ demo: build tools ## the whole of gopprof with real parts on this machine; DEMO=
 .PHONY: test
 test: tools compiler ## every test, with the race detector
 	go test -race -timeout 25m $(TESTFLAGS) ./...
+
+.PHONY: e2e e2e-images
+e2e: e2e-images ## the main job in the cluster of KUBECONFIG: test/e2e/README.md
+	GOPPROF_E2E=1 go test -count=1 -v -timeout 60m $(TESTFLAGS) ./test/e2e/kubernetes
+e2e-images: # built, and loaded by the command LOAD
+	test/e2e/images.sh
 
 .PHONY: lint
 lint: verify-fmt verify-vet verify-staticcheck verify-imports verify-tidy verify-docs verify-shell ## every static check
@@ -110,7 +116,7 @@ update-goldens:
 
 .PHONY: verify-shell
 verify-shell:
-	@if command -v shellcheck >/dev/null; then shellcheck .ci/run tools/*.sh; else echo "shellcheck is not installed: shell scripts not checked"; fi
+	@if command -v shellcheck >/dev/null; then shellcheck .ci/run tools/*.sh test/e2e/*.sh; else echo "shellcheck is not installed: shell scripts not checked"; fi
 
 .PHONY: clean
 clean: ## remove what was built; the tools stay (rm -r .cache for them)

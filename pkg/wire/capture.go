@@ -12,8 +12,11 @@ func EncodeCapture(c gopprof.Capture) ([]byte, error) {
 		return nil, fmt.Errorf("encoding %s: %w", TypeCapture, err)
 	}
 	source := agentSource(c.Target.Cluster, c.Target.Node)
-	return encode(event{ID: c.ID, Source: source, Type: TypeCapture, Time: c.End}, c)
+	return encode(event{ID: c.ID, Source: source, Type: TypeCapture, Subject: aboutTarget(c.Target), Time: c.End}, c)
 }
+
+// aboutTarget is the subject of an event: namespace/pod/container.
+func aboutTarget(t gopprof.Target) string { return t.Namespace + "/" + t.Pod + "/" + t.Container }
 
 // DecodeCapture reads what EncodeCapture wrote.
 func DecodeCapture(data []byte) (gopprof.Capture, error) {
@@ -54,7 +57,7 @@ func EncodeReport(r gopprof.Report) ([]byte, error) {
 	if err := checkReport(r); err != nil {
 		return nil, fmt.Errorf("encoding %s: %w", TypeReport, err)
 	}
-	return encode(event{ID: r.ID, Source: aggregatorSource, Type: TypeReport, Time: r.MadeAt}, r)
+	return encode(event{ID: r.ID, Source: aggregatorSource, Type: TypeReport, Subject: aboutTarget(r.Capture.Target), Time: r.MadeAt}, r)
 }
 
 // DecodeReport reads what EncodeReport wrote.

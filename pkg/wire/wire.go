@@ -55,6 +55,7 @@ type event struct {
 	ID              string          `json:"id"`
 	Source          string          `json:"source"`
 	Type            string          `json:"type"`
+	Subject         string          `json:"subject,omitempty"` // what it is about, for routers that do not open the data
 	Time            time.Time       `json:"time,omitzero"`
 	DataContentType string          `json:"datacontenttype,omitempty"`
 	Data            json.RawMessage `json:"data"`
