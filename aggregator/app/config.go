@@ -1,6 +1,7 @@
 package app
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/gopprof/gopprof/aggregator/dispatch"
@@ -12,6 +13,7 @@ import (
 	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/bus/embedded"
 	"github.com/gopprof/gopprof/pkg/config"
+	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/pkg/ops"
 )
 
@@ -80,6 +82,13 @@ func (c Config) Check(report func(key, problem string)) {
 	}
 	if c.Notify.GiveUpAfter >= c.Streams.ReportsMaxAge {
 		report("notify.give_up_after", "must be shorter than streams.reports_max_age, when reports leave the stream")
+	}
+	if c.Receive.DrainTimeout >= c.ShutdownTimeout && c.ShutdownTimeout > 0 {
+		report("receive.drain_timeout", "must be shorter than shutdown_timeout, or captures are not given back before the end")
+	}
+	if drawn := time.Duration(len(gopprof.Kinds())-1) * c.Draw.Timeout; drawn >= c.Receive.HandleTimeout { // a trace is not drawn
+		report("draw.timeout", "must be so short that receive.handle_timeout holds "+strconv.Itoa(len(gopprof.Kinds())-1)+
+			" of them: a capture whose every drawing takes too long would be tried again for ever")
 	}
 	if c.Receive.InProgressInterval >= c.Streams.AckWait/2 {
 		report("receive.in_progress_interval", "must be below half of streams.ack_wait, or captures are handed out twice")

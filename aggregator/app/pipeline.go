@@ -7,6 +7,7 @@ import (
 
 	"github.com/gopprof/gopprof/aggregator/receive"
 	"github.com/gopprof/gopprof/aggregator/store"
+	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
@@ -65,11 +66,17 @@ func (p *pipeline) Handle(ctx context.Context, capture gopprof.Capture) error {
 	return p.tell(ctx, report)
 }
 
+// tell announces a report and closes what waited for it. A report that can never be
+// announced is stored all the same: what waited is closed before the capture is given up.
 func (p *pipeline) tell(ctx context.Context, report gopprof.Report) error {
-	if err := p.announce.Announce(ctx, report); err != nil {
+	announced := lasting(p.announce.Announce(ctx, report))
+	if announced != nil && !receive.Poisoned(announced) {
+		return announced
+	}
+	if err := p.dispatch.Stored(ctx, report); err != nil {
 		return err
 	}
-	return p.dispatch.Stored(ctx, report)
+	return announced
 }
 
 func (p *pipeline) makeReport(ctx context.Context, capture gopprof.Capture) (gopprof.Report, error) {
@@ -78,7 +85,7 @@ func (p *pipeline) makeReport(ctx context.Context, capture gopprof.Capture) (gop
 		return gopprof.Report{}, err
 	}
 	explanation := p.explain(capture)
-	if err := p.putDrawings(ctx, capture, files); err != nil {
+	if err := p.putDrawings(ctx, capture, explanation, files); err != nil {
 		return gopprof.Report{}, err
 	}
 	report := gopprof.Report{
@@ -87,20 +94,27 @@ func (p *pipeline) makeReport(ctx context.Context, capture gopprof.Capture) (gop
 	}
 	err = p.store.Commit(ctx, report)
 	if errors.Is(err, store.ErrExists) { // another worker was faster: its report is the one
-		report, _, err = p.store.Committed(ctx, capture)
+		report, found, err := p.store.Committed(ctx, capture)
+		if err == nil && !found {
+			err = errVanished
+		}
 		return report, lasting(err)
 	}
 	return report, lasting(err)
 }
 
-// lasting marks what the store will never take: trying again would not end.
+var errVanished = errors.New("the report was committed by another worker and is gone")
+
+// lasting marks what the store or NATS will never take: trying again would not end.
 func lasting(err error) error {
 	switch {
-	case errors.Is(err, store.ErrDifferent):
+	case errors.Is(err, store.ErrDifferent), errors.Is(err, bus.ErrDifferent):
 		return receive.Poison(gopprof.ReasonBytesWrong, err)
+	case errors.Is(err, bus.ErrTooLarge):
+		return receive.Poison(gopprof.ReasonTooLarge, err)
 	case errors.Is(err, store.ErrBroken): // a report.json that nobody can read stands in its place
 		return receive.Poison(gopprof.ReasonStoreFailed, err)
-	case errors.Is(err, store.ErrInvalid):
+	case errors.Is(err, store.ErrInvalid), errors.Is(err, bus.ErrInvalid):
 		return receive.Poison(gopprof.ReasonBadInput, err)
 	}
 	return err
@@ -120,9 +134,12 @@ func (p *pipeline) putProfiles(ctx context.Context, capture gopprof.Capture) ([]
 
 // putDrawings draws what can be drawn. A profile without a drawing does not hold up its
 // report: the file says why there is none.
-func (p *pipeline) putDrawings(ctx context.Context, capture gopprof.Capture, files []gopprof.File) error {
+func (p *pipeline) putDrawings(ctx context.Context, capture gopprof.Capture, said gopprof.Explanation, files []gopprof.File) error {
 	for i, profile := range capture.Profiles {
 		if profile.Kind == gopprof.KindTrace {
+			continue
+		}
+		if files[i].Reason, files[i].Detail = unusable(said, profile.Kind); files[i].Reason != "" {
 			continue
 		}
 		svg, err := p.draw.Draw(ctx, profile.Kind, profile.Bytes)
@@ -138,4 +155,14 @@ func (p *pipeline) putDrawings(ctx context.Context, capture gopprof.Capture, fil
 		}
 	}
 	return nil
+}
+
+// unusable returns why there is nothing to draw of a kind, as the explanation says it.
+func unusable(said gopprof.Explanation, k gopprof.Kind) (gopprof.Reason, string) {
+	for _, top := range said.Profiles {
+		if top.Kind == k {
+			return top.Reason, top.Detail
+		}
+	}
+	return "", ""
 }

@@ -9,7 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gopprof/gopprof/aggregator/receive"
 	"github.com/gopprof/gopprof/aggregator/store"
+	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
@@ -19,6 +21,8 @@ type fakes struct {
 	fail      string
 	committed *gopprof.Report
 	exists    bool // Commit finds a report that somebody else made
+	vanished  bool // and that is gone when it is looked for
+	announce  error
 }
 
 var errStep = errors.New("step failed")
@@ -50,7 +54,9 @@ func (f *fakes) PutDrawing(_ context.Context, _ gopprof.Capture, k gopprof.Kind,
 
 func (f *fakes) Commit(_ context.Context, r gopprof.Report) error {
 	if f.exists {
-		f.committed = &gopprof.Report{ID: r.ID, Page: "theirs"}
+		if !f.vanished {
+			f.committed = &gopprof.Report{ID: r.ID, Page: "theirs"}
+		}
 		return errors.Join(f.step("commit"), store.ErrExists)
 	}
 	return f.step("commit")
@@ -61,7 +67,7 @@ func (f *fakes) Draw(_ context.Context, k gopprof.Kind, _ []byte) ([]byte, error
 }
 
 func (f *fakes) Announce(_ context.Context, r gopprof.Report) error {
-	return f.step("announce %s", r.Page)
+	return errors.Join(f.step("announce %s", r.Page), f.announce)
 }
 func (f *fakes) Stored(context.Context, gopprof.Report) error { return f.step("close") }
 
@@ -153,6 +159,54 @@ func TestSecondWorkerAnnouncesTheFirstOnesReport(t *testing.T) {
 	}
 	if !slices.Contains(f.steps, "announce theirs") || slices.Contains(f.steps, "announce ours") {
 		t.Error(f.done())
+	}
+}
+
+// A report that was swept between two looks at it is made again, not told as an empty one.
+func TestFirstOnesReportVanished(t *testing.T) {
+	f := &fakes{exists: true, vanished: true}
+	if err := newTestPipeline(f).Handle(t.Context(), capture); err == nil || receive.Poisoned(err) {
+		t.Errorf("error %v, want one that passes", err)
+	}
+	if strings.Contains(f.done(), "announce") {
+		t.Error(f.done())
+	}
+}
+
+// A report that NATS will never take is stored all the same: who waits for it learns so,
+// and the capture goes where a person can look at it.
+func TestReportThatCanNeverBeAnnounced(t *testing.T) {
+	for err, want := range map[error]bool{bus.ErrTooLarge: true, bus.ErrInvalid: true, bus.ErrDifferent: true, bus.ErrAway: false, bus.ErrFull: false} {
+		f := &fakes{announce: fmt.Errorf("announcing: %w", err)}
+		got := newTestPipeline(f).Handle(t.Context(), capture)
+		if receive.Poisoned(got) != want || !errors.Is(got, err) {
+			t.Errorf("%v: %v, poison: %v", err, got, receive.Poisoned(got))
+		}
+		if strings.HasSuffix(f.done(), "close") != want {
+			t.Errorf("%v: %s", err, f.done())
+		}
+	}
+	f := &fakes{announce: bus.ErrTooLarge, fail: "close"}
+	if got := newTestPipeline(f).Handle(t.Context(), capture); receive.Poisoned(got) || !errors.Is(got, errStep) {
+		t.Errorf("nobody was told, and yet given up: %v", got)
+	}
+}
+
+// What cannot be read or was never switched on is not drawn, and the file says so in the
+// same words.
+func TestNothingToDraw(t *testing.T) {
+	f := &fakes{}
+	p := newTestPipeline(f)
+	p.explain = func(gopprof.Capture) gopprof.Explanation {
+		return gopprof.Explanation{Profiles: []gopprof.TopFunctions{{Kind: gopprof.KindMutex, Reason: gopprof.ReasonNotEnabled, Detail: "empty"}}}
+	}
+	report, err := p.makeReport(t.Context(), gopprof.Capture{ID: "c", Profiles: []gopprof.Profile{{Kind: gopprof.KindMutex}, {Kind: gopprof.KindCPU}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, _ := report.File(gopprof.KindMutex)
+	if file.Reason != gopprof.ReasonNotEnabled || file.Detail != "empty" || strings.Contains(f.done(), "draw mutex") || !strings.Contains(f.done(), "draw cpu") {
+		t.Errorf("file %+v after %s", file, f.done())
 	}
 }
 

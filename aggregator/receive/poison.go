@@ -1,6 +1,10 @@
 package receive
 
-import "github.com/gopprof/gopprof/pkg/gopprof"
+import (
+	"errors"
+
+	"github.com/gopprof/gopprof/pkg/gopprof"
+)
 
 // poison is an error that no further try can mend.
 type poison struct {
@@ -11,6 +15,12 @@ type poison struct {
 // Poison marks an error as final: the capture goes to the dead letters under the reason
 // instead of being tried again.
 func Poison(reason gopprof.Reason, err error) error { return &poison{reason, err} }
+
+// Poisoned tells whether an error was marked as final.
+func Poisoned(err error) bool {
+	_, ok := errors.AsType[*poison](err)
+	return ok
+}
 
 func (p *poison) Error() string { return p.err.Error() }
 
