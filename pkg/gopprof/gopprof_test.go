@@ -1,57 +1,72 @@
 package gopprof
 
 import (
+	"encoding/json"
 	"errors"
-	"io"
+	"fmt"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 )
 
 func TestCheckID(t *testing.T) {
-	if err := CheckID("01a202ed-3fa2-7ec5-8220-f1d18ea4a7d5"); err != nil {
+	const good = "01938f00-0000-7000-8000-000000000001"
+	if err := CheckID(good); err != nil {
 		t.Error(err)
 	}
-	for _, id := range []string{
-		"", "01a202ed-3fa2-4ec5-8220-f1d18ea4a7d5", "01A202ED-3FA2-7EC5-8220-F1D18EA4A7D5",
-		"01a202ed3fa27ec58220f1d18ea4a7d5", "01a202ed-3fa2-7ec5-8220-f1d18ea4a7d5\n", "../../../../../../etc/passwd.........",
+	for _, bad := range []string{
+		"", "x", strings.ToUpper(good[:8]) + "-ABCD" + good[13:], good + "\n", " " + good, "../" + good,
+		"01938f00-0000-4000-8000-000000000001", // another version
+		"01938f00-0000-7000-0000-000000000001", // another variant
+		strings.Repeat("0", 1<<16),
 	} {
-		if CheckID(id) == nil {
-			t.Errorf("%q passed", id)
+		if err := CheckID(bad); err == nil || len(err.Error()) > 200 {
+			t.Errorf("%.40q: %v, want a short error", bad, err)
 		}
 	}
 }
 
-func TestParseKind(t *testing.T) {
+func TestKinds(t *testing.T) {
 	for _, k := range Kinds() {
-		if got, err := ParseKind(string(k)); err != nil || got != k {
-			t.Errorf("%s: got %q, %v", k, got, err)
+		got, err := ParseKind(string(k))
+		if err != nil || got != k {
+			t.Errorf("%s: %s, %v", k, got, err)
+		}
+		if wantPage := map[Kind]string{KindCPU: "profile"}[k]; wantPage != "" && k.Page() != wantPage || wantPage == "" && k.Page() != string(k) {
+			t.Errorf("%s: page %q", k, k.Page())
+		}
+		if timed := k == KindCPU || k == KindTrace; k.Timed() != timed {
+			t.Errorf("%s: timed %v", k, k.Timed())
 		}
 	}
-	if got, err := ParseKind("profile"); err != nil || got != KindCPU || got.Page() != "profile" {
-		t.Errorf("profile: got %q, %v", got, err)
+	if k, err := ParseKind("profile"); err != nil || k != KindCPU {
+		t.Errorf("profile: %s, %v", k, err)
 	}
-	if _, err := ParseKind("cmdline"); err == nil {
-		t.Error("cmdline passed")
+	for _, bad := range []string{"", "CPU", "cmdline", "symbol", "goroutine?debug=2"} {
+		if k, err := ParseKind(bad); err == nil {
+			t.Errorf("%q is %s", bad, k)
+		}
 	}
 }
 
-// The parts of an endpoint cannot change each other: a path is escaped, never a new host.
-func TestEndpointStaysWhereItIs(t *testing.T) {
-	for _, path := range []string{"/debug/pprof", "/@evil:80/x", "/a b", "/?x=1", "/#f", "/%2e%2e"} {
-		u := Endpoint{Scheme: "http", Host: "10.0.0.7", Port: 6060, Path: path}.URL("heap", url.Values{"seconds": {"3"}})
+// Whatever stands in an endpoint's path, its pages are on its own host.
+func TestEndpointsPagesStayOnTheirHost(t *testing.T) {
+	for _, path := range []string{"/debug/pprof", "", "@evil:80/x", "//evil/x", "/x?y=", "/x#y"} {
+		e := Endpoint{Scheme: "http", Host: "::1", Port: 6060, Path: path}
+		u := e.URL("profile", url.Values{"seconds": {"30"}})
 		parsed, err := url.Parse(u.String())
-		if err != nil || parsed.Host != "10.0.0.7:6060" || parsed.Path != path+"/heap" || parsed.RawQuery != "seconds=3" || parsed.User != nil {
-			t.Errorf("%q: %s, %v", path, u, err)
+		if err != nil {
+			continue // nothing that could be dialled
 		}
-	}
-	if u := (Endpoint{Scheme: "https", Host: "fd00::7", Port: 1, Path: "/p"}).URL("heap", nil); u.Host != "[fd00::7]:1" {
-		t.Errorf("IPv6: %s", u)
+		if u.Host != "[::1]:6060" || u.RawQuery != "seconds=30" || (path != "" && path[0] == '/' && parsed.Host != u.Host) {
+			t.Errorf("path %q: %s", path, u)
+		}
 	}
 }
 
-func TestKeyTellsRecreatedPodsApart(t *testing.T) {
-	a := Target{Namespace: "shop", Pod: "web-1", Container: "web", PodUID: "1"}
+func TestKeyTellsPodsOfOneNameApart(t *testing.T) {
+	a := Target{Namespace: "shop", Pod: "cart-0", PodUID: "1", Container: "app"}
 	b := a
 	b.PodUID = "2"
 	if a.Key() == b.Key() || a.Series() != b.Series() {
@@ -59,43 +74,81 @@ func TestKeyTellsRecreatedPodsApart(t *testing.T) {
 	}
 }
 
-func TestRatioNeedsAReportAndALimit(t *testing.T) {
-	limited := Use{Mean: 0.9, Limit: 1, Ratio: 0.9}
-	for name, c := range map[string]struct {
+func TestRatioOfAWindow(t *testing.T) {
+	limited, free := Use{Mean: 1, Limit: 2, Ratio: 0.5}, Use{Mean: 1}
+	for _, c := range []struct {
+		name     string
 		window   Window
 		resource Resource
-		want     bool
+		want     float64
+		ok       bool
 	}{
-		"cpu":                       {Window{HasCPU: true, CPU: limited}, ResourceCPU, true},
-		"cpu without limit":         {Window{HasCPU: true, CPU: Use{Mean: 1}}, ResourceCPU, false},
-		"cpu not reported":          {Window{CPU: limited}, ResourceCPU, false},
-		"memory":                    {Window{HasMemory: true, Memory: limited}, ResourceMemory, true},
-		"memory not reported":       {Window{HasCPU: true, Memory: limited}, ResourceMemory, false},
-		"throttled":                 {Window{Witness: WitnessCadvisor, HasCPU: true, CPU: limited}, ResourceThrottled, true},
-		"throttled out of Heapster": {Window{Witness: WitnessHeapster, HasCPU: true, CPU: limited}, ResourceThrottled, false},
-		"nonsense":                  {Window{HasCPU: true, HasMemory: true, CPU: limited, Memory: limited}, "disk", false},
+		{"cpu", Window{CPU: limited, HasCPU: true}, ResourceCPU, 0.5, true},
+		{"cpu without a limit", Window{CPU: free, HasCPU: true}, ResourceCPU, 0, false},
+		{"cpu that was not reported", Window{CPU: limited, HasMemory: true}, ResourceCPU, 0.5, false},
+		{"memory", Window{Memory: limited, HasMemory: true}, ResourceMemory, 0.5, true},
+		{"memory that was not reported", Window{Memory: limited, HasCPU: true}, ResourceMemory, 0.5, false},
+		{"throttled", Window{Witness: WitnessCadvisor, CPU: limited, HasCPU: true, ThrottledRatio: 0.3}, ResourceThrottled, 0.3, true},
+		{"throttled without a quota", Window{Witness: WitnessCadvisor, CPU: free, HasCPU: true}, ResourceThrottled, 0, false},
+		{"throttled, of the series", Window{Witness: WitnessHeapster, CPU: limited, HasCPU: true}, ResourceThrottled, 0, false},
+		{"something else", Window{CPU: limited, HasCPU: true}, "disk", 0, false},
 	} {
-		if _, ok := c.window.Ratio(c.resource); ok != c.want {
-			t.Errorf("%s: %v, want %v", name, ok, c.want)
+		if got, ok := c.window.Ratio(c.resource); got != c.want || ok != c.ok {
+			t.Errorf("%s: %v, %v", c.name, got, ok)
 		}
 	}
 }
 
-func TestOrderThatCameToNothing(t *testing.T) {
-	order := Order{Capture: "c", Incident: "i", Kinds: []Kind{KindCPU, KindHeap}}
-	at := time.Unix(7, 0)
-	named := order.Nothing(&Error{Reason: ReasonContended, Detail: "held", Err: io.EOF}, at)
-	if len(named.Profiles) != 0 || len(named.Failures) != 2 || named.Failures[1].Reason != ReasonContended || named.Failures[1].Kind != KindHeap || !named.End.Equal(at) {
-		t.Errorf("%+v", named)
+func TestEvidenceIsHotFromItsFirstWindowToItsLast(t *testing.T) {
+	at := time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
+	e := Evidence{Windows: []Window{{Start: at, End: at.Add(time.Minute)}, {Start: at.Add(time.Minute), End: at.Add(2 * time.Minute)}}}
+	if start, end := e.Hot(); !start.Equal(at) || !end.Equal(at.Add(2*time.Minute)) || e.Newest().Start != at.Add(time.Minute) {
+		t.Errorf("hot from %s to %s, newest %+v", start, end, e.Newest())
 	}
-	if unnamed := order.Nothing(io.EOF, at); unnamed.Failures[0].Reason != ReasonInternal {
-		t.Errorf("%+v", unnamed)
+	if start, end := (Evidence{}).Hot(); !start.IsZero() || !end.IsZero() {
+		t.Errorf("no windows: hot from %s to %s", start, end)
 	}
 }
 
-func TestErrorNamesWhatItHas(t *testing.T) {
-	err := &Error{Reason: ReasonGone, Err: io.EOF}
-	if err.Error() != "gone: EOF" || ReasonOf(errors.Join(io.EOF, err)) != ReasonGone || !errors.Is(err, io.EOF) || ReasonOf(io.EOF) != "" {
-		t.Errorf("%v", err)
+func TestErrorsCarryTheirReason(t *testing.T) {
+	cause := errors.New("disk full")
+	err := fmt.Errorf("publishing: %w", &Error{Reason: ReasonSpoolFailed, Detail: "writing", Err: cause})
+	if ReasonOf(err) != ReasonSpoolFailed || !errors.Is(err, cause) || err.Error() != "publishing: spool_failed: writing: disk full" {
+		t.Errorf("%v, reason %q", err, ReasonOf(err))
+	}
+	if ReasonOf(cause) != "" || ReasonOf(nil) != "" {
+		t.Error("a reason out of nowhere")
+	}
+}
+
+// An order that came to nothing says of every kind why.
+func TestNothing(t *testing.T) {
+	o := Order{Capture: "c", Incident: "i", Kinds: []Kind{KindCPU, KindHeap}}
+	for err, want := range map[error]Reason{&Error{Reason: ReasonGone}: ReasonGone, errors.New("?"): ReasonInternal} {
+		c := o.Nothing(err, time.Unix(1, 0))
+		if c.ID != "c" || c.Incident != "i" || len(c.Profiles) != 0 || len(c.Failures) != 2 {
+			t.Fatalf("%+v", c)
+		}
+		for i, f := range c.Failures {
+			if f.Kind != o.Kinds[i] || f.Reason != want || f.Detail == "" {
+				t.Errorf("%v: %+v", err, f)
+			}
+		}
+	}
+}
+
+// What means something on its own node only is never sent.
+func TestCgroupAndBytesStayHere(t *testing.T) {
+	data, err := json.Marshal(Capture{
+		Target:   Target{Pod: "cart-0", Cgroup: Cgroup{Path: "/secret/path", PID: 4242}},
+		Profiles: []Profile{{Kind: KindHeap, Bytes: []byte("raw bytes")}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, local := range []string{"secret", "4242", "cgroup", "cmF3IGJ5dGVz"} { // the last are the bytes, in base64
+		if strings.Contains(string(data), local) {
+			t.Errorf("%q is in %s", local, data)
+		}
 	}
 }
