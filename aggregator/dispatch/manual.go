@@ -148,6 +148,7 @@ var agentReasons = []gopprof.Reason{
 	gopprof.ReasonForbidden, gopprof.ReasonBadInput, gopprof.ReasonSpoolFull, gopprof.ReasonSpoolFailed, gopprof.ReasonInternal,
 	gopprof.ReasonUnreachable, gopprof.ReasonTimeout, gopprof.ReasonRedirected, gopprof.ReasonStatus,
 	gopprof.ReasonTooLarge, gopprof.ReasonInvalidProfile, gopprof.ReasonNotEnabled,
+	gopprof.ReasonEnded, gopprof.ReasonNoAddress, gopprof.ReasonHostNetwork, gopprof.ReasonAmbiguousContainer, gopprof.ReasonNoContainer,
 }
 
 func refusal(r gopprof.CaptureReply) gopprof.OperationCapture {

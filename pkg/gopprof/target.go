@@ -4,6 +4,8 @@ import (
 	"net"
 	"net/url"
 	"strconv"
+	"strings"
+	"time"
 )
 
 // Workload is what a pod belongs to. A Deployment and a StatefulSet may share a name, so
@@ -35,12 +37,16 @@ func (e Endpoint) URL(page string, query url.Values) *url.URL {
 	}
 }
 
-// Cgroup names the control group of a target, either by its path below the cgroup root
-// (the same path in every v1 hierarchy) or by a process that lives in it. It means
+// Cgroup names the control group of a target: by its path below the cgroup root (the same
+// path in every v1 hierarchy), by a process that lives in it, or, when both are empty, by
+// the target's container ID and pod UID, under which the kubelet made it. It means
 // something on the target's own node only, so it is never sent.
 type Cgroup struct {
 	Path string
 	PID  int
+	// PodUID is the UID that the kubelet knows the pod by, where it is not the target's: a
+	// static pod has another one in the API.
+	PodUID string
 }
 
 // Target is one container that may be profiled.
@@ -57,6 +63,32 @@ type Target struct {
 	Owner       string   `json:"owner,omitempty"` // who is told; a key of notify's routes
 	Endpoint    Endpoint `json:"endpoint"`
 	Cgroup      Cgroup   `json:"-"`
+
+	// What follows is the node's own business and never sent.
+
+	// Rules are the names of the rules that the target is judged by, separated by commas;
+	// empty is all of them.
+	Rules string `json:"-"`
+	// Started is when the container started, if that is known. Series under the same name
+	// from before are somebody else's.
+	Started time.Time `json:"-"`
+	// CPURequestCores and MemoryRequestBytes are what the container asks the scheduler for;
+	// 0 is nothing.
+	CPURequestCores    float64 `json:"-"`
+	MemoryRequestBytes float64 `json:"-"`
+}
+
+// Follows tells whether the target is judged by the rule of that name.
+func (t Target) Follows(rule string) bool {
+	if t.Rules == "" {
+		return true
+	}
+	for name := range strings.SplitSeq(t.Rules, ",") {
+		if name == rule {
+			return true
+		}
+	}
+	return false
 }
 
 // Key identifies the target on its node for as long as its pod lives: a pod recreated
