@@ -173,7 +173,11 @@ func (a *App) makeServers(context.Context) (err error) {
 	return err
 }
 
+// atEnd is what the end of a capture may take beside its handling: the talks with NATS.
+const atEnd = time.Minute
+
 func (a *App) makeReceive(context.Context) error {
+	a.bus.Watch(a.health.Loop("receive", a.config.Receive.HandleTimeout+atEnd).Turn)
 	limits := profile.DefaultLimits()
 	a.receive = receive.New(a.config.Receive, &pipeline{
 		store:    a.store,

@@ -20,6 +20,8 @@ type Aggregator struct {
 	life context.Context
 	stop context.CancelFunc
 	pull time.Duration // how long one question for the next message stays open
+	// turned is called whenever a worker of Captures goes round its loop; nil is nobody.
+	turned func()
 
 	mu      sync.Mutex
 	cfg     StreamConfig // as EnsureStreams was told

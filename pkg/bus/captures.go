@@ -31,9 +31,14 @@ func (a *Aggregator) Captures(ctx context.Context, workers int, handle func(cont
 		AckPolicy: jetstream.AckExplicitPolicy, AckWait: a.streamConfig().AckWait,
 		MaxDeliver: -1, MaxAckPending: pending,
 		DeliverPolicy: jetstream.DeliverAllPolicy,
-	}}
+	}, a.turned}
 	return source.run(ctx, workers, func(m jetstream.Msg) { handle(a.life, a.delivery(m)) })
 }
+
+// Watch has turned called whenever a worker of Captures goes round its loop: after each
+// capture, and every 20 seconds while nothing comes or NATS is away. It must be called
+// before Captures.
+func (a *Aggregator) Watch(turned func()) { a.turned = turned }
 
 // consumer is a durable pull consumer: the same for every aggregator, made when it is
 // missing.
@@ -41,6 +46,7 @@ type consumer struct {
 	a      *Aggregator
 	stream string
 	cfg    jetstream.ConsumerConfig
+	turned func() // called at each turn of a worker's loop; may be nil
 }
 
 // run pulls one message at a time for each worker, so that no message ages in a buffer.
@@ -66,6 +72,9 @@ func (c consumer) work(ctx context.Context, handle func(jetstream.Msg)) {
 	var from jetstream.Consumer
 	failing := false
 	for ctx.Err() == nil {
+		if c.turned != nil {
+			c.turned()
+		}
 		m, err := c.next(ctx, &from)
 		switch {
 		case err == nil:

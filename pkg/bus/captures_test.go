@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -305,4 +307,38 @@ func TestConsumerThatWasDeleted(t *testing.T) {
 		t.Errorf("got %s, want %s", d.Capture.ID, c.ID)
 	}
 	ack(t, d)
+}
+
+// TestLoopIsSeenTurning: while nothing comes, while NATS is away, and not while every
+// worker is stuck.
+func TestLoopIsSeenTurning(t *testing.T) {
+	t.Parallel()
+	b := bustest.Start(t, bustest.Options{Nodes: []string{"a"}})
+	agg := b.Aggregator()
+	agg.PullEvery(50 * time.Millisecond)
+	var turns atomic.Int64
+	agg.Watch(func() { turns.Add(1) })
+	stuck, free := make(chan struct{}), make(chan struct{})
+	begin := sync.OnceFunc(func() { close(stuck) })
+	background(t, "captures", func(ctx context.Context) error {
+		return agg.Captures(ctx, 1, func(context.Context, *bus.Delivery) { begin(); <-free })
+	})
+	turning := func(when string) {
+		t.Helper()
+		since := turns.Load()
+		bustest.Eventually(t, "the loop turns "+when, func() bool { return turns.Load() > since+2 })
+	}
+	turning("while nothing comes")
+	if err := b.Agent("a").PublishCapture(within(t), capture(t, "a", 5)); err != nil {
+		t.Fatal(err)
+	}
+	<-stuck
+	before := turns.Load()
+	<-time.After(300 * time.Millisecond)
+	if n := turns.Load(); n != before {
+		t.Errorf("seen turning %d times while its only worker was stuck", n-before)
+	}
+	close(free)
+	b.Stop()
+	turning("while nats is away")
 }

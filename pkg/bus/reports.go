@@ -111,7 +111,7 @@ func (a *Aggregator) Reports(ctx context.Context, durable string, handle func(co
 		AckPolicy: jetstream.AckExplicitPolicy, AckWait: wait,
 		MaxDeliver: -1, MaxAckPending: reportsPending,
 		DeliverPolicy: jetstream.DeliverAllPolicy,
-	}}
+	}, nil}
 	return source.run(ctx, reportWorkers, func(m jetstream.Msg) { a.report(m, wait, handle) })
 }
 
