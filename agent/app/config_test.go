@@ -95,3 +95,15 @@ func TestAgentNeedsNATS(t *testing.T) {
 		t.Errorf("%v, want a mistake of nats.url", err)
 	}
 }
+
+// The image runs as nobody in particular: where the state lies by default, it must be able
+// to write.
+func TestImageHoldsTheStateDirectory(t *testing.T) {
+	file, err := os.ReadFile("../../Dockerfile.agent")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "/out/state " + DefaultConfig().StateDir + "\n"; !strings.Contains(string(file), want) {
+		t.Errorf("Dockerfile.agent does not copy %q", want)
+	}
+}
