@@ -37,12 +37,13 @@ import (
 
 // App is one agent.
 type App struct {
-	config Config
-	log    *zap.Logger
-	reg    *prometheus.Registry
-	health *ops.Health
-	stages *ops.Stages
-	server *ops.Server
+	config  Config
+	log     *zap.Logger
+	reg     *prometheus.Registry
+	health  *ops.Health
+	stages  *ops.Stages
+	server  *ops.Server
+	metrics *ops.Server // nil: none
 
 	captures context.Context // of running captures: outlives the loop's at shutdown
 	cancel   context.CancelFunc
@@ -193,7 +194,10 @@ func (a *App) makeServer(context.Context) (err error) {
 		window: shown(a.judge.Rules()), now: time.Now,
 	}
 	handler := ops.Handler(a.reg, a.health, map[string]http.Handler{"GET /status": a.state})
-	a.server, err = ops.NewServer(a.config.Status.Listen, handler)
+	if a.server, err = ops.NewServer(a.config.Status.Listen, handler); err != nil || a.config.Status.MetricsListen == "" {
+		return err
+	}
+	a.metrics, err = ops.NewServer(a.config.Status.MetricsListen, ops.MetricsHandler(a.reg))
 	return err
 }
 
@@ -204,6 +208,9 @@ func (a *App) Run(ctx context.Context) error {
 	defer a.cancel()
 	s := a.stages
 	s.Go("status", a.server.Run)
+	if a.metrics != nil {
+		s.Go("metrics", a.metrics.Run)
+	}
 	s.Go("publish", a.publish.Run)
 	s.Closer("sending", a.sendRest)
 	if a.record != nil {

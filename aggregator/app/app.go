@@ -51,7 +51,8 @@ type App struct {
 	dispatch *dispatch.Dispatcher
 	serve    *serve.Server
 	status   *ops.Server
-	addr     string // of the API
+	metrics  *ops.Server // nil: none
+	addr     string      // of the API
 	receive  *receive.Receiver
 }
 
@@ -169,7 +170,10 @@ func (a *App) makeServers(context.Context) (err error) {
 	if a.addr, err = a.serve.Listen(); err != nil {
 		return err
 	}
-	a.status, err = ops.NewServer(a.config.Status.Listen, ops.Handler(a.reg, a.health, map[string]http.Handler{}))
+	if a.status, err = ops.NewServer(a.config.Status.Listen, ops.Handler(a.reg, a.health, map[string]http.Handler{})); err != nil || a.config.Status.MetricsListen == "" {
+		return err
+	}
+	a.metrics, err = ops.NewServer(a.config.Status.MetricsListen, ops.MetricsHandler(a.reg))
 	return err
 }
 
@@ -196,6 +200,9 @@ func (a *App) makeReceive(context.Context) error {
 func (a *App) Run(ctx context.Context) error {
 	s := a.stages
 	s.Go("status", a.status.Run)
+	if a.metrics != nil {
+		s.Go("metrics", a.metrics.Run)
+	}
 	if a.nats != nil {
 		s.Go("embedded nats users", a.nats.Run)
 	}

@@ -14,10 +14,21 @@ func Handler(reg prometheus.Gatherer, health *Health, extra map[string]http.Hand
 	mux := http.NewServeMux()
 	mux.Handle("GET /livez", checkHandler(health.Live))
 	mux.Handle("GET /readyz", checkHandler(health.ReadyNow))
-	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{MaxRequestsInFlight: 4}))
+	mux.Handle("GET /metrics", metricsHandler(reg))
 	for pattern, h := range extra {
 		mux.Handle(pattern, h)
 	}
+	return mux
+}
+
+func metricsHandler(reg prometheus.Gatherer) http.Handler {
+	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
+}
+
+// MetricsHandler serves /metrics alone.
+func MetricsHandler(reg prometheus.Gatherer) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", metricsHandler(reg))
 	return mux
 }
 

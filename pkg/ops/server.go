@@ -18,6 +18,10 @@ type ServerConfig struct {
 	// Listen is host:port of the status port (/livez, /readyz, /metrics). The host must be
 	// a loopback address, because nobody is asked who they are; port 0 takes a free one.
 	Listen string `yaml:"listen"`
+	// MetricsListen is host:port of one more port, which answers /metrics and nothing else to
+	// whoever reaches it: for a Prometheus that scrapes pods. Metrics name no pods and no
+	// people. Default empty: none; /metrics is on the status port in any case.
+	MetricsListen string `yaml:"metrics_listen"`
 	// Authenticated is set by a program whose handler asks who the caller is: it may then
 	// listen anywhere.
 	Authenticated bool `yaml:"-"`
@@ -27,6 +31,12 @@ type ServerConfig struct {
 func (c ServerConfig) Check(report func(key, problem string)) {
 	if problem := CheckListen(c.Listen, c.Authenticated); problem != "" {
 		report("listen", problem)
+	}
+	if c.MetricsListen == "" {
+		return
+	}
+	if problem := CheckListen(c.MetricsListen, true); problem != "" {
+		report("metrics_listen", problem)
 	}
 }
 

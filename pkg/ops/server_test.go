@@ -107,3 +107,19 @@ func TestServingEndsWithItsListener(t *testing.T) {
 		t.Error("a closed server runs")
 	}
 }
+
+func TestMetricsMayBeReachedFromElsewhere(t *testing.T) {
+	for listen, want := range map[string]string{"": "", ":9395": "", "0.0.0.0:9395": "", "9395": "metrics_listen"} {
+		got := ""
+		ServerConfig{Listen: "127.0.0.1:9393", MetricsListen: listen}.Check(func(key, _ string) { got = key })
+		if got != want {
+			t.Errorf("%q: reported %q, want %q", listen, got, want)
+		}
+	}
+	h := MetricsHandler(NewRegistry())
+	for path, want := range map[string]int{"/metrics": 200, "/livez": 404, "/status": 404, "/debug/pprof/": 404} {
+		if code, _ := get(t, h, path); code != want {
+			t.Errorf("%s: %d, want %d", path, code, want)
+		}
+	}
+}
