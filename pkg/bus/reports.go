@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -124,7 +125,7 @@ func (a *Aggregator) report(m jetstream.Msg, wait time.Duration, handle func(con
 		return
 	}
 	stop := keepAlive(m, wait)
-	err = handle(a.life, r)
+	err = a.handled(r, handle)
 	stop()
 	if err == nil {
 		ctx, done := a.guard(a.life, m.Reply(), ackWait)
@@ -133,6 +134,18 @@ func (a *Aggregator) report(m jetstream.Msg, wait time.Duration, handle func(con
 		return
 	}
 	a.settled(r, m.NakWithDelay(reportDelay(m)))
+}
+
+// handled runs the handler; its panic is a failure of this report only: it would come again
+// at each start, and end the program each time.
+func (a *Aggregator) handled(r gopprof.Report, handle func(context.Context, gopprof.Report) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			a.log.Error("handling a report panicked", zap.String("capture", r.ID), zap.Any("error", p), zap.ByteString("stack", debug.Stack()))
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return handle(a.life, r)
 }
 
 // settled logs an answer to the server that did not get through: the report comes again.

@@ -178,6 +178,33 @@ func TestReportsComeBackUntilHandled(t *testing.T) {
 	}
 }
 
+// TestReportThatMakesItsHandlerPanic comes again like any that failed, and the others are
+// handled meanwhile.
+func TestReportThatMakesItsHandlerPanic(t *testing.T) {
+	t.Parallel()
+	b := bustest.Start(t, bustest.Options{})
+	agg := b.Aggregator()
+	bad, good := report(capture(t, "a")), report(capture(t, "a"))
+	var tries atomic.Int64
+	var told atomic.Bool
+	background(t, "reports", func(ctx context.Context) error {
+		return agg.Reports(ctx, "x", func(_ context.Context, r gopprof.Report) error {
+			if r.ID == bad.ID {
+				tries.Add(1)
+				panic("a name that nobody thought of")
+			}
+			told.Store(true)
+			return nil
+		})
+	})
+	for _, r := range []gopprof.Report{bad, good} {
+		if err := agg.PublishReport(within(t), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bustest.Eventually(t, "the good report is told and the bad one tried again", func() bool { return told.Load() && tries.Load() > 1 })
+}
+
 // TestReportsGoOnWhereTheyEnded: a durable consumer has seen a report once, also over a
 // restart of server and aggregator; another durable sees all.
 func TestReportsGoOnWhereTheyEnded(t *testing.T) {
