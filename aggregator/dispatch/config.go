@@ -46,7 +46,8 @@ type ManualConfig struct {
 	AtOnce int `yaml:"at_once"`
 	// CPUDuration is the length of timed kinds when the request names none.
 	CPUDuration time.Duration `yaml:"cpu_duration"`
-	// MaxDuration is the longest that a request may name.
+	// MaxDuration is the longest that a request may name. An agent refuses what is longer
+	// than its own take.max_seconds.
 	MaxDuration time.Duration `yaml:"max_duration"`
 	// AgentTimeout is how long an agent may take to say whether it accepts.
 	AgentTimeout time.Duration `yaml:"agent_timeout"`
@@ -64,7 +65,7 @@ func DefaultConfig() Config {
 		IncidentWindow:  30 * time.Minute,
 		CaptureLifetime: 5 * time.Minute,
 		Manual: ManualConfig{
-			AtOnce: 20, CPUDuration: 30 * time.Second, MaxDuration: 5 * time.Minute,
+			AtOnce: 20, CPUDuration: 30 * time.Second, MaxDuration: time.Minute,
 			AgentTimeout: 3 * time.Second, StartWithin: time.Minute, ArriveWithin: 2 * time.Minute,
 		},
 		StaleAfter:  90 * time.Second,

@@ -101,7 +101,7 @@ func TestWhoIsAsked(t *testing.T) {
 		"another node":              {manual("db-0"), "", ""},
 		"no pod":                    {manual(""), gopprof.ReasonBadInput, "named"},
 		"no such kind":              {Manual{Namespace: "shop", Pod: "db-0", Kinds: []gopprof.Kind{"cmdline"}}, gopprof.ReasonBadInput, "cmdline"},
-		"longer than allowed":       {Manual{Namespace: "shop", Pod: "db-0", CPUSeconds: 301}, gopprof.ReasonBadInput, "300"},
+		"longer than allowed":       {Manual{Namespace: "shop", Pod: "db-0", CPUSeconds: 61}, gopprof.ReasonBadInput, "60"},
 		"less than no time":         {Manual{Namespace: "shop", Pod: "db-0", CPUSeconds: -1}, gopprof.ReasonBadInput, "-1"},
 		"a trace, which is allowed": {Manual{Namespace: "shop", Pod: "db-0", Kinds: []gopprof.Kind{"trace"}, CPUSeconds: 5}, "", ""},
 	} {
