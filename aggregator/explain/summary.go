@@ -80,8 +80,11 @@ func amount(e gopprof.Evidence, use gopprof.Use) string {
 	if e.Resource == gopprof.ResourceMemory {
 		what = size(use.Limit)
 	}
-	if use.Basis == gopprof.BasisNode {
+	switch use.Basis {
+	case gopprof.BasisNode:
 		return "node's " + what + " capacity (no limit)"
+	case gopprof.BasisRequest:
+		return what + " that its request allows for (no limit)"
 	}
 	return what + " limit"
 }

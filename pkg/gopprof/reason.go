@@ -16,14 +16,14 @@ const (
 	ReasonCooldown       Reason = "cooldown"        // fired before, a moment ago
 	ReasonCapturing      Reason = "capturing"       // a capture of this target is running
 	// discover
-	ReasonTerminating     Reason = "terminating"      // the pod is being deleted
-	ReasonNotStarted      Reason = "not_started"      // the container is not running yet
-	ReasonGone            Reason = "gone"             // target or cgroup vanished
-	ReasonInvalidEndpoint Reason = "invalid_endpoint" // scheme, host, port or path that may leave the target
-	ReasonEnded           Reason = "ended"            // the pod has run to its end
-	ReasonNoAddress       Reason = "no_address"       // the pod has no IP address yet
-	ReasonHostNetwork     Reason = "host_network"     // the pod shares the node's network, and the agent was not told to dial there
-	ReasonNoContainer     Reason = "no_container"     // the pod has no container of the name given
+	ReasonTerminating        Reason = "terminating"         // the pod is being deleted
+	ReasonNotStarted         Reason = "not_started"         // the container is not running yet
+	ReasonGone               Reason = "gone"                // target or cgroup vanished
+	ReasonInvalidEndpoint    Reason = "invalid_endpoint"    // scheme, host, port or path that may leave the target
+	ReasonEnded              Reason = "ended"               // the pod has run to its end
+	ReasonNoAddress          Reason = "no_address"          // the pod has no IP address yet
+	ReasonHostNetwork        Reason = "host_network"        // the pod shares the node's network, and the agent was not told to dial there
+	ReasonNoContainer        Reason = "no_container"        // the pod has no container of the name given
 	ReasonAmbiguousContainer Reason = "ambiguous_container" // several containers could be meant, and none is named
 	// dispatch and gates
 	ReasonBudget    Reason = "budget"    // enough captures of this workload, or in all

@@ -18,8 +18,9 @@ type Basis string
 
 // The bases.
 const (
-	BasisLimit Basis = ""     // the limit, the tightest of container and pod
-	BasisNode  Basis = "node" // the node's capacity, where there is no limit and the agent was told so
+	BasisLimit   Basis = ""        // the limit, the tightest of container and pod
+	BasisRequest Basis = "request" // a multiple of the request, where there is no limit and the agent was told so
+	BasisNode    Basis = "node"    // the node's capacity, likewise
 )
 
 // Use is the mean use of one resource over an interval.

@@ -1,9 +1,9 @@
 // Package cadvisor reads what targets use from their control groups through cAdvisor's
-// library, on cgroup v1 and v2. A target's cgroup path or process enters, an
+// library, on cgroup v1 and v2. A target's cgroup path, process or container enters, an
 // observe.Sample leaves.
 //
-// It reads the cgroups of targets and, for limits, the one above each; never a tree. What
-// has vanished is observe.ErrGone: the library reads zeros from a cgroup that is not there,
+// It reads the cgroups of targets and, for limits, the one above each; the tree is walked
+// only to find where kubelets hold their pods. What has vanished is observe.ErrGone: the library reads zeros from a cgroup that is not there,
 // so each reading makes sure that the same cgroup was there before and after.
 package cadvisor
 
@@ -19,10 +19,11 @@ import (
 
 // Reader implements observe.Reader. It is safe for concurrent use.
 type Reader struct {
-	cfg    Config
-	mounts map[string]string // of each hierarchy, by controller
-	start  time.Time         // origin of Sample.Clock
-	node   limits            // what the node has, for targets without a limit; zero when it does not matter
+	cfg     Config
+	mounts  map[string]string // of each hierarchy, by controller
+	kubelet *kubelet
+	start   time.Time // origin of Sample.Clock
+	node    limits    // what the node has, for targets without a limit; zero when it does not matter
 
 	mu      sync.Mutex
 	targets map[string]*target // by Target.Key
@@ -37,7 +38,7 @@ func New(cfg Config) (*Reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("finding control groups: %w", err)
 	}
-	r := &Reader{cfg: cfg, mounts: mounts, start: time.Now(), targets: make(map[string]*target)}
+	r := &Reader{cfg: cfg, mounts: mounts, kubelet: newKubelet(cfg, mounts), start: time.Now(), targets: make(map[string]*target)}
 	if cfg.WithoutLimit == withoutLimitNode {
 		if r.node, err = capacity(cfg.ProcRoot); err != nil {
 			return nil, fmt.Errorf("finding the node's capacity: %w", err)
@@ -48,7 +49,7 @@ func New(cfg Config) (*Reader, error) {
 
 // Read implements observe.Reader.
 func (r *Reader) Read(_ context.Context, t gopprof.Target, _ time.Time) (observe.Sample, error) {
-	below, err := r.locate(t.Cgroup)
+	below, err := r.locate(t)
 	if err != nil {
 		return observe.Sample{}, fmt.Errorf("reading target %q: %w", t.Key(), err)
 	}
@@ -56,6 +57,8 @@ func (r *Reader) Read(_ context.Context, t gopprof.Target, _ time.Time) (observe
 	if err != nil {
 		return observe.Sample{}, fmt.Errorf("reading target %q: %w", t.Key(), err)
 	}
+	instead, basis := r.instead(t)
+	compare(&s, instead, basis)
 	return s, nil
 }
 

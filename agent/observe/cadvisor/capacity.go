@@ -12,15 +12,28 @@ import (
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
-// compare says what the target's use is compared with: its limits, and where it has none,
-// what the node has, if that is known.
-func (l limits) compare(s *observe.Sample, node limits) {
-	s.CPULimitCores, s.MemoryLimitBytes = l.cpuCores, l.memoryBytes
-	if l.cpuCores == 0 && node.cpuCores > 0 {
-		s.CPULimitCores, s.CPUBasis = node.cpuCores, gopprof.BasisNode
+// instead returns what a target without a limit is compared with, as configured; zero is
+// nothing.
+func (r *Reader) instead(t gopprof.Target) (limits, gopprof.Basis) {
+	switch r.cfg.WithoutLimit {
+	case withoutLimitNode:
+		return r.node, gopprof.BasisNode
+	case withoutLimitRequest:
+		return limits{
+			cpuCores:    r.cfg.RequestFactor * t.CPURequestCores,
+			memoryBytes: uint64(r.cfg.RequestFactor * t.MemoryRequestBytes),
+		}, gopprof.BasisRequest
 	}
-	if l.memoryBytes == 0 && node.memoryBytes > 0 {
-		s.MemoryLimitBytes, s.MemoryBasis = node.memoryBytes, gopprof.BasisNode
+	return limits{}, gopprof.BasisLimit
+}
+
+// compare puts something else where a sample has no limit.
+func compare(s *observe.Sample, instead limits, basis gopprof.Basis) {
+	if s.CPULimitCores == 0 && instead.cpuCores > 0 {
+		s.CPULimitCores, s.CPUBasis = instead.cpuCores, basis
+	}
+	if s.MemoryLimitBytes == 0 && instead.memoryBytes > 0 {
+		s.MemoryLimitBytes, s.MemoryBasis = instead.memoryBytes, basis
 	}
 }
 

@@ -29,20 +29,25 @@ func TestCapacity(t *testing.T) {
 }
 
 func TestWithoutLimit(t *testing.T) {
-	node := limits{cpuCores: 4, memoryBytes: 1 << 30}
+	target := gopprof.Target{CPURequestCores: 0.25, MemoryRequestBytes: 64 << 20}
 	for _, c := range []struct {
-		name      string
-		own, node limits
-		want      observe.Sample
+		name, without string
+		own           limits
+		target        gopprof.Target
+		want          observe.Sample
 	}{
-		{"limits count", limits{1, 2}, node, observe.Sample{CPULimitCores: 1, MemoryLimitBytes: 2}},
-		{"nothing", limits{}, limits{}, observe.Sample{}},
-		{"the node", limits{}, node, observe.Sample{CPULimitCores: 4, CPUBasis: gopprof.BasisNode, MemoryLimitBytes: 1 << 30, MemoryBasis: gopprof.BasisNode}},
-		{"one of both", limits{cpuCores: 1}, node, observe.Sample{CPULimitCores: 1, MemoryLimitBytes: 1 << 30, MemoryBasis: gopprof.BasisNode}},
+		{"limits count", "node", limits{1, 2}, target, observe.Sample{CPULimitCores: 1, MemoryLimitBytes: 2}},
+		{"nothing", "nothing", limits{}, target, observe.Sample{}},
+		{"the node", "node", limits{}, target, observe.Sample{CPULimitCores: 4, CPUBasis: gopprof.BasisNode, MemoryLimitBytes: 1 << 30, MemoryBasis: gopprof.BasisNode}},
+		{"one of both", "node", limits{cpuCores: 1}, target, observe.Sample{CPULimitCores: 1, MemoryLimitBytes: 1 << 30, MemoryBasis: gopprof.BasisNode}},
+		{"the request", "request", limits{}, target, observe.Sample{CPULimitCores: 0.5, CPUBasis: gopprof.BasisRequest, MemoryLimitBytes: 128 << 20, MemoryBasis: gopprof.BasisRequest}},
+		{"a limit beside a request", "request", limits{memoryBytes: 1}, target, observe.Sample{CPULimitCores: 0.5, CPUBasis: gopprof.BasisRequest, MemoryLimitBytes: 1}},
+		{"no request", "request", limits{}, gopprof.Target{}, observe.Sample{}},
 	} {
-		var got observe.Sample
-		c.own.compare(&got, c.node)
-		if got != c.want {
+		r := &Reader{cfg: Config{WithoutLimit: c.without, RequestFactor: 2}, node: limits{cpuCores: 4, memoryBytes: 1 << 30}}
+		got := observe.Sample{CPULimitCores: c.own.cpuCores, MemoryLimitBytes: c.own.memoryBytes}
+		instead, basis := r.instead(c.target)
+		if compare(&got, instead, basis); got != c.want {
 			t.Errorf("%s: got %+v, want %+v", c.name, got, c.want)
 		}
 	}

@@ -193,8 +193,8 @@ func TestConfigTellsEveryMistake(t *testing.T) {
 	if DefaultConfig().Check(report); len(keys) > 0 {
 		t.Errorf("the defaults are wrong: %v", keys)
 	}
-	Config{CgroupRoot: "sys", LimitsInterval: -1}.Check(report)
-	if got := strings.Join(keys, " "); got != "cgroup_root proc_root without_limit limits_interval" {
+	Config{CgroupRoot: "sys", LimitsInterval: -1, KubepodsRoot: "/a/../.."}.Check(report)
+	if got := strings.Join(keys, " "); got != "cgroup_root proc_root without_limit request_factor kubepods_root limits_interval" {
 		t.Errorf("mistakes in %s", got)
 	}
 }

@@ -17,23 +17,26 @@ import (
 )
 
 var (
-	errNoCgroup = errors.New("target names neither a cgroup nor a process")
+	errNoCgroup = errors.New("target names neither a cgroup nor a process nor a container")
 	errRoot     = errors.New("lives in the root cgroup, whose use is the whole machine's")
 	errOutside  = errors.New("cgroup path leaves the cgroup root")
 )
 
 // locate returns the target's cgroup below the root, by controller. A controller in which
 // the target has no cgroup of its own is left out.
-func (r *Reader) locate(c gopprof.Cgroup) (map[string]string, error) {
+func (r *Reader) locate(t gopprof.Target) (map[string]string, error) {
 	var (
 		below map[string]string
 		err   error
+		c     = t.Cgroup
 	)
 	switch {
 	case c.Path != "":
 		below, err = r.byPath(c.Path)
 	case c.PID > 0:
 		below, err = r.byPID(c.PID)
+	case t.ContainerID != "":
+		below, err = r.byContainer(t)
 	default:
 		err = errNoCgroup
 	}
@@ -59,6 +62,25 @@ func (r *Reader) byPath(p string) (map[string]string, error) {
 		below[controller] = clean
 	}
 	return below, nil
+}
+
+// byContainer asks the kubelet's tree where a container lives, unless it still lives where
+// it was found last.
+func (r *Reader) byContainer(t gopprof.Target) (map[string]string, error) {
+	kept := r.target(t.Key())
+	if p := kept.foundAt(t.ContainerID); p != "" && isDir(filepath.Join(r.kubelet.dir, p)) {
+		return r.byPath(p)
+	}
+	uid := t.Cgroup.PodUID
+	if uid == "" {
+		uid = t.PodUID
+	}
+	p, err := r.kubelet.find(uid, t.ContainerID)
+	if err != nil {
+		return nil, err
+	}
+	kept.foundNow(t.ContainerID, p)
+	return r.byPath(p)
 }
 
 // byPID asks the kernel where a process lives, anew at each reading: processes end, and

@@ -30,6 +30,25 @@ type target struct {
 	limits   limits
 	limitsAt time.Duration  // on the reader's clock
 	last     observe.Sample // the newest reading
+
+	container string // whose cgroup was found at path
+	path      string // below each hierarchy
+}
+
+// foundAt returns where a container was found last, or nothing.
+func (t *target) foundAt(container string) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.container != container {
+		return ""
+	}
+	return t.path
+}
+
+func (t *target) foundNow(container, path string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.container, t.path = container, path
 }
 
 // read reads the cgroup that is at these paths now.
@@ -83,7 +102,7 @@ func (t *target) sample(r *Reader, f found) (observe.Sample, error) {
 	if err := t.renewLimits(r, f, s); err != nil {
 		return observe.Sample{}, err
 	}
-	t.limits.compare(&s, r.node)
+	s.CPULimitCores, s.MemoryLimitBytes = t.limits.cpuCores, t.limits.memoryBytes
 	return s, nil
 }
 
