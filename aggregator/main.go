@@ -100,6 +100,7 @@ func run(c app.Config) error {
 		return err
 	}
 	defer func() { _ = log.Sync() }()
+	ops.BridgeKlog(log)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	err = serve(ctx, c, log)

@@ -19,11 +19,13 @@ import (
 
 	"github.com/gopprof/gopprof/aggregator/announce"
 	"github.com/gopprof/gopprof/aggregator/dispatch"
+	"github.com/gopprof/gopprof/aggregator/dispatch/resolve"
 	"github.com/gopprof/gopprof/aggregator/draw"
 	"github.com/gopprof/gopprof/aggregator/explain"
 	"github.com/gopprof/gopprof/aggregator/notify"
 	"github.com/gopprof/gopprof/aggregator/receive"
 	"github.com/gopprof/gopprof/aggregator/serve"
+	"github.com/gopprof/gopprof/aggregator/serve/auth/kubernetes"
 	"github.com/gopprof/gopprof/aggregator/store"
 	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/bus/embedded"
@@ -43,7 +45,10 @@ type App struct {
 	health *ops.Health
 	stages *ops.Stages
 
-	nats     *embedded.Server // nil: external
+	tokens   *kubernetes.Verifier  // nil: not for Kubernetes
+	owners   *resolve.Resolver     // nil: not for Kubernetes
+	publish  *kubernetes.Publisher // nil: nothing to publish
+	nats     *embedded.Server      // nil: external
 	bus      *bus.Aggregator
 	store    *store.Store
 	draw     *draw.Drawer
@@ -66,7 +71,7 @@ func New(ctx context.Context, config Config, drawWorker []string, log *zap.Logge
 	starting, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	for _, make := range []func(context.Context) error{
-		a.makeBus, a.makeStore, func(context.Context) error { return a.makeDrawer(drawWorker) },
+		a.makeKubernetes, a.makeBus, a.makeStore, func(context.Context) error { return a.makeDrawer(drawWorker) },
 		a.makeNotify, a.makeDispatch, a.makeServers, a.makeReceive,
 	} {
 		if err := make(starting); err != nil {
@@ -94,7 +99,7 @@ func (a *App) NATSURL() string {
 func (a *App) makeBus(ctx context.Context) (err error) {
 	var server bus.InProcess
 	if a.config.NATS.URL == "" {
-		if a.nats, err = embedded.Start(a.config.Embedded, nil, a.log); err != nil {
+		if a.nats, err = embedded.Start(a.config.Embedded, a.verifier(), a.log); err != nil {
 			return err
 		}
 		a.stages.Closer("embedded nats", func(context.Context) error { a.nats.Shutdown(); return nil })
@@ -206,6 +211,7 @@ func (a *App) Run(ctx context.Context) error {
 	if a.nats != nil {
 		s.Go("embedded nats users", a.nats.Run)
 	}
+	a.runKubernetes()
 	s.Go("store", a.store.Run)
 	s.Go("api", a.serve.Run)
 	s.Go("notify", func(ctx context.Context) error { return a.bus.Reports(ctx, "notify", a.notify.Handle) })

@@ -32,6 +32,8 @@ type Config struct {
 	NATS bus.Config `yaml:"nats"`
 	// Embedded is the embedded NATS server.
 	Embedded embedded.Config `yaml:"embedded"`
+	// Kubernetes is what the aggregator does for a cluster.
+	Kubernetes KubernetesConfig `yaml:"kubernetes"`
 	// Streams bounds what NATS keeps.
 	Streams bus.StreamConfig `yaml:"streams"`
 	// Receive says how captures are taken from NATS.
@@ -56,6 +58,7 @@ func DefaultConfig() Config {
 		Serve:           serve.DefaultConfig(),
 		NATS:            bus.DefaultConfig(),
 		Embedded:        embedded.DefaultConfig(),
+		Kubernetes:      defaultKubernetesConfig(),
 		Streams:         bus.DefaultStreamConfig(),
 		Receive:         receive.DefaultConfig(),
 		Draw:            draw.DefaultConfig(),
@@ -77,6 +80,7 @@ func LoadConfig(path string) (Config, error) {
 
 // Check reports what the stages cannot see each by itself.
 func (c Config) Check(report func(key, problem string)) {
+	c.checkKubernetes(report)
 	if c.ShutdownTimeout <= 0 {
 		report("shutdown_timeout", "must be above 0")
 	}
