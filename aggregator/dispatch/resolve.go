@@ -30,12 +30,21 @@ func resolve(nodes []gopprof.NodeState, m Manual) (gopprof.Target, error) {
 	case len(found) > 1:
 		return gopprof.Target{}, ambiguous(found, m)
 	case refused != nil:
-		return gopprof.Target{}, &gopprof.Error{Reason: refused.Reason, Detail: refused.Detail}
+		return gopprof.Target{}, unprofiled(*refused)
 	}
 	return gopprof.Target{}, &gopprof.Error{
 		Reason: gopprof.ReasonUnknown,
 		Detail: fmt.Sprintf("no agent knows a target %q in namespace %q", name(m), m.Namespace),
 	}
+}
+
+// unprofiled passes on why an agent does not profile a target, as far as its word is one
+// that is known here.
+func unprofiled(r gopprof.Refusal) error {
+	if !slices.Contains(agentReasons, r.Reason) {
+		return &gopprof.Error{Reason: gopprof.ReasonUnknown, Detail: fmt.Sprintf("its agent does not profile it, for a reason that is not known here: %.64q", r.Reason)}
+	}
+	return &gopprof.Error{Reason: r.Reason, Detail: fmt.Sprintf("%.500s", r.Detail)}
 }
 
 // newestFirst puts the node heard of last first: a pod that was recreated elsewhere under

@@ -258,7 +258,7 @@ func TestRefusedCaptures(t *testing.T) {
 	s := start(t, false)
 	for reason, status := range map[gopprof.Reason]int{
 		gopprof.ReasonUnknown: 404, gopprof.ReasonBadInput: 422, gopprof.ReasonBudget: 429, gopprof.ReasonTerminating: 409,
-		gopprof.ReasonNoAnswer: 504, gopprof.ReasonForbidden: 403,
+		gopprof.ReasonNoAnswer: 504, gopprof.ReasonForbidden: 403, gopprof.ReasonInternal: 500,
 	} {
 		s.desk.err = &gopprof.Error{Reason: reason, Detail: "because"}
 		p := s.do(t, http.MethodPost, "/api/v1/captures", "", `{"namespace":"shop","pod":"web-1"}`).problem(t)

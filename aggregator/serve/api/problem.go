@@ -86,6 +86,8 @@ func status(r gopprof.Reason) int {
 		return http.StatusGatewayTimeout
 	case gopprof.ReasonStoreFailed:
 		return http.StatusBadGateway
+	case gopprof.ReasonInternal:
+		return http.StatusInternalServerError
 	}
 	return http.StatusConflict
 }
