@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/gopprof/gopprof/pkg/api"
+	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/test/rig"
 )
 
@@ -82,4 +83,20 @@ func TestAggregatorKilledWithACaptureInHand(t *testing.T) {
 		must(t, r.StartAggregator(ctx))
 	}
 	checkOnce(ctx, t, r, published.Text("capture"))
+}
+
+// Without InfluxDB there is no second opinion: the report says so, and its owner is told
+// all the same.
+func TestInfluxDBAway(t *testing.T) {
+	ctx, r := newRig(t)
+	startBoth(ctx, t, r)
+	must(t, r.AwaitTarget(ctx))
+	must(t, r.InfluxDB.Stop())
+	must(t, r.Burner.Heat(ctx, 1))
+	report := awaitReport(ctx, t, r, "?kind=cpu")
+	if a := report.Capture.Agreement; a.Result != gopprof.AgreementUnavailable || a.Reason != gopprof.ReasonSeriesUnreachable || a.Detail == "" {
+		t.Errorf("agreement %+v, want unavailable, series_unreachable, and how", a)
+	}
+	_, err := r.Inbox.Await(ctx, report.ID)
+	must(t, err)
 }

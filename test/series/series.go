@@ -74,7 +74,7 @@ func (w *Writer) Run(ctx context.Context) error {
 	if err := w.createDatabase(ctx); err != nil {
 		return err
 	}
-	for {
+	for gap := false; ; {
 		now := time.Now()
 		end := now.Truncate(w.config.Interval).Add(w.config.Interval)
 		select {
@@ -82,9 +82,11 @@ func (w *Writer) Run(ctx context.Context) error {
 			return nil
 		case <-time.After(end.Sub(now)):
 		}
-		if err := w.Batch(ctx, end); err != nil && ctx.Err() == nil {
-			fmt.Fprintln(os.Stderr, "a gap in the series:", err)
+		err := w.Batch(ctx, end)
+		if err != nil && !gap && ctx.Err() == nil {
+			fmt.Fprintln(os.Stderr, "a gap in the series begins:", err)
 		}
+		gap = err != nil
 	}
 }
 
