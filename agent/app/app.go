@@ -21,6 +21,7 @@ import (
 
 	"github.com/gopprof/gopprof/agent/accept"
 	"github.com/gopprof/gopprof/agent/discover"
+	"github.com/gopprof/gopprof/agent/discover/kubernetes"
 	"github.com/gopprof/gopprof/agent/discover/static"
 	"github.com/gopprof/gopprof/agent/judge"
 	"github.com/gopprof/gopprof/agent/observe"
@@ -52,7 +53,7 @@ type App struct {
 	publish  *publish.Publisher
 	take     *take.Taker
 	accept   *accept.Acceptor
-	discover *static.Discoverer
+	discover discover.Discoverer
 	observe  *observe.Observer
 	record   *record.Recorder // nil: off
 	witness  *secondWitness
@@ -144,21 +145,52 @@ func (a *App) makeJudge(context.Context) error {
 
 // makeSources makes what starts captures: the loop and the requests.
 func (a *App) makeSources(context.Context) error {
-	var err error
-	if a.discover, err = static.New(a.config.Static, discover.Node{Cluster: a.config.Cluster, Name: a.config.Node}, a.log, a.reg); err != nil {
+	if err := a.makeDiscover(); err != nil {
 		return err
 	}
-	a.health.Ready("targets", a.discover.Ready)
 	a.take = take.New(a.config.Take, take.Deps{
-		Verify: func(t gopprof.Target) (gopprof.Target, gopprof.Reason) {
-			return discover.Current(a.discover.Snapshot(), t)
-		},
+		Verify:  a.verify,
 		Meter:   a.observe,
 		Version: ops.Version(),
 	}, a.log, a.reg)
 	a.accept = accept.New(a.take, a.targets, a.publish, a.log, a.reg)
 	a.pipeline = a.newPipeline()
 	return nil
+}
+
+// makeDiscover makes what finds targets: the file, and the pods if there are any.
+func (a *App) makeDiscover() error {
+	node := discover.Node{Cluster: a.config.Cluster, Name: a.config.Node}
+	file, err := static.New(a.config.Static, node, a.log, a.reg)
+	if err != nil {
+		return err
+	}
+	a.health.Ready("targets", file.Ready)
+	a.discover = file
+	if !a.config.Kubernetes.Enabled {
+		return nil
+	}
+	pods, err := kubernetes.New(a.config.Kubernetes, node, nil, a.log, a.reg)
+	if err != nil {
+		return err
+	}
+	a.health.Ready("pods", pods.Ready)
+	a.discover = discover.Join(file, pods)
+	return nil
+}
+
+// verify returns a target as it is now, before it is dialled. The list of pods may be old
+// while the API server is away, and a pod's address be another pod's by now: the container
+// itself must still be there.
+func (a *App) verify(t gopprof.Target) (gopprof.Target, gopprof.Reason) {
+	now, reason := discover.Current(a.discover.Snapshot(), t)
+	if reason != "" || now.ContainerID == "" {
+		return now, reason
+	}
+	if _, err := a.observe.CPUSeconds(context.Background(), now); errors.Is(err, observe.ErrGone) {
+		return now, gopprof.ReasonGone
+	}
+	return now, ""
 }
 
 func (a *App) newPipeline() *pipeline {

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/gopprof/gopprof/agent/discover/kubernetes"
 	"github.com/gopprof/gopprof/agent/discover/static"
 	"github.com/gopprof/gopprof/agent/judge"
 	"github.com/gopprof/gopprof/agent/observe"
@@ -46,6 +47,8 @@ type Config struct {
 	Status ops.ServerConfig `yaml:"status"`
 	// Static lists targets by hand, in a file.
 	Static static.Config `yaml:"static"`
+	// Kubernetes finds targets among the pods of this node, beside those of the file.
+	Kubernetes kubernetes.Config `yaml:"kubernetes"`
 	// Observe says how often targets are looked at.
 	Observe observe.Config `yaml:"observe"`
 	// Cadvisor says where the cgroups are.
@@ -97,6 +100,7 @@ func DefaultConfig() Config {
 		Log:              ops.DefaultLogConfig(),
 		Status:           ops.ServerConfig{Listen: "127.0.0.1:9393"},
 		Static:           static.DefaultConfig(),
+		Kubernetes:       kubernetes.DefaultConfig(),
 		Observe:          observe.DefaultConfig(),
 		Cadvisor:         cadvisor.DefaultConfig(),
 		Heapster:         heapster.DefaultConfig(),

@@ -17,8 +17,8 @@ type seriesWindows struct{ witness *secondWitness }
 
 // Windows returns the last n windows of the given length, each made of the series'
 // intervals that lie in it; the last one ends at the newest interval.
-func (s seriesWindows) windows(key gopprof.SeriesKey, length time.Duration, n int) []gopprof.Window {
-	intervals := s.witness.Answers()[key]
+func (s seriesWindows) windows(t gopprof.Target, length time.Duration, n int) []gopprof.Window {
+	intervals := own(t, s.witness.Answers()[t.Series()])
 	if len(intervals) == 0 {
 		return nil
 	}
@@ -33,20 +33,30 @@ func (s seriesWindows) windows(key gopprof.SeriesKey, length time.Duration, n in
 	return windows
 }
 
+// own leaves out what began before the target's container did: series know no UIDs, so
+// that is of a container, or a pod, that had the same name before.
+func own(t gopprof.Target, intervals []gopprof.Window) []gopprof.Window {
+	first := 0
+	for first < len(intervals) && intervals[first].Start.Before(t.Started) {
+		first++
+	}
+	return intervals[first:]
+}
+
 // ofTarget is the judge.Source of one target.
 type ofTarget struct {
 	seriesWindows
-	key gopprof.SeriesKey
+	target gopprof.Target
 }
 
 // Windows implements judge.Source.
 func (o ofTarget) Windows(_ string, length time.Duration, n int) []gopprof.Window {
-	return o.windows(o.key, length, n)
+	return o.windows(o.target, length, n)
 }
 
 // Latest implements judge.Source: the newest interval is the newest reading.
 func (o ofTarget) Latest(string) (gopprof.Window, bool) {
-	intervals := o.witness.Answers()[o.key]
+	intervals := own(o.target, o.witness.Answers()[o.target.Series()])
 	if len(intervals) == 0 {
 		return gopprof.Window{}, false
 	}
@@ -64,7 +74,7 @@ func (p *pipeline) judgeSeries(ctx, captures context.Context, witness *secondWit
 			return
 		}
 		for _, target := range p.discover.Snapshot().Targets {
-			p.fire(captures, p.judge.Judge(target, ofTarget{seriesWindows{witness}, target.Series()}, now))
+			p.fire(captures, p.judge.Judge(target, ofTarget{seriesWindows{witness}, target}, now))
 		}
 	})
 }

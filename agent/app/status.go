@@ -43,7 +43,7 @@ func (s *state) Now() gopprof.NodeState {
 		node.Targets = append(node.Targets, gopprof.TargetState{
 			Target: t, Gone: gone, Detail: detail,
 			Local:  s.local.Windows(t.Key(), s.window, shownWindows),
-			Series: newest(series[t.Series()], shownWindows),
+			Series: newest(own(t, series[t.Series()]), shownWindows),
 			Rules:  s.judge.States(t.Key()),
 		})
 	}

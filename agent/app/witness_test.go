@@ -142,7 +142,7 @@ func TestSeriesWindowsEndAtTheNewestInterval(t *testing.T) {
 		now := time.Now()
 		witness := witnessOf(nil, 0)
 		witness.answers = map[gopprof.SeriesKey][]gopprof.Window{target.Series(): {minute(now.Add(-2*time.Minute), 0.1), minute(now.Add(-time.Minute), 0.9), minute(now, 0.95)}}
-		of := ofTarget{seriesWindows{witness}, target.Series()}
+		of := ofTarget{seriesWindows{witness}, target}
 		windows := of.Windows("", time.Minute, 2)
 		if len(windows) != 2 || windows[0].CPU.Ratio != 0.9 || windows[1].CPU.Ratio != 0.95 || !windows[1].End.Equal(now) {
 			t.Errorf("windows %+v", windows)

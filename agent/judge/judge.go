@@ -90,6 +90,10 @@ func (j *Judge) decide(e *entry, rule gopprof.Rule, target gopprof.Target, sourc
 		e.reason = gopprof.ReasonCapturing
 		return nil
 	}
+	if !target.Follows(rule.Name) {
+		e.reason = gopprof.ReasonRuleOff
+		return nil
+	}
 	key := target.Key()
 	latest, _ := source.Latest(key)
 	seen := Seen{Windows: source.Windows(key, rule.Window, rule.InARow), Latest: latest, Image: target.Image}

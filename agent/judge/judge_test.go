@@ -152,3 +152,15 @@ func TestConfigReportsEveryMistake(t *testing.T) {
 		}
 	}
 }
+
+func TestTargetIsJudgedByTheRulesOfItsChoice(t *testing.T) {
+	for rules, want := range map[string]gopprof.Reason{"": gopprof.ReasonFired, "memory,cpu": gopprof.ReasonFired, "memory,throttled": gopprof.ReasonRuleOff} {
+		judge := New(cpuOnly(), nil, newRegistry())
+		target, source, now := hotTarget()
+		target.Rules = rules
+		fired := judge.Judge(target, source, now)
+		if got := judge.States(target.Key())[0].Reason; got != want || (len(fired) == 1) != (want == gopprof.ReasonFired) {
+			t.Errorf("%q: fired %d times, reason %s, want %s", rules, len(fired), got, want)
+		}
+	}
+}

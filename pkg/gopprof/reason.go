@@ -15,6 +15,7 @@ const (
 	ReasonNotRearmed     Reason = "not_rearmed"     // fired before and has not been below the re-arm level since
 	ReasonCooldown       Reason = "cooldown"        // fired before, a moment ago
 	ReasonCapturing      Reason = "capturing"       // a capture of this target is running
+	ReasonRuleOff        Reason = "rule_off"        // the target's owner chose other rules
 	// discover
 	ReasonTerminating        Reason = "terminating"         // the pod is being deleted
 	ReasonNotStarted         Reason = "not_started"         // the container is not running yet
