@@ -208,7 +208,7 @@ func (c *cluster) storm(t *testing.T) {
 func (c *cluster) refusals(t *testing.T) {
 	ctx := within(t, 3*time.Minute)
 	want := map[string]gopprof.Reason{
-		"unlimited": gopprof.ReasonNoLimit, "hostile": gopprof.ReasonInvalidEndpoint, "hostnet": "host_network",
+		"unlimited": gopprof.ReasonNoLimit, "hostile": gopprof.ReasonInvalidEndpoint, "hostnet": gopprof.ReasonHostNetwork,
 	}
 	poll(ctx, t, func() error {
 		list, err := c.states(ctx)
