@@ -1,7 +1,6 @@
 package heapster
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -51,26 +50,5 @@ func TestURLs(t *testing.T) {
 		if want == "" && got != "" || !strings.Contains(got, want) || strings.Contains(got, "secret") {
 			t.Errorf("%q: got %q, want %q", url, got, want)
 		}
-	}
-}
-
-func TestPhaseSpreadsNodes(t *testing.T) {
-	const parts = 10
-	counts := make([]int, parts)
-	for i := range 5000 {
-		node := fmt.Sprintf("ip-10-0-%d-%d.eu-west-1.compute.internal", i/250, i%250)
-		phase := Phase(node, 10*time.Minute)
-		if phase != Phase(node, 10*time.Minute) {
-			t.Fatalf("two phases of %s", node)
-		}
-		counts[phase/time.Minute]++
-	}
-	for i, n := range counts {
-		if n < 400 || n > 600 {
-			t.Errorf("minute %d has %d of 5000 nodes", i, n)
-		}
-	}
-	if Phase("n", 0) != 0 {
-		t.Error("phase of no period")
 	}
 }

@@ -21,7 +21,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"math/rand/v2"
 	"time"
 
@@ -112,19 +111,6 @@ func ReasonOf(err error) gopprof.Reason {
 		return gopprof.ReasonCancelled
 	}
 	return gopprof.ReasonSeriesUnreachable
-}
-
-// Phase returns the part of a period, in [0, every), by which a node puts off what all nodes
-// do once in each period. It is the same at each call, and evenly spread over the nodes.
-func Phase(node string, every time.Duration) time.Duration {
-	if every <= 0 {
-		return 0
-	}
-	h := fnv.New64a()
-	h.Write([]byte(node))
-	// FNV's high bits hardly depend on the last characters, in which node names differ.
-	spread := rand.New(rand.NewPCG(h.Sum64(), 0))
-	return time.Duration(spread.Int64N(int64(every)))
 }
 
 // pause waits for a random part of the jitter.
