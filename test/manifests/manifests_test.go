@@ -350,6 +350,20 @@ func checkAgent(t *testing.T, dir string, objects []runtime.Object) agent.Config
 	return c
 }
 
+// TestWhatTheEndToEndTestBrings is decoded as strictly.
+func TestWhatTheEndToEndTestBrings(t *testing.T) {
+	root, err := Manifests()
+	must(t, err)
+	for _, name := range []string{"workloads.yaml", "volume.yaml"} {
+		text, err := os.ReadFile(filepath.Join(root, "..", "test", "e2e", "kubernetes", name))
+		must(t, err)
+		objects, err := Decode(text)
+		if err != nil || len(objects) == 0 {
+			t.Errorf("%s: %d objects, %v", name, len(objects), err)
+		}
+	}
+}
+
 // TestOneObjectPerFile also finds files that no kustomization mentions.
 func TestOneObjectPerFile(t *testing.T) {
 	root, err := Manifests()
