@@ -124,6 +124,9 @@ func (j *job) request(e gopprof.Endpoint, k gopprof.Kind) ([]byte, error) {
 		return nil, &Error{Reason: gopprof.ReasonInvalidEndpoint, Err: err}
 	}
 	req.Header.Set("User-Agent", strings.TrimSuffix("gopprof-agent/"+j.t.deps.Version, "/"))
+	if err := j.t.cfg.authorize(req, e); err != nil {
+		return nil, err
+	}
 	tr, err := transport(j.t.cfg, e)
 	if err != nil {
 		return nil, &Error{Reason: gopprof.ReasonUnreachable, Err: err}

@@ -25,6 +25,9 @@ type Endpoint struct {
 	Host   string `json:"host"`   // an IP address, or a host name for static targets
 	Port   int    `json:"port"`
 	Path   string `json:"path"` // "/debug/pprof": absolute, no query, no trailing slash
+	// BearerTokenFile is a file of the agent's own whose token the endpoint asks for. Only
+	// the agent's configuration may set it, and it is never sent on.
+	BearerTokenFile string `json:"-"`
 }
 
 // URL returns the address of one page below the endpoint, built from parts only.

@@ -3,6 +3,7 @@ package static
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -39,6 +40,10 @@ type Entry struct {
 	// Pprof is the URL at which the program serves net/http/pprof: http or https, host,
 	// port, path. The path may be left out when it is /debug/pprof. Required.
 	Pprof string `yaml:"pprof"`
+	// BearerTokenFile is a file with a token that the program asks for before it shows
+	// net/http/pprof, as kube-apiserver does. It is read for each profile, and its token sent
+	// by https only, with a certificate that take.tls accepts, or to a loopback address.
+	BearerTokenFile string `yaml:"bearer_token_file"`
 	// Cgroup is the program's control group, below the cgroup root:
 	// "/system.slice/checkout.service".
 	Cgroup string `yaml:"cgroup"`
@@ -67,10 +72,25 @@ func (e Entry) Check(report func(key, problem string)) {
 	}
 	if e.Pprof == "" {
 		report("pprof", "is required")
-	} else if _, err := parseURL(e.Pprof); err != nil {
+	} else if endpoint, err := parseURL(e.Pprof); err != nil {
 		report("pprof", err.Error())
+	} else {
+		e.checkToken(report, endpoint)
 	}
 	e.checkCgroup(report)
+}
+
+func (e Entry) checkToken(report func(key, problem string), endpoint gopprof.Endpoint) {
+	if e.BearerTokenFile == "" {
+		return
+	}
+	if !filepath.IsAbs(e.BearerTokenFile) {
+		report("bearer_token_file", "must be an absolute path")
+	}
+	ip, err := netip.ParseAddr(endpoint.Host)
+	if endpoint.Scheme != "https" && (err != nil || !ip.Unmap().IsLoopback()) {
+		report("bearer_token_file", "needs an https URL, or a loopback address: the token could be read on its way")
+	}
 }
 
 func (e Entry) checkCgroup(report func(key, problem string)) {
@@ -140,10 +160,12 @@ func (f File) Check(report func(key, problem string)) {
 		} else {
 			names[t.Key()] = i
 		}
-		if first, again := endpoints[t.Endpoint]; again {
+		process := t.Endpoint
+		process.BearerTokenFile = ""
+		if first, again := endpoints[process]; again {
 			report(key+".pprof", fmt.Sprintf("is the same as that of targets[%d]", first))
 		} else {
-			endpoints[t.Endpoint] = i
+			endpoints[process] = i
 		}
 	}
 }
@@ -154,6 +176,7 @@ func (e Entry) target(node discover.Node) (gopprof.Target, error) {
 	if err != nil {
 		return gopprof.Target{}, err
 	}
+	endpoint.BearerTokenFile = e.BearerTokenFile
 	return gopprof.Target{
 		Cluster: node.Cluster, Node: node.Name,
 		Namespace: e.Namespace,

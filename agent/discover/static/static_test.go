@@ -86,6 +86,7 @@ func TestDuplicatesAreRefused(t *testing.T) {
 		{"by name", "- {namespace: shop, workload: a, pprof: 'http://127.0.0.1:2', pid: 2}\n", "3: targets[1]: has the same namespace, pod and container as targets[0]"},
 		{"by name, the host's spelled out", "- {namespace: shop, workload: b, pod: host-1, container: a, pprof: 'http://127.0.0.1:2', pid: 2}\n", "3: targets[1]: has the same namespace"},
 		{"by endpoint", "- {namespace: shop, workload: b, pprof: 'http://127.0.0.1:1/debug/pprof/', pid: 2}\n", "3: targets[1].pprof: is the same as that of targets[0]"},
+		{"by endpoint, with a token", "- {namespace: shop, workload: b, pprof: 'http://127.0.0.1:1', pid: 2, bearer_token_file: /t}\n", "3: targets[1].pprof: is the same as that of targets[0]"},
 		{"not by owner, group or process", "- {namespace: shop, workload: b, pprof: 'http://127.0.0.1:2', pid: 1}\n", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -96,6 +97,32 @@ func TestDuplicatesAreRefused(t *testing.T) {
 				t.Errorf("%v, want %q", err, c.want)
 			}
 		})
+	}
+}
+
+func TestBearerTokenFile(t *testing.T) {
+	for entry, want := range map[string]string{
+		"pprof: 'https://10.0.0.1:6443', bearer_token_file: /t":    "",
+		"pprof: 'http://127.0.0.1:6443', bearer_token_file: /t":    "",
+		"pprof: 'http://[::1]:6443', bearer_token_file: /t":        "",
+		"pprof: 'http://10.0.0.1:6443', bearer_token_file: /t":     "needs an https URL",
+		"pprof: 'http://localhost:6443', bearer_token_file: /t":    "needs an https URL",
+		"pprof: 'https://10.0.0.1:6443', bearer_token_file: token": "absolute",
+	} {
+		path := filepath.Join(t.TempDir(), "targets.yaml")
+		write(t, path, "targets:\n- {namespace: kube-system, workload: apiserver, pid: 1, "+entry+"}\n")
+		d, err := open(path)
+		if want != "" {
+			if err == nil || !strings.Contains(err.Error(), "bearer_token_file: ") || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %v", entry, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", entry, err)
+		} else if target := d.Snapshot().Targets[0]; target.Endpoint.BearerTokenFile != "/t" {
+			t.Errorf("%s: %+v", entry, target)
+		}
 	}
 }
 
