@@ -1,9 +1,12 @@
 package bus
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"os"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -31,7 +34,7 @@ func (c Config) options(name, inbox string) ([]nats.Option, error) {
 		nats.IgnoreDiscoveredServers(), // we speak to the configured ones only
 	}
 	if c.CAFile != "" {
-		opts = append(opts, nats.RootCAs(c.CAFile))
+		opts = append(opts, rootsOf(c.CAFile))
 	}
 	switch {
 	case c.NKeyFile != "":
@@ -49,6 +52,30 @@ func (c Config) options(name, inbox string) ([]nats.Option, error) {
 		opts = append(opts, nats.TokenHandler(c.token))
 	}
 	return opts, nil
+}
+
+// rootsOf reads the authorities at each connection. Unlike nats.RootCAs it does not need
+// the file at the start: in Kubernetes the aggregator writes it, and the kubelet brings it
+// to the node a minute later.
+func rootsOf(file string) nats.Option {
+	return func(o *nats.Options) error {
+		o.Secure = true
+		if o.TLSConfig == nil {
+			o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+		}
+		o.RootCAsCB = func() (*x509.CertPool, error) {
+			pem, err := os.ReadFile(file)
+			if err != nil {
+				return nil, fmt.Errorf("reading ca_file: %w", err)
+			}
+			pool := x509.NewCertPool()
+			if !pool.AppendCertsFromPEM(pem) {
+				return nil, fmt.Errorf("reading ca_file: no certificate in %q", file)
+			}
+			return pool, nil
+		}
+		return nil
+	}
 }
 
 // token reads the token anew: projected tokens are rotated. An unreadable one is refused
