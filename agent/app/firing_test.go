@@ -7,6 +7,7 @@ import (
 	"maps"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -23,7 +24,9 @@ import (
 // slowTaker takes thirty seconds for a capture and, as take does, refuses a second one of
 // the same target meanwhile.
 type slowTaker struct {
-	mu    sync.Mutex
+	cannot []gopprof.Kind // fail
+
+	mu    sync.Mutex // guards the rest
 	busy  bool
 	taken []gopprof.Order
 }
@@ -40,7 +43,13 @@ func (s *slowTaker) Take(_ context.Context, o gopprof.Order) (gopprof.Capture, e
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.busy, s.taken = false, append(s.taken, o)
-	return gopprof.Capture{ID: o.Capture}, nil
+	c := gopprof.Capture{ID: o.Capture}
+	for _, k := range o.Kinds {
+		if !slices.Contains(s.cannot, k) {
+			c.Profiles = append(c.Profiles, gopprof.Profile{Kind: k})
+		}
+	}
+	return c, nil
 }
 
 // countedAsker grants everything and counts.
@@ -56,28 +65,61 @@ func (c *countedAsker) Ask(context.Context, gopprof.Firing) gopprof.Decision {
 	return gopprof.Decision{Go: true, Incident: "i"}
 }
 
-// A target at its CPU limit is throttled as well. Both rules' captures follow each other:
-// one that take would have to refuse must not cost a place in the aggregator's budget.
-func TestRulesOfOneTargetFollowEachOther(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := &fakes{hot: true}
-		p := newTestPipeline(f)
-		asker, taker := &countedAsker{}, &slowTaker{}
-		p.ask, p.take = asker, taker
-		rules := judge.DefaultConfig().Rules()
-		p.fire(t.Context(), []judge.Fired{{Target: target, Rule: rules[0]}, {Target: target, Rule: rules[2]}})
-		if err := p.drain(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		if asker.asked != 2 || len(taker.taken) != 2 || len(f.published) != 2 {
-			t.Errorf("asked %d times, took %d, published %d: want two of each", asker.asked, len(taker.taken), len(f.published))
-		}
-		for _, c := range f.published {
-			if len(c.Failures) > 0 {
-				t.Errorf("told the aggregator of a capture that came to nothing: %+v", c.Failures)
-			}
-		}
-	})
+// A target at its CPU limit is throttled as well. Rules that fire together share a capture
+// that holds what both want; else their captures follow each other: one that take would
+// have to refuse must not cost a place in the aggregator's budget.
+func TestRulesThatFireTogether(t *testing.T) {
+	rules := map[gopprof.Resource]gopprof.Rule{}
+	for _, rule := range judge.DefaultConfig().Rules() {
+		rules[rule.Resource] = rule
+	}
+	cpu, memory, throttled := rules[gopprof.ResourceCPU], rules[gopprof.ResourceMemory], rules[gopprof.ResourceThrottled]
+	for name, c := range map[string]struct {
+		fired  []gopprof.Rule
+		cannot []gopprof.Kind
+		pubErr error
+		want   int // captures asked for and taken
+	}{
+		"of the same kinds":           {[]gopprof.Rule{cpu, throttled}, nil, nil, 1},
+		"of different kinds":          {[]gopprof.Rule{cpu, memory}, nil, nil, 2},
+		"all of them":                 {[]gopprof.Rule{cpu, memory, throttled}, nil, nil, 2},
+		"the shared profile failed":   {[]gopprof.Rule{cpu, throttled}, []gopprof.Kind{gopprof.KindCPU}, nil, 2},
+		"the shared capture was lost": {[]gopprof.Rule{cpu, throttled}, nil, &gopprof.Error{Reason: gopprof.ReasonSpoolFailed}, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := &fakes{pubErr: c.pubErr}
+				p := newTestPipeline(f)
+				config := judge.DefaultConfig()
+				p.judge = judge.New(config, nil, newRegistry())
+				asker, taker := &countedAsker{}, &slowTaker{cannot: c.cannot}
+				p.ask, p.take = asker, taker
+				for i, rule := range c.fired {
+					p.fire(t.Context(), []judge.Fired{{Target: target, Rule: rule}})
+					if time.Sleep(10 * time.Second); i == 0 && len(taker.taken) > 0 {
+						t.Fatal("the first capture has ended already")
+					}
+				}
+				if err := p.drain(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if asker.asked != c.want || len(taker.taken) != c.want {
+					t.Errorf("asked %d times, took %d, want %d of each", asker.asked, len(taker.taken), c.want)
+				}
+				for _, capture := range f.published {
+					if len(capture.Failures) > 0 {
+						t.Errorf("told the aggregator of a capture that came to nothing: %+v", capture.Failures)
+					}
+				}
+				for _, state := range p.judge.States(target.Key()) {
+					fired := slices.ContainsFunc(c.fired, func(r gopprof.Rule) bool { return r.Name == state.Rule })
+					if captured := state.LastCapture != "" && !state.Armed; captured != (fired && c.pubErr == nil) {
+						t.Errorf("state of rule %s: %+v", state.Rule, state)
+					}
+				}
+			})
+		})
+	}
 }
 
 // stuckTaker never ends by itself.

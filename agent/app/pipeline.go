@@ -96,12 +96,15 @@ func (p *pipeline) fire(ctx context.Context, fired []judge.Fired) {
 // capture is the way of one firing: ask → take, while the series are asked → publish.
 func (p *pipeline) capture(ctx context.Context, f judge.Fired) {
 	log := p.logOf(f)
-	leave, err := p.turns.enter(ctx, f.Target.Key())
+	turn, err := p.turns.enter(ctx, f.Target.Key(), func(before *turn) bool { return p.join(f, before, log) })
 	if err != nil {
 		p.refuse(f, log, reasonOf(err), err)
+	}
+	if turn == nil {
 		return
 	}
-	defer leave()
+	defer close(turn.ended)
+	defer turn.leave()
 	order, ok := p.granted(ctx, f, log)
 	if !ok {
 		return
@@ -110,7 +113,8 @@ func (p *pipeline) capture(ctx context.Context, f judge.Fired) {
 	defer enough() // nobody waits for the witness of nothing
 	agreement := p.agreement(asking, f)
 	capture, err := p.take.Take(ctx, order)
-	leave()
+	turn.taken = capture
+	turn.leave()
 	if err != nil {
 		p.refuse(f, log, reasonOf(err), err)
 		p.tellNothing(order, log, err)
@@ -118,7 +122,22 @@ func (p *pipeline) capture(ctx context.Context, f judge.Fired) {
 	}
 	capture.Agent = p.version
 	capture.Agreement = <-agreement
-	p.handOn(ctx, f, capture, log)
+	turn.agreement, turn.published = capture.Agreement, p.handOn(ctx, f, capture, log)
+}
+
+// join makes another rule's capture that just ended this one's, if it holds all kinds that
+// would be taken: what was hot then is hot now, and once is enough.
+func (p *pipeline) join(f judge.Fired, before *turn, log *zap.Logger) bool {
+	if !before.holds(f.Rule.Kinds) {
+		return false
+	}
+	if <-before.ended; !before.published {
+		return false
+	}
+	p.judge.Captured(f, before.taken.ID, before.agreement, p.now())
+	p.remember()
+	log.Info("rule fired beside another one", zap.String("capture", before.taken.ID), zap.Float64("ratio", ratioOf(f)))
+	return true
 }
 
 // granted asks whether the firing may become a capture, and returns its order if it may.
@@ -134,15 +153,16 @@ func (p *pipeline) granted(ctx context.Context, f judge.Fired, log *zap.Logger) 
 }
 
 // handOn publishes what was taken, also when the captures were cancelled meanwhile.
-func (p *pipeline) handOn(ctx context.Context, f judge.Fired, capture gopprof.Capture, log *zap.Logger) {
+func (p *pipeline) handOn(ctx context.Context, f judge.Fired, capture gopprof.Capture, log *zap.Logger) (published bool) {
 	if err := p.publish.Publish(context.WithoutCancel(ctx), capture); err != nil {
 		p.refuse(f, log, reasonOf(err), err)
-		return
+		return false
 	}
 	p.judge.Captured(f, capture.ID, capture.Agreement, p.now())
 	p.remember()
 	log.Info("witnesses compared", zap.String("capture", capture.ID), zap.String("agreement", string(capture.Agreement.Result)),
 		zap.String("reason", string(capture.Agreement.Reason)), zap.String("detail", capture.Agreement.Detail))
+	return true
 }
 
 // tellNothing tells the aggregator that a capture it waits for will not come, and gives
