@@ -54,6 +54,20 @@ func TestReportPageOfAContainerWithoutLimit(t *testing.T) {
 	}
 }
 
+// Why there is nothing to draw is said once.
+func TestReportPageOfAProfileThatIsNotEnabled(t *testing.T) {
+	s := start(t, false)
+	r := s.put("shop", "web-1")
+	stored := &s.shelf.reports[0]
+	stored.Files[1].Reason, stored.Files[1].Detail = gopprof.ReasonNotEnabled, "the profiler is off"
+	stored.Explanation.Profiles = append(stored.Explanation.Profiles,
+		gopprof.TopFunctions{Kind: gopprof.KindHeap, Reason: gopprof.ReasonNotEnabled, Detail: "the profiler is off"})
+	a := s.get(t, "/reports/"+r.ID)
+	if n := strings.Count(a.body, "the profiler is off"); n != 1 {
+		t.Errorf("said %d times: %s", n, a.body)
+	}
+}
+
 func TestListPage(t *testing.T) {
 	s := start(t, false)
 	if a := s.get(t, "/"); a.status != 200 || !strings.Contains(a.body, "No reports") {

@@ -79,6 +79,9 @@ func (p *pages) view(r gopprof.Report, base string) reportPage {
 			if top.Kind == f.Kind {
 				v.Top = &r.Explanation.Profiles[i]
 			}
+			if top.Kind == f.Kind && top.Reason == f.Reason { // said there already
+				v.NoGraph = ""
+			}
 		}
 		page.Profiles = append(page.Profiles, v)
 	}
