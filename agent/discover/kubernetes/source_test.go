@@ -1,7 +1,7 @@
 package kubernetes
 
 import (
-	"encoding/json"
+	"bytes"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -16,36 +16,67 @@ import (
 	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/client-go/rest"
 )
 
-// server speaks as the API server does, in JSON: a list of one pod, and a watch in which
-// the pod gets another address and then the stream ends.
+// server speaks as the API server does, in JSON or in protobuf: a list of one pod, and a
+// watch in which the pod gets another address and then the stream ends.
 type server struct {
+	speak runtime.SerializerInfo
+
 	mu    sync.Mutex
 	asked []string
+}
+
+// speaking returns a server that answers in one of the API server's two languages.
+func speaking(t *testing.T, mediaType string) *server {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	if err := corev1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	info, ok := runtime.SerializerInfoForMediaType(serializer.NewCodecFactory(scheme).SupportedMediaTypes(), mediaType)
+	if !ok {
+		t.Fatalf("no serializer of %s", mediaType)
+	}
+	return &server{speak: info}
 }
 
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asked = append(s.asked, r.URL.Path+"?"+r.URL.RawQuery+" "+r.Header.Get("Authorization"))
-	w.Header().Set("Content-Type", "application/json")
+	if !strings.Contains(r.Header.Get("Accept"), s.speak.MediaType) {
+		w.WriteHeader(http.StatusNotAcceptable)
+		return
+	}
 	pod := web()
 	pod.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"}
 	pod.ResourceVersion = "7"
 	if r.URL.Query().Get("watch") == "" {
-		_ = json.NewEncoder(w).Encode(corev1.PodList{
+		w.Header().Set("Content-Type", s.speak.MediaType)
+		_ = s.speak.Serializer.Encode(&corev1.PodList{
 			TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "PodList"}, ListMeta: metav1.ListMeta{ResourceVersion: "7"}, Items: []corev1.Pod{*pod},
-		})
+		}, w)
 		return
 	}
 	pod.ResourceVersion, pod.Status.PodIP = "8", "10.88.0.18"
-	_ = json.NewEncoder(w).Encode(map[string]any{"type": "MODIFIED", "object": pod})
+	var changed bytes.Buffer
+	_ = s.speak.Serializer.Encode(pod, &changed)
+	w.Header().Set("Content-Type", s.speak.MediaType+";stream=watch")
+	_ = s.speak.StreamSerializer.Serializer.Encode(&metav1.WatchEvent{Type: "MODIFIED", Object: runtime.RawExtension{Raw: changed.Bytes()}},
+		s.speak.StreamSerializer.Framer.NewFrameWriter(w))
 }
 
 func TestSpeaksWithTheAPIServer(t *testing.T) {
-	s := &server{}
+	for _, mediaType := range []string{"application/json", "application/vnd.kubernetes.protobuf"} {
+		t.Run(mediaType, func(t *testing.T) { speaksWith(t, speaking(t, mediaType)) })
+	}
+}
+
+func speaksWith(t *testing.T, s *server) {
 	web := httptest.NewServer(s)
 	defer web.Close()
 	d, err := New(DefaultConfig(), here, &rest.Config{Host: web.URL, BearerToken: "sesame"}, zap.NewNop(), prometheus.NewRegistry())
