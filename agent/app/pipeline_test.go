@@ -77,6 +77,12 @@ func (f *fakes) Publish(_ context.Context, c gopprof.Capture) error {
 	return f.pubErr
 }
 
+func (f *fakes) remember() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.saved++
+}
+
 func newRegistry() *prometheus.Registry { return prometheus.NewRegistry() }
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
@@ -87,7 +93,7 @@ func newTestPipeline(f *fakes) *pipeline {
 	return &pipeline{
 		discover: f, observe: f, windows: f, judge: judge.New(config, nil, prometheus.NewRegistry()),
 		ask: f, agree: f, take: f, publish: f,
-		remember: func() { f.saved++ }, newID: func() string { return "id" }, now: func() time.Time { return noon },
+		remember: f.remember, newID: func() string { return "id" }, now: func() time.Time { return noon },
 		version: "test", log: zap.NewNop(),
 	}
 }

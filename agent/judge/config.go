@@ -19,7 +19,8 @@ type Config struct {
 	Memory RuleConfig `yaml:"memory"`
 	// Throttled watches the share of scheduling periods (CFS, 100 ms each) in which the
 	// container was stopped because it had used up its quota. 0.25 is the level at which
-	// the Prometheus community's Kubernetes alerts call it high.
+	// the Prometheus community's Kubernetes alerts call it high. Rules that fire together
+	// share a capture that holds the kinds of both.
 	Throttled RuleConfig `yaml:"throttled"`
 }
 
