@@ -271,3 +271,37 @@ func TestStateOfCapturesThatEndTogether(t *testing.T) {
 		t.Errorf("written %v, %v; want what was saved last", written, err)
 	}
 }
+
+// panicker is a stage with a defect.
+type panicker struct{}
+
+func (panicker) Take(context.Context, gopprof.Order) (gopprof.Capture, error) { panic("take") }
+func (panicker) Agree(context.Context, judge.Fired) gopprof.Agreement         { panic("agree") }
+func (panicker) Ask(context.Context, gopprof.Firing) (d gopprof.Decision)     { panic("ask") }
+func (panicker) Publish(context.Context, gopprof.Capture) error               { panic("publish") }
+
+// A defect that one target's answers bring to light costs that capture, not the agent.
+func TestPanicCostsOneCapture(t *testing.T) {
+	for name, c := range map[string]struct {
+		broken func(p *pipeline)
+		want   gopprof.Reason
+	}{
+		"ask":     {func(p *pipeline) { p.ask = panicker{} }, gopprof.ReasonInternal},
+		"take":    {func(p *pipeline) { p.take = panicker{} }, gopprof.ReasonInternal},
+		"publish": {func(p *pipeline) { p.publish = panicker{} }, gopprof.ReasonInternal},
+		"agree":   {func(p *pipeline) { p.agree = panicker{} }, gopprof.ReasonNotRearmed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := &fakes{hot: true, decision: gopprof.Decision{Go: true}}
+			p := newTestPipeline(f)
+			c.broken(p)
+			p.turnOnce(t)
+			if state := p.turnOnce(t); state.Reason != c.want {
+				t.Errorf("reason %s, want %s", state.Reason, c.want)
+			}
+			if name == "agree" && (len(f.published) != 1 || f.published[0].Agreement.Reason != gopprof.ReasonInternal) {
+				t.Errorf("published %+v, want the capture without a second opinion", f.published)
+			}
+		})
+	}
+}

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -89,7 +90,19 @@ func unreadReason(err error) gopprof.Reason {
 // fire starts a capture for each rule that fired.
 func (p *pipeline) fire(ctx context.Context, fired []judge.Fired) {
 	for _, f := range fired {
-		p.captures.Go(func() { p.capture(ctx, f) })
+		p.captures.Go(func() {
+			defer p.survive(f, func() { p.judge.Refused(f, gopprof.ReasonInternal, p.now()) })
+			p.capture(ctx, f)
+		})
+	}
+}
+
+// survive keeps a panic, which is a defect of ours that this target's answers brought to
+// light, from ending the agent.
+func (p *pipeline) survive(f judge.Fired, end func()) {
+	if cause := recover(); cause != nil {
+		p.logOf(f).Error("capturing panicked", zap.Any("error", cause), zap.ByteString("stack", debug.Stack()))
+		end()
 	}
 }
 
@@ -178,7 +191,12 @@ func (p *pipeline) tellNothing(order gopprof.Order, log *zap.Logger, err error) 
 // agreement asks the second witness while the capture runs.
 func (p *pipeline) agreement(ctx context.Context, f judge.Fired) <-chan gopprof.Agreement {
 	answer := make(chan gopprof.Agreement, 1)
-	p.captures.Go(func() { answer <- p.agree.Agree(ctx, f) })
+	p.captures.Go(func() {
+		defer p.survive(f, func() {
+			answer <- gopprof.Agreement{Result: gopprof.AgreementUnavailable, Reason: gopprof.ReasonInternal}
+		})
+		answer <- p.agree.Agree(ctx, f)
+	})
 	return answer
 }
 
