@@ -84,6 +84,9 @@ func (c Config) Check(report func(key, problem string)) {
 	if c.ShutdownTimeout <= 0 {
 		report("shutdown_timeout", "must be above 0")
 	}
+	if c.NATS.URL == "" {
+		c.checkEmbedded(report)
+	}
 	if c.Notify.GiveUpAfter >= c.Streams.ReportsMaxAge {
 		report("notify.give_up_after", "must be shorter than streams.reports_max_age, when reports leave the stream")
 	}
@@ -96,5 +99,15 @@ func (c Config) Check(report func(key, problem string)) {
 	}
 	if c.Receive.InProgressInterval >= c.Streams.AckWait/2 {
 		report("receive.in_progress_interval", "must be below half of streams.ack_wait, or captures are handed out twice")
+	}
+}
+
+// checkEmbedded reports what the embedded server would refuse when it starts.
+func (c Config) checkEmbedded(report func(key, problem string)) {
+	if need := c.Streams.Bytes(); need > c.Embedded.StoreBytes {
+		report("embedded.store_bytes", "must hold all that streams allows together: "+strconv.FormatInt(need, 10))
+	}
+	if c.Streams.Replicas != 1 {
+		report("streams.replicas", "must be 1 on the embedded server, which is alone")
 	}
 }

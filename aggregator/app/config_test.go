@@ -1,6 +1,7 @@
 package app
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,6 +19,32 @@ func TestStagesMustFitEachOther(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not in\n%v", want, err)
 		}
+	}
+}
+
+// What the embedded server would refuse at the start is a mistake before it; an external
+// one has bounds of its own.
+func TestStreamsMustFitTheEmbeddedServer(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "aggregator.yaml")
+	load := func(text string) string {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := LoadConfig(path)
+		return fmt.Sprint(err)
+	}
+	const large, external = "streams: {waiting_bytes: 4294967296, replicas: 3}\n", "nats: {url: \"nats://127.0.0.1:4222\"}\n"
+	got := load(large)
+	for _, want := range []string{"embedded.store_bytes: ", ":1: streams.replicas: "} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is not in\n%s", want, got)
+		}
+	}
+	if got := load(large + external); got != "<nil>" {
+		t.Error(got)
+	}
+	if got := load("streams: {waiting_bytes: 2147483648}\n"); got != "<nil>" {
+		t.Error(got)
 	}
 }
 

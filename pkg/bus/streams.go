@@ -93,6 +93,18 @@ func (c StreamConfig) Check(report func(key, problem string)) {
 	}
 }
 
+// Bytes is what the streams and buckets may hold together.
+func (c StreamConfig) Bytes() int64 {
+	var sum int64
+	for _, s := range c.streams() {
+		sum += s.MaxBytes
+	}
+	for _, b := range c.buckets() {
+		sum += b.MaxBytes
+	}
+	return sum
+}
+
 // EnsureStreams makes the streams and buckets, or brings them to this configuration. It
 // waits for NATS as long as ctx allows.
 func (a *Aggregator) EnsureStreams(ctx context.Context, c StreamConfig) error {
