@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -207,7 +208,6 @@ func TestTokenExpires(t *testing.T) {
 // TestFiveHundredComeBack: the server restarts and all agents of a big cluster come back at
 // once, over TLS, each with a token that takes 50 ms to verify.
 func TestFiveHundredComeBack(t *testing.T) {
-	const agents = 500
 	c, v := ownCA(t), &believer{wait: 50 * time.Millisecond}
 	s, ca := serveTokens(t, c, v)
 	u, err := url.Parse(s.URL())
@@ -215,7 +215,7 @@ func TestFiveHundredComeBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Listen = u.Host
-	conns := connectAll(t, s.URL(), ca, agents)
+	conns := connectAll(t, s.URL(), ca, many)
 	connected := func() bool {
 		return !slices.ContainsFunc(conns, func(nc *nats.Conn) bool { return !nc.IsConnected() })
 	}
@@ -227,20 +227,23 @@ func TestFiveHundredComeBack(t *testing.T) {
 	serveTokens(t, c, v)
 	began := time.Now()
 	bustest.Eventually(t, "all are back", connected)
-	t.Logf("%d agents were back after %s", agents, time.Since(began).Round(time.Millisecond))
+	t.Logf("%d agents were back after %s", many, time.Since(began).Round(time.Millisecond))
 }
 
 func connectAll(t *testing.T, url, ca string, n int) []*nats.Conn {
 	t.Helper()
 	conns := make([]*nats.Conn, n)
 	errs := make([]error, n)
+	turns := make(chan struct{}, 20) // only coming back is for all at once
 	var wg sync.WaitGroup
 	for i := range conns {
+		turns <- struct{}{}
 		wg.Go(func() {
 			token := tokenFor(fmt.Sprintf("node-%d", i), time.Hour)
 			conns[i], errs[i] = nats.Connect(url, nats.TokenHandler(func() string { return token }), nats.RootCAs(ca),
 				nats.Timeout(5*time.Second), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort(),
-				nats.CustomReconnectDelay(func(int) time.Duration { return 500 * time.Millisecond }))
+				nats.CustomReconnectDelay(pause))
+			<-turns
 		})
 	}
 	wg.Wait()
@@ -253,4 +256,10 @@ func connectAll(t *testing.T, url, ca string, n int) []*nats.Conn {
 		t.Fatal(err)
 	}
 	return conns
+}
+
+// pause is that of pkg/bus: it grows, and half of it is chance.
+func pause(attempts int) time.Duration {
+	d := min(100*time.Millisecond<<min(attempts, 16), 10*time.Second)
+	return d/2 + rand.N(d/2+1)
 }

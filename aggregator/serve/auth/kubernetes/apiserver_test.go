@@ -70,7 +70,7 @@ func startAPIServer(t testing.TB, signers ...signer) *apiServer {
 		answer(w, map[string]string{"issuer": issuer, "jwks_uri": issuer + "/openid/v1/jwks"})
 	})
 	mux.HandleFunc("POST /apis/authentication.k8s.io/v1/tokenreviews", s.review)
-	s.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		down := s.down
 		s.mu.Unlock()
@@ -80,6 +80,8 @@ func startAPIServer(t testing.TB, signers ...signer) *apiServer {
 		}
 		mux.ServeHTTP(w, r)
 	}))
+	s.EnableHTTP2 = true // as the real one: a thousand reviews share a few connections
+	s.StartTLS()
 	t.Cleanup(s.Close)
 	return s
 }
@@ -166,7 +168,7 @@ type clock struct{ ahead atomic.Int64 }
 
 func (c *clock) now() time.Time          { return time.Now().Add(time.Duration(c.ahead.Load())) }
 func (c *clock) forward(d time.Duration) { c.ahead.Add(int64(d)) }
-func (v *Verifier) setClock(c *clock)    { v.now, v.keys.now = c.now, c.now }
+func (v *Verifier) setClock(c *clock)    { v.now, v.keys.now, v.reviews.now = c.now, c.now, c.now }
 func (v *Verifier) counted(r result) int64 {
 	return int64(testutil.ToFloat64(v.met.tokens.WithLabelValues(string(r))))
 }

@@ -47,7 +47,7 @@ type Config struct {
 	// Most TokenReviews a second, for the time in which the API server's public keys cannot
 	// be had. Raise it for more than a few thousand nodes. Default 100.
 	ReviewsPerSecond int `yaml:"reviews_per_second"`
-	// How long one question to the API server may take. An agent waits 5 seconds for NATS.
+	// How long the API server may take to tell its keys. An agent waits 5 seconds for NATS.
 	// Default 3s.
 	Timeout time.Duration `yaml:"timeout"`
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -104,7 +105,6 @@ func TestAgentOverNATS(t *testing.T) {
 // TestFiveHundredAgentsComeBack: after the aggregator was moved, all agents come back at
 // once; judged by the keys, and where those are hidden, by as many reviews.
 func TestFiveHundredAgentsComeBack(t *testing.T) {
-	const agents = 500
 	x := newSigner(t, "one", jose.RS256)
 	for _, hidden := range []bool{false, true} {
 		api := startAPIServer(t, x)
@@ -117,7 +117,7 @@ func TestFiveHundredAgentsComeBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.Listen = u.Host
-		conns := connectAll(t, x, s.URL(), ca, agents)
+		conns := connectAll(t, x, s.URL(), ca, many)
 		up := func(nc *nats.Conn) bool { return nc.IsConnected() }
 		down := func(nc *nats.Conn) bool { return !nc.IsConnected() }
 		eventually(t, "all connect", func() bool { return !slices.ContainsFunc(conns, down) })
@@ -128,7 +128,7 @@ func TestFiveHundredAgentsComeBack(t *testing.T) {
 		began := time.Now()
 		eventually(t, "all are back", func() bool { return !slices.ContainsFunc(conns, down) })
 		t.Logf("%d agents were back after %s; %d questions for keys, %d reviews, in all",
-			agents, time.Since(began).Round(time.Millisecond), api.keyFetches.Load(), api.reviews.Load())
+			many, time.Since(began).Round(time.Millisecond), api.keyFetches.Load(), api.reviews.Load())
 		for _, nc := range conns {
 			nc.Close()
 		}
@@ -138,13 +138,16 @@ func TestFiveHundredAgentsComeBack(t *testing.T) {
 func connectAll(t *testing.T, x signer, url, ca string, n int) []*nats.Conn {
 	t.Helper()
 	conns, errs := make([]*nats.Conn, n), make([]error, n)
+	turns := make(chan struct{}, 20) // only coming back is for all at once
 	var wg sync.WaitGroup
 	for i := range conns {
+		turns <- struct{}{}
 		wg.Go(func() {
 			secret := x.sign(t, token(fmt.Sprintf("node-%d", i)))
 			conns[i], errs[i] = nats.Connect(url, nats.TokenHandler(func() string { return secret }), nats.RootCAs(ca),
 				nats.Timeout(5*time.Second), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort(),
-				nats.CustomReconnectDelay(func(int) time.Duration { return 500 * time.Millisecond }))
+				nats.CustomReconnectDelay(pause))
+			<-turns
 		})
 	}
 	wg.Wait()
@@ -152,4 +155,10 @@ func connectAll(t *testing.T, x signer, url, ca string, n int) []*nats.Conn {
 		t.Fatal(err)
 	}
 	return conns
+}
+
+// pause is that of pkg/bus: it grows, and half of it is chance.
+func pause(attempts int) time.Duration {
+	d := min(100*time.Millisecond<<min(attempts, 16), 10*time.Second)
+	return d/2 + rand.N(d/2+1)
 }

@@ -39,7 +39,7 @@ type Verifier struct {
 	cfg     Config
 	cluster string // of the agents that it lets in
 	keys    *keyring
-	reviews authentication.TokenReviewInterface
+	reviews *reviewer
 	now     func() time.Time
 	log     *zap.Logger
 	met     *metrics
@@ -64,7 +64,7 @@ func NewVerifier(c Config, cluster string, rc *rest.Config, log *zap.Logger, reg
 	}
 	met := newMetrics(reg)
 	return &Verifier{
-		cfg: c, cluster: cluster, reviews: client.TokenReviews(), now: time.Now, log: log, met: met, logged: map[result]time.Time{},
+		cfg: c, cluster: cluster, reviews: newReviewer(client.TokenReviews()), now: time.Now, log: log, met: met, logged: map[result]time.Time{},
 		keys: &keyring{get: get, issuers: c.Issuers, timeout: c.Timeout, now: time.Now, met: met},
 	}, nil
 }

@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
@@ -213,6 +214,41 @@ func TestReviewBelievesNoClaim(t *testing.T) {
 		if _, _, _, err := v.VerifyAgent(t.Context(), foreign.sign(t, token("node-1"))); resultOf(err) != want {
 			t.Errorf("%s: %v", user, err)
 		}
+	}
+}
+
+// TestReviewedOnce: a token that is brought again is not reviewed again, for a while; also
+// when nobody waited for the answer.
+func TestReviewedOnce(t *testing.T) {
+	x := newSigner(t, "one", jose.ES256)
+	s := startAPIServer(t, x)
+	s.set(func(s *apiServer) { s.hidesKeys = true })
+	v, c := newTestVerifier(t, s)
+	secret := x.sign(t, token("node-1"))
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := v.Verify(gone, secret); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("nobody waits: %v", err)
+	}
+	eventually(t, "the answer is there", func() bool {
+		_, ok := v.reviews.recall(sha256.Sum256([]byte(secret)))
+		return ok
+	})
+	for range 10 {
+		if id, err := v.Verify(t.Context(), secret); err != nil || id.Node != "node-1" || id.Expiry.IsZero() {
+			t.Errorf("%+v, %v", id, err)
+		}
+	}
+	if n := s.reviews.Load(); n != 1 {
+		t.Errorf("%d reviews", n)
+	}
+	c.forward(reviewedFor)
+	if _, err := v.Verify(t.Context(), secret); err != nil || s.reviews.Load() != 2 {
+		t.Errorf("later: %v, %d reviews", err, s.reviews.Load())
+	}
+	c.forward(2 * time.Hour)
+	if _, err := v.Verify(t.Context(), secret); resultOf(err) != expired {
+		t.Errorf("at its end: %v", err)
 	}
 }
 
