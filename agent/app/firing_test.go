@@ -279,6 +279,7 @@ func (panicker) Take(context.Context, gopprof.Order) (gopprof.Capture, error) { 
 func (panicker) Agree(context.Context, judge.Fired) gopprof.Agreement         { panic("agree") }
 func (panicker) Ask(context.Context, gopprof.Firing) (d gopprof.Decision)     { panic("ask") }
 func (panicker) Publish(context.Context, gopprof.Capture) error               { panic("publish") }
+func (panicker) Hold(gopprof.Capture, time.Time) error                        { panic("hold") }
 
 // A defect that one target's answers bring to light costs that capture, not the agent.
 func TestPanicCostsOneCapture(t *testing.T) {

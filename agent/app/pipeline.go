@@ -33,6 +33,7 @@ type (
 	}
 	publisher interface {
 		Publish(ctx context.Context, capture gopprof.Capture) error
+		Hold(capture gopprof.Capture, until time.Time) error
 	}
 )
 
@@ -134,8 +135,29 @@ func (p *pipeline) capture(ctx context.Context, f judge.Fired) {
 		return
 	}
 	capture.Agent = p.version
-	capture.Agreement = <-agreement
+	capture.Agreement = p.awaited(capture, agreement, log)
 	turn.agreement, turn.published = capture.Agreement, p.handOn(ctx, f, capture, log)
+}
+
+// heldFor is the longest that a capture is held for the witness's answer, which comes
+// within agreement.wait of firing.
+const heldFor = 5 * time.Minute
+
+// awaited waits for the witness's answer. Meanwhile what was taken lies in the spool: if the
+// agent dies now, it is sent without the answer by the next one.
+func (p *pipeline) awaited(capture gopprof.Capture, agreement <-chan gopprof.Agreement, log *zap.Logger) gopprof.Agreement {
+	select {
+	case answer := <-agreement:
+		return answer
+	default:
+	}
+	capture.Agreement = gopprof.Agreement{
+		Result: gopprof.AgreementUnavailable, Reason: gopprof.ReasonNoAnswer, Detail: "the agent ended before the series answered",
+	}
+	if err := p.publish.Hold(capture, p.now().Add(heldFor)); err != nil {
+		log.Warn("capture not held in the spool", zap.String("capture", capture.ID), zap.Error(err))
+	}
+	return <-agreement
 }
 
 // join makes another rule's capture that just ended this one's, if it holds all kinds that

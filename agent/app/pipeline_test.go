@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -27,6 +28,7 @@ type fakes struct {
 
 	mu        sync.Mutex
 	published []gopprof.Capture
+	held      []gopprof.Capture
 	saved     int
 }
 
@@ -66,6 +68,13 @@ func (f *fakes) Agree(context.Context, judge.Fired) gopprof.Agreement {
 
 func (f *fakes) Take(_ context.Context, o gopprof.Order) (gopprof.Capture, error) {
 	return gopprof.Capture{ID: o.Capture, Incident: o.Incident, Trigger: o.Trigger, Target: o.Target}, f.takeErr
+}
+
+func (f *fakes) Hold(c gopprof.Capture, _ time.Time) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.held = append(f.held, c)
+	return nil
 }
 
 func (f *fakes) Publish(_ context.Context, c gopprof.Capture) error {
@@ -171,5 +180,32 @@ func TestLocalWindowsAreNotJudgedUnderSeries(t *testing.T) {
 	p.turnOnce(t)
 	if len(f.published) != 0 {
 		t.Error("captured on the local witness's word")
+	}
+}
+
+// slowAgreer answers when it is told to.
+type slowAgreer struct{ answer chan gopprof.Agreement }
+
+func (s slowAgreer) Agree(context.Context, judge.Fired) gopprof.Agreement { return <-s.answer }
+
+// While the witness is asked, what was taken lies in the spool already.
+func TestTakenCaptureIsHeldWhileTheWitnessIsAsked(t *testing.T) {
+	f := &fakes{hot: true, decision: gopprof.Decision{Go: true, Incident: "i"}}
+	p := newTestPipeline(f)
+	slow := slowAgreer{make(chan gopprof.Agreement)}
+	p.agree = slow
+	p.turn(t.Context(), t.Context(), noon)
+	for held := false; !held; {
+		f.mu.Lock()
+		held = len(f.held) == 1
+		f.mu.Unlock()
+		runtime.Gosched()
+	}
+	slow.answer <- gopprof.Agreement{Result: gopprof.AgreementConfirmed}
+	if err := p.drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if f.held[0].Agreement.Result != gopprof.AgreementUnavailable || len(f.published) != 1 || f.published[0].Agreement.Result != gopprof.AgreementConfirmed {
+		t.Errorf("held %+v, published %+v", f.held, f.published)
 	}
 }

@@ -27,17 +27,18 @@ type entry struct {
 	next     time.Time // when it may be sent; zero is at once
 	attempts int       // failed ones
 	sending  bool
+	held     bool // not in its final form; Publish replaces it
 }
 
 func newIndex() index {
 	return index{entries: make(map[string]*entry), sent: sentLog{sums: make(map[string]digest)}}
 }
 
-// add replaces what is known under the ID.
-func (x *index) add(id string, size int64, at time.Time) {
+// add replaces what is known under the ID. What is held until a moment is not sent before.
+func (x *index) add(id string, size int64, at, heldUntil time.Time) {
 	x.remove(id)
 	x.last++
-	x.entries[id] = &entry{id: id, size: size, seq: x.last, spooled: at}
+	x.entries[id] = &entry{id: id, size: size, seq: x.last, spooled: at, next: heldUntil, held: !heldUntil.IsZero()}
 	x.bytes += size
 }
 
@@ -46,6 +47,12 @@ func (x *index) remove(id string) {
 		x.bytes -= e.size
 		delete(x.entries, id)
 	}
+}
+
+// replaceable tells whether the entry under the ID is held and was never tried.
+func (x *index) replaceable(id string) bool {
+	e := x.entries[id]
+	return e != nil && e.held && !e.sending && e.attempts == 0
 }
 
 // holds tells whether the entry is still the one under its ID.

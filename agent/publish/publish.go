@@ -101,7 +101,7 @@ func (p *Publisher) Pending() (n int, bytes int64) {
 // a *gopprof.Error. The same capture again is a
 // no-op; another one under the same ID is ErrDifferent.
 func (p *Publisher) Publish(ctx context.Context, c gopprof.Capture) error {
-	err := p.spool(c)
+	err := p.spool(c, time.Time{})
 	switch gopprof.ReasonOf(err) {
 	case gopprof.ReasonSpoolFailed, gopprof.ReasonTooLarge:
 		err = p.sendUnspooled(ctx, c, err)
@@ -114,7 +114,13 @@ func (p *Publisher) Publish(ctx context.Context, c gopprof.Capture) error {
 	return err
 }
 
-func (p *Publisher) spool(c gopprof.Capture) error {
+// Hold takes over a capture that is not in its final form yet, so that it survives a crash
+// meanwhile. Publish, under the same ID, replaces it. If that does not happen until a
+// moment, or the process ends before, it is sent as it is. An error loses nothing: the
+// caller has the capture still, and Publish tries again.
+func (p *Publisher) Hold(c gopprof.Capture, until time.Time) error { return p.spool(c, until) }
+
+func (p *Publisher) spool(c gopprof.Capture, heldUntil time.Time) error {
 	if err := checkCapture(c); err != nil {
 		return &gopprof.Error{Reason: gopprof.ReasonBytesWrong, Err: err}
 	}
@@ -139,7 +145,7 @@ func (p *Publisher) spool(c gopprof.Capture) error {
 	}
 	p.metrics.spooled.Inc()
 	p.log.Info("capture spooled", zap.String("capture", c.ID), zap.Int64("bytes", size))
-	p.add(c.ID, size)
+	p.add(c.ID, size, heldUntil)
 	return nil
 }
 
@@ -147,8 +153,12 @@ func (p *Publisher) spool(c gopprof.Capture) error {
 func (p *Publisher) knows(id string, sum digest) (bool, error) {
 	p.mu.Lock()
 	_, waiting := p.index.entries[id]
+	replaceable := p.index.replaceable(id)
 	before, sent := p.index.sent.get(id)
 	p.mu.Unlock()
+	if replaceable {
+		return false, nil
+	}
 	if waiting {
 		_, was, err := p.load(id)
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gopprof/gopprof/pkg/durable"
 	"github.com/gopprof/gopprof/pkg/gopprof"
@@ -31,7 +32,7 @@ func (p *Publisher) scan() error {
 		return err
 	}
 	for _, f := range files {
-		p.index.add(strings.TrimSuffix(f.Name(), suffix), f.Size(), f.ModTime())
+		p.index.add(strings.TrimSuffix(f.Name(), suffix), f.Size(), f.ModTime(), time.Time{})
 	}
 	if len(files) > 0 {
 		p.log.Info("spool replayed", zap.Int("captures", len(files)), zap.Int64("bytes", p.index.bytes))
@@ -65,9 +66,9 @@ func waiting(dir string) ([]fs.FileInfo, error) {
 }
 
 // add notes a new entry and keeps the spool within its bound. p.files is held.
-func (p *Publisher) add(id string, size int64) {
+func (p *Publisher) add(id string, size int64, heldUntil time.Time) {
 	p.mu.Lock()
-	p.index.add(id, size, p.now())
+	p.index.add(id, size, p.now(), heldUntil)
 	p.mu.Unlock()
 	p.trim()
 	p.signal()
