@@ -58,6 +58,12 @@ type ManualConfig struct {
 	ArriveWithin time.Duration `yaml:"arrive_within"`
 }
 
+// lifetime is how long the longest capture that may be asked for counts as running when
+// nothing more is heard of it: both timed kinds follow one another.
+func (c ManualConfig) lifetime() time.Duration {
+	return c.StartWithin + 2*c.MaxDuration + c.ArriveWithin
+}
+
 // DefaultConfig returns the configuration of an aggregator that was told nothing.
 func DefaultConfig() Config {
 	return Config{

@@ -148,7 +148,7 @@ func (l ledger) with(g grant, c Config, now time.Time) ledger {
 		last := newest[[2]string{o.Workload, o.Rule}] == o.Capture
 		needed := o.At.After(hour) || (last && o.At.After(window))
 		if o.Manual {
-			needed = o.runningAt(now, c.CaptureLifetime)
+			needed = o.runningAt(now, c.Manual.lifetime())
 		}
 		if needed {
 			out.Grants = append(out.Grants, o)

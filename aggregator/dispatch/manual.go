@@ -99,7 +99,7 @@ func (d *Dispatcher) admit(ctx context.Context, r gopprof.CaptureRequest, now ti
 	var full error
 	err := d.changeLedger(ctx, func(l ledger) (ledger, bool) {
 		full = nil
-		if l.manualRunning(now, d.cfg.CaptureLifetime) >= d.cfg.Manual.AtOnce {
+		if l.manualRunning(now, d.cfg.Manual.lifetime()) >= d.cfg.Manual.AtOnce {
 			full = &gopprof.Error{Reason: gopprof.ReasonBudget, Detail: fmt.Sprintf("%d manual captures are running already", d.cfg.Manual.AtOnce)}
 			return l, false
 		}

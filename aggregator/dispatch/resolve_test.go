@@ -3,6 +3,7 @@ package dispatch
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
@@ -24,4 +25,31 @@ func TestRefusedTarget(t *testing.T) {
 			t.Errorf("%q: %d bytes", said, len(err.Error()))
 		}
 	}
+}
+
+// The longest capture by hand that may be asked for counts as running until it is over.
+func TestLongManualCaptureKeepsItsPlace(t *testing.T) {
+	d, c := manualScene(&agents{})
+	d.cfg = DefaultConfig()
+	d.cfg.Manual.AtOnce, d.cfg.Manual.MaxDuration = 1, 5*time.Minute
+	long := manual("web-1")
+	long.Kinds, long.CPUSeconds = []gopprof.Kind{gopprof.KindCPU, gopprof.KindTrace}, d.cfg.Manual.MaxDuration.Seconds()
+	if _, err := d.Capture(t.Context(), long); err != nil {
+		t.Fatal(err)
+	}
+	c.add(d.cfg.Manual.StartWithin + 2*d.cfg.Manual.MaxDuration)
+	if _, err := admitted(t, d); gopprof.ReasonOf(err) != gopprof.ReasonBudget {
+		t.Errorf("while it may still run: %v", err)
+	}
+	c.add(d.cfg.Manual.ArriveWithin + time.Second)
+	if _, err := admitted(t, d); err != nil {
+		t.Errorf("long after it: %v", err)
+	}
+}
+
+// admitted asks for a capture of a node that was heard of just now.
+func admitted(t *testing.T, d *Dispatcher) (gopprof.Operation, error) {
+	t.Helper()
+	d.Observe(gopprof.NodeState{Cluster: "c", Node: "b", Targets: []gopprof.TargetState{{Target: target("b", "db-0", "main")}}})
+	return d.Capture(t.Context(), manual("db-0"))
 }
