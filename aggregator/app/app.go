@@ -188,7 +188,7 @@ const atEnd = time.Minute
 func (a *App) makeReceive(context.Context) error {
 	a.bus.Watch(a.health.Loop("receive", a.config.Receive.HandleTimeout+atEnd).Turn)
 	limits := profile.DefaultLimits()
-	a.receive = receive.New(a.config.Receive, &pipeline{
+	p := &pipeline{
 		store:    a.store,
 		explain:  func(c gopprof.Capture) gopprof.Explanation { return explain.Explain(c, limits) },
 		draw:     a.draw,
@@ -196,7 +196,11 @@ func (a *App) makeReceive(context.Context) error {
 		dispatch: a.dispatch,
 		page:     func(id string) string { return a.config.Serve.Page(a.addr, id) },
 		now:      time.Now,
-	}, a.log, a.reg)
+	}
+	if a.owners != nil {
+		p.owners = a.owners
+	}
+	a.receive = receive.New(a.config.Receive, p, a.log, a.reg)
 	return nil
 }
 

@@ -25,6 +25,9 @@ type (
 	announcer interface {
 		Announce(ctx context.Context, report gopprof.Report) error
 	}
+	owners interface {
+		Owner(ctx context.Context, target gopprof.Target) (owner string, links map[string]string)
+	}
 	closer interface {
 		Stored(ctx context.Context, report gopprof.Report) error
 		Failed(ctx context.Context, capture gopprof.Capture) error
@@ -38,6 +41,7 @@ type pipeline struct {
 	draw     drawer
 	announce announcer
 	dispatch closer
+	owners   owners // nil: the owner is what the agent says
 
 	page func(id string) string // the report's page, as a person outside would open it
 	now  func() time.Time
@@ -80,6 +84,10 @@ func (p *pipeline) tell(ctx context.Context, report gopprof.Report) error {
 }
 
 func (p *pipeline) makeReport(ctx context.Context, capture gopprof.Capture) (gopprof.Report, error) {
+	var links map[string]string
+	if p.owners != nil {
+		capture.Target.Owner, links = p.owners.Owner(ctx, capture.Target)
+	}
 	files, err := p.putProfiles(ctx, capture)
 	if err != nil {
 		return gopprof.Report{}, err
@@ -90,7 +98,7 @@ func (p *pipeline) makeReport(ctx context.Context, capture gopprof.Capture) (gop
 	}
 	report := gopprof.Report{
 		Version: gopprof.ReportVersion, ID: capture.ID, Capture: capture, MadeAt: p.now().UTC(),
-		Explanation: explanation, Files: files, Page: p.page(capture.ID),
+		Explanation: explanation, Files: files, Page: p.page(capture.ID), Links: links,
 	}
 	err = p.store.Commit(ctx, report)
 	if errors.Is(err, store.ErrExists) { // another worker was faster: its report is the one

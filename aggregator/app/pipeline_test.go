@@ -218,3 +218,18 @@ func TestWhatTheStoreWillNeverTakeIsPoison(t *testing.T) {
 		}
 	}
 }
+
+type oneOwner struct{}
+
+func (oneOwner) Owner(context.Context, gopprof.Target) (string, map[string]string) {
+	return "team", map[string]string{"runbook": "https://example.test/run"}
+}
+
+func TestOwnerAndLinksAreTheAggregatorsWord(t *testing.T) {
+	p := newTestPipeline(&fakes{})
+	p.owners = oneOwner{}
+	report, err := p.makeReport(t.Context(), capture)
+	if err != nil || report.Capture.Target.Owner != "team" || report.Links["runbook"] == "" {
+		t.Errorf("%v: owner %q, links %v", err, report.Capture.Target.Owner, report.Links)
+	}
+}

@@ -17,6 +17,9 @@ type Report struct {
 	Files       []File      `json:"files"`
 	// Page is the absolute URL of the report's page, as a person outside would open it.
 	Page string `json:"page,omitempty"`
+	// Links are further places to look at, by name ("dashboard", "runbook"): http or https
+	// URLs that the pod, its namespace or the aggregator's configuration gave.
+	Links map[string]string `json:"links,omitempty"`
 }
 
 // File is one stored blob of a report.
