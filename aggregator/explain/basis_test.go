@@ -25,3 +25,20 @@ func TestHeatOfAContainerWithoutLimit(t *testing.T) {
 		t.Errorf("warning %s", got)
 	}
 }
+
+// Nor is what a request stands in for.
+func TestHeatOfAContainerWithARequestOnly(t *testing.T) {
+	w := gopprof.Window{HasCPU: true, HasMemory: true, CPU: gopprof.Use{Mean: 1.8, Limit: 2, Ratio: 0.9, Basis: gopprof.BasisRequest},
+		Memory: gopprof.Use{Mean: 9 << 20, Limit: 10 << 20, Ratio: 0.9, Basis: gopprof.BasisRequest}}
+	e := gopprof.Evidence{Resource: gopprof.ResourceCPU, Threshold: 0.8, WindowSeconds: 60, Windows: []gopprof.Window{w, w}}
+	if got, want := heat(e), "cpu at 90 % of its request's allowance of 2 cores (no limit) for 2 × 1 m"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if got, want := e.Yardstick(), "its request's allowance"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	e.Resource = gopprof.ResourceMemory
+	if got, want := heat(e), "memory at 90 % of its request's allowance of 10 MiB (no limit) for 2 × 1 m"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}

@@ -76,15 +76,16 @@ func limit(e gopprof.Evidence, before string) string {
 
 // amount names a limit, or what stands in for one.
 func amount(e gopprof.Evidence, use gopprof.Use) string {
-	what := cores(use.Limit) + "-core"
+	what, many := cores(use.Limit)+"-core", cores(use.Limit)+" cores"
 	if e.Resource == gopprof.ResourceMemory {
 		what = size(use.Limit)
+		many = what
 	}
 	switch use.Basis {
 	case gopprof.BasisNode:
 		return "node's " + what + " capacity (no limit)"
 	case gopprof.BasisRequest:
-		return what + " that its request allows for (no limit)"
+		return "request's allowance of " + many + " (no limit)"
 	}
 	return what + " limit"
 }

@@ -48,15 +48,18 @@ func (e Evidence) Newest() Window {
 	return e.Windows[len(e.Windows)-1]
 }
 
-// Yardstick names, for a person, what the ratios of the evidence are ratios of. A node's
-// capacity that stands in for a limit is never called one.
+// Yardstick names, for a person, what the ratios of the evidence are ratios of. What stands
+// in for a limit is never called one.
 func (e Evidence) Yardstick() string {
 	use := e.Newest().CPU
 	if e.Resource == ResourceMemory {
 		use = e.Newest().Memory
 	}
-	if use.Basis == BasisNode {
+	switch use.Basis {
+	case BasisNode:
 		return "its node's capacity"
+	case BasisRequest:
+		return "its request's allowance"
 	}
 	return "its limit"
 }
