@@ -150,11 +150,11 @@ func TestTornEntriesAreMovedAsideAndHoldNobodyUp(t *testing.T) {
 	if n := seen.FilterField(zap.String("reason", "spool_torn")).Len(); n != 6 {
 		t.Errorf("%d logged as torn, want 6", n)
 	}
-	if got := files(t, cfg.Dir); !slices.Equal(got, []string{tornDir}) {
+	if got := files(t, cfg.Dir); !slices.Equal(got, []string{asideDir}) {
 		t.Errorf("the spool holds %q, want what was moved aside", got)
 	}
-	if got := files(t, filepath.Join(cfg.Dir, tornDir)); len(got) != tornMost {
-		t.Errorf("%q were kept, want %d", got, tornMost)
+	if got := files(t, filepath.Join(cfg.Dir, asideDir)); len(got) != asideMost {
+		t.Errorf("%q were kept, want %d", got, asideMost)
 	}
 }
 

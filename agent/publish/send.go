@@ -7,7 +7,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/durable"
+	"github.com/gopprof/gopprof/pkg/gopprof"
 	"go.uber.org/zap"
 )
 
@@ -78,7 +80,7 @@ func (p *Publisher) signal() {
 func (p *Publisher) send(ctx context.Context, e entry) {
 	c, sum, err := p.load(e.id)
 	if errors.Is(err, errTorn) || errors.Is(err, fs.ErrNotExist) {
-		p.aside(e, err)
+		p.aside(e, gopprof.ReasonSpoolTorn, err)
 		return
 	}
 	if err == nil {
@@ -91,9 +93,22 @@ func (p *Publisher) send(ctx context.Context, e entry) {
 		p.acknowledged(e, sum)
 	case ctx.Err() != nil:
 		p.putBack(e, func(*entry) {})
+	case neverSent(err) != "":
+		p.aside(e, neverSent(err), err)
 	default:
 		p.failed(e, err)
 	}
+}
+
+// neverSent names what no further attempt can mend; otherwise it is empty.
+func neverSent(err error) gopprof.Reason {
+	switch {
+	case errors.Is(err, bus.ErrTooLarge):
+		return gopprof.ReasonTooLarge
+	case errors.Is(err, bus.ErrInvalid):
+		return gopprof.ReasonBadInput
+	}
+	return ""
 }
 
 func (p *Publisher) acknowledged(e entry, sum digest) {

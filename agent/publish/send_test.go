@@ -3,10 +3,13 @@ package publish
 import (
 	"context"
 	"errors"
+	"fmt"
+	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 )
@@ -179,4 +182,28 @@ func TestOverflowSparesWhatIsBeingSent(t *testing.T) {
 	poll(t, "the spool is empty", empty(p))
 	wantIDs(t, n.ids(), sending.ID, newest.ID)
 	wantDropped(t, p, gopprof.ReasonSpoolFull, 1)
+}
+
+// What NATS will never take is put aside with its name, instead of being tried for ever.
+func TestWhatCanNeverBeSentIsPutAside(t *testing.T) {
+	for reason, refusal := range map[gopprof.Reason]error{gopprof.ReasonTooLarge: bus.ErrTooLarge, gopprof.ReasonBadInput: bus.ErrInvalid} {
+		n, cfg := &nats{}, testConfig(t.TempDir())
+		p := open(t, cfg, n)
+		bad, good := capture(newID(), 100), capture(newID(), 100)
+		n.set(func(_ context.Context, c gopprof.Capture) error {
+			if c.ID == bad.ID {
+				return fmt.Errorf("sending: %w", refusal)
+			}
+			return nil
+		})
+		mustPublish(t, p, bad, good)
+		stop := run(t, p)
+		poll(t, "nothing waits", empty(p))
+		stop()
+		wantIDs(t, n.ids(), good.ID)
+		wantDropped(t, p, reason, 1)
+		if got := files(t, filepath.Join(cfg.Dir, asideDir)); n.tried(bad.ID) != 1 || len(got) != 1 {
+			t.Errorf("%s: tried %d times, %q aside", reason, n.tried(bad.ID), got)
+		}
+	}
 }

@@ -17,9 +17,9 @@ import (
 )
 
 const (
-	suffix   = ".capture"
-	tornDir  = "torn" // below the spool: entries that were moved aside
-	tornMost = 4      // how many of them are kept, for whoever looks into it
+	suffix    = ".capture"
+	asideDir  = "aside" // below the spool: entries that can never be sent
+	asideMost = 4       // how many of them are kept, for whoever looks into it
 )
 
 // scan finds what an earlier process left.
@@ -92,23 +92,23 @@ func (p *Publisher) lost(id string, reason gopprof.Reason, err error) {
 	p.log.Warn("spooled capture dropped", zap.String("capture", id), zap.String("reason", string(reason)), zap.Error(err))
 }
 
-// aside takes a torn entry out of the way of the others.
-func (p *Publisher) aside(e entry, cause error) {
+// aside takes an entry that can never be sent out of the way of the others.
+func (p *Publisher) aside(e entry, reason gopprof.Reason, cause error) {
 	p.files.Lock()
 	defer p.files.Unlock()
 	defer p.forget(e, nil)
 	if !p.holds(e) {
 		return
 	}
-	p.lost(e.id, gopprof.ReasonSpoolTorn, cause)
+	p.lost(e.id, reason, cause)
 	if err := p.moveAside(e.id); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		p.log.Error("torn spool entry not moved aside, deleting it", zap.String("capture", e.id), zap.Error(err))
+		p.log.Error("spool entry not moved aside, deleting it", zap.String("capture", e.id), zap.Error(err))
 		_ = os.Remove(p.path(e.id)) // at worst the next start finds it again
 	}
 }
 
 func (p *Publisher) moveAside(id string) error {
-	dir := filepath.Join(p.cfg.Dir, tornDir)
+	dir := filepath.Join(p.cfg.Dir, asideDir)
 	if err := durable.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
@@ -119,7 +119,7 @@ func (p *Publisher) moveAside(id string) error {
 	if err != nil {
 		return err
 	}
-	for _, f := range files[:max(0, len(files)-tornMost)] {
+	for _, f := range files[:max(0, len(files)-asideMost)] {
 		if err := os.Remove(filepath.Join(dir, f.Name())); err != nil {
 			return err
 		}
