@@ -99,7 +99,7 @@ func TestContendedAtTheDeadline(t *testing.T) {
 	}
 	defer pprof.StopCPUProfile()
 	o := byHand(id1, s.target(t, "a"), gopprof.KindCPU, gopprof.KindHeap)
-	o.Deadline = time.Now().Add(200 * time.Millisecond)
+	o.Deadline = time.Now().Add(time.Second)
 	c, err := newTaker(testConfig(), Deps{}).Take(t.Context(), o)
 	if err != nil || len(c.Profiles) != 1 {
 		t.Fatalf("capture %+v, %v, want the heap", c, err)
