@@ -252,7 +252,9 @@ func TestStateOfCapturesThatEndTogether(t *testing.T) {
 		first = false
 		mu.Unlock()
 		if slow {
-			time.Sleep(50 * time.Millisecond)
+			for range 100_000 { // long enough for the other one to overtake, if it may
+				runtime.Gosched()
+			}
 		}
 		return now
 	}}

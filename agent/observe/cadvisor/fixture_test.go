@@ -211,11 +211,11 @@ func FuzzProcCgroup(f *testing.F) {
 		}
 		f.Add(string(data))
 	}
-	r := &Reader{mounts: map[string]string{unified: "/root", "cpu": "/root/cpu"}}
+	r := &Reader{mounts: map[string]string{unified: "/mounted", "cpu": "/mounted/cpu"}}
 	f.Fuzz(func(t *testing.T, data string) {
 		below, err := r.owned(data)
 		for controller, p := range below {
-			if full := filepath.Join("/root", p); err != nil || p == "/" || !strings.HasPrefix(full, "/root/") {
+			if full := filepath.Join("/mounted", p); err != nil || p == "/" || !strings.HasPrefix(full, "/mounted/") {
 				t.Errorf("%q → %q of %q, %v", data, p, controller, err)
 			}
 		}
