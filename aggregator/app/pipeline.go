@@ -31,6 +31,7 @@ type (
 	closer interface {
 		Stored(ctx context.Context, report gopprof.Report) error
 		Failed(ctx context.Context, capture gopprof.Capture) error
+		GivenUp(ctx context.Context, capture gopprof.Capture, reason gopprof.Reason, detail string) error
 	}
 )
 
@@ -68,6 +69,11 @@ func (p *pipeline) Handle(ctx context.Context, capture gopprof.Capture) error {
 		return err
 	}
 	return p.tell(ctx, report)
+}
+
+// GiveUp closes what waited for a capture that goes to the dead letters.
+func (p *pipeline) GiveUp(ctx context.Context, capture gopprof.Capture, reason gopprof.Reason, detail string) error {
+	return p.dispatch.GivenUp(ctx, capture, reason, detail)
 }
 
 // tell announces a report and closes what waited for it. A report that can never be

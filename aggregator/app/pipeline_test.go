@@ -73,6 +73,10 @@ func (f *fakes) Stored(context.Context, gopprof.Report) error { return f.step("c
 
 func (f *fakes) Failed(context.Context, gopprof.Capture) error { return f.step("close failed") }
 
+func (f *fakes) GivenUp(_ context.Context, _ gopprof.Capture, reason gopprof.Reason, _ string) error {
+	return f.step("close given up %s", reason)
+}
+
 func newTestPipeline(f *fakes) *pipeline {
 	return &pipeline{
 		store: f, draw: f, announce: f, dispatch: f,

@@ -74,6 +74,20 @@ func (d *Dispatcher) Failed(ctx context.Context, c gopprof.Capture) error {
 	return nil
 }
 
+// GivenUp closes what waited for a capture that went to the dead letters, with the reason.
+// It may still be stored, when somebody replays it. After an error it must be called again.
+func (d *Dispatcher) GivenUp(ctx context.Context, c gopprof.Capture, reason gopprof.Reason, detail string) error {
+	err := d.release(ctx, c.ID)
+	if q := c.Trigger.Request; q != nil && q.Operation != "" {
+		end := failed(reason, fmt.Sprintf("the capture could not be handled and lies among the dead letters: %.400s", detail))
+		err = errors.Join(err, d.closeCapture(ctx, q.Operation, c, end))
+	}
+	if err != nil {
+		return fmt.Errorf("closing capture %q: %w", c.ID, err)
+	}
+	return nil
+}
+
 // nothing is the end of a capture without profiles.
 func nothing(c gopprof.Capture) gopprof.OperationCapture {
 	if len(c.Failures) == 0 {

@@ -124,6 +124,10 @@ func (h *busHandler) Resume(_ context.Context, c gopprof.Capture) (bool, error) 
 	return h.done[c.ID], nil
 }
 
+func (h *busHandler) GiveUp(context.Context, gopprof.Capture, gopprof.Reason, string) error {
+	return nil
+}
+
 func (h *busHandler) Handle(ctx context.Context, c gopprof.Capture) error {
 	h.mu.Lock()
 	h.calls[c.ID]++

@@ -19,7 +19,8 @@ type Config struct {
 	// RetryMaxDelay is what the pause grows to.
 	RetryMaxDelay time.Duration `yaml:"retry_max_delay"`
 	// MaxStarts is how many workers a capture may kill (crash of the process, panic) before
-	// it goes to the dead letters.
+	// it goes to the dead letters. The first death may be the deed of another capture that
+	// was being worked on; from then on the capture is worked on alone.
 	MaxStarts int `yaml:"max_starts"`
 	// DrainTimeout is how long captures that are being worked on may take to end when the
 	// aggregator stops; then they are given back to NATS.
@@ -44,8 +45,8 @@ func (c Config) Check(report func(key, problem string)) {
 	if c.Workers < 1 || c.Workers > 256 {
 		report("workers", "must be from 1 to 256")
 	}
-	if c.MaxStarts < 1 {
-		report("max_starts", "must be 1 or more")
+	if c.MaxStarts < 2 {
+		report("max_starts", "must be 2 or more: the first death may be another capture's deed")
 	}
 	for key, d := range map[string]time.Duration{
 		"handle_timeout": c.HandleTimeout, "in_progress_interval": c.InProgressInterval, "retry_delay": c.RetryDelay,

@@ -39,9 +39,11 @@ type Settler interface {
 type Counter interface {
 	// Deliveries is how often the message was handed over, this time included.
 	Deliveries() int
-	// Started returns how many workers began with this capture and did not end, this one
-	// included.
+	// Starts returns how many workers began with this capture before and did not end.
+	Starts(ctx context.Context) (int, error)
+	// Started counts one more and returns how many they are, this one included.
 	Started(ctx context.Context) (int, error)
+	// Finished forgets them all.
 	Finished(ctx context.Context) error
 }
 

@@ -59,6 +59,14 @@ func (d *fakeDelivery) DeadLetter(_ context.Context, reason gopprof.Reason, _ st
 	return d.do("dead letter", reason)
 }
 
+// Starts is written down only where it fails.
+func (d *fakeDelivery) Starts(context.Context) (int, error) {
+	if d.fails["starts"] != nil {
+		return 0, d.do("starts")
+	}
+	return d.starts, nil
+}
+
 func (d *fakeDelivery) Started(context.Context) (int, error) {
 	return d.starts + 1, d.do("started")
 }
@@ -74,6 +82,14 @@ func (d *fakeDelivery) InProgress() error {
 type fakeHandler struct {
 	resume func(context.Context, gopprof.Capture) (bool, error)
 	handle func(context.Context, gopprof.Capture) error
+	giveUp func(gopprof.Capture, gopprof.Reason, string) error
+}
+
+func (h fakeHandler) GiveUp(_ context.Context, c gopprof.Capture, reason gopprof.Reason, detail string) error {
+	if h.giveUp == nil {
+		return nil
+	}
+	return h.giveUp(c, reason, detail)
 }
 
 func (h fakeHandler) Resume(ctx context.Context, c gopprof.Capture) (bool, error) {

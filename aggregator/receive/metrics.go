@@ -7,6 +7,7 @@ type metrics struct {
 	seconds       *prometheus.HistogramVec
 	dead          *prometheus.CounterVec
 	running       prometheus.Gauge
+	alone         prometheus.Counter
 	notInProgress prometheus.Counter
 	unsettled     prometheus.Counter
 }
@@ -23,11 +24,13 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Help: "Captures put among the dead letters, by reason."}, []string{"reason"}),
 		running: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: ns, Subsystem: sub, Name: "running",
 			Help: "Captures being worked on."}),
+		alone: prometheus.NewCounter(prometheus.CounterOpts{Namespace: ns, Subsystem: sub, Name: "alone_total",
+			Help: "Captures worked on alone, because a worker died with them before."}),
 		notInProgress: prometheus.NewCounter(prometheus.CounterOpts{Namespace: ns, Subsystem: sub, Name: "in_progress_failures_total",
 			Help: "Times NATS could not be told that a capture is worked on."}),
 		unsettled: prometheus.NewCounter(prometheus.CounterOpts{Namespace: ns, Subsystem: sub, Name: "unsettled_total",
 			Help: "Times NATS could not be told how a delivery ended; it comes again."}),
 	}
-	reg.MustRegister(m.captures, m.seconds, m.dead, m.running, m.notInProgress, m.unsettled)
+	reg.MustRegister(m.captures, m.seconds, m.dead, m.running, m.alone, m.notInProgress, m.unsettled)
 	return m
 }

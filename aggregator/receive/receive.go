@@ -6,6 +6,8 @@
 // A capture is never acknowledged before its report is committed and announced, never
 // lost, and never holds another one up: what cannot be understood, has lost its bytes, or
 // kills its worker again and again goes to the dead letters, where a person can look at it.
+// A capture that was being handled when its worker died is handled alone from then on, so
+// that none is blamed for another's deed.
 package receive
 
 import (
@@ -14,11 +16,12 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
-// Handler makes a report of a capture. Both methods may be called again for the same
+// Handler makes a report of a capture. All methods may be called again for the same
 // capture, by several aggregators, even at the same time: they must be idempotent. An
 // error marked by Poison is final; any other is tried again later.
 type Handler interface {
@@ -28,6 +31,9 @@ type Handler interface {
 	Resume(ctx context.Context, c gopprof.Capture) (bool, error)
 	// Handle makes, commits and announces the report. The profiles have their bytes.
 	Handle(ctx context.Context, c gopprof.Capture) error
+	// GiveUp closes what waited for a capture that goes to the dead letters. The profiles
+	// have no bytes.
+	GiveUp(ctx context.Context, c gopprof.Capture, reason gopprof.Reason, detail string) error
 }
 
 // Source hands over deliveries to so many workers at once until ctx ends, and waits for
@@ -40,13 +46,14 @@ type Source interface {
 type Receiver struct {
 	cfg     Config
 	handler Handler
+	places  *semaphore.Weighted // one for each worker; who is to be alone takes them all
 	log     *zap.Logger
 	metrics *metrics
 }
 
 // New returns a Receiver; Run makes it work.
 func New(cfg Config, h Handler, log *zap.Logger, reg prometheus.Registerer) *Receiver {
-	return &Receiver{cfg: cfg, handler: h, log: log, metrics: newMetrics(reg)}
+	return &Receiver{cfg: cfg, handler: h, places: semaphore.NewWeighted(int64(max(cfg.Workers, 1))), log: log, metrics: newMetrics(reg)}
 }
 
 // Run receives captures until ctx ends. Then captures that are being worked on have

@@ -18,7 +18,7 @@ func (r *Receiver) settle(ctx context.Context, d Delivery, v verdict) verdict {
 	if v.outcome == dead {
 		return r.bury(ctx, d, v)
 	}
-	if v.outcome != panicked { // a panic counts as a worker that did not end
+	if v.begun && v.outcome != panicked { // a panic counts as a worker that did not end
 		r.finished(ctx, d)
 	}
 	if v.outcome == stored || v.outcome == resumed {
@@ -29,16 +29,24 @@ func (r *Receiver) settle(ctx context.Context, d Delivery, v verdict) verdict {
 	return v
 }
 
-// bury puts the delivery among the dead letters; if they do not take it, it is tried
-// again later.
+// bury puts the delivery among the dead letters, when those who wait for the capture were
+// told. If either fails, it is tried again later.
 func (r *Receiver) bury(ctx context.Context, d Delivery, v verdict) verdict {
-	if err := d.DeadLetter(ctx, v.reason, v.err.Error()); err != nil {
-		v = verdict{retried, "", err}
+	c, unbelieved := d.Capture()
+	var err error
+	if unbelieved == nil {
+		err = r.handler.GiveUp(ctx, c, v.reason, v.err.Error())
+	}
+	if err == nil {
+		err = d.DeadLetter(ctx, v.reason, v.err.Error())
+	}
+	if err != nil {
+		v = verdict{outcome: retried, err: err}
 		r.giveBack(d, v)
 		return v
 	}
 	r.metrics.dead.WithLabelValues(string(v.reason)).Inc()
-	if _, err := d.Capture(); err == nil {
+	if unbelieved == nil {
 		r.finished(ctx, d)
 	}
 	return v

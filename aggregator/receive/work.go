@@ -31,6 +31,7 @@ type verdict struct {
 	outcome
 	reason gopprof.Reason // of dead
 	err    error          // of all but stored and resumed
+	begun  bool           // its start was counted
 }
 
 // receive sees one delivery to its end. ctx is for talking to NATS and outlives work.
@@ -39,28 +40,55 @@ func (r *Receiver) receive(ctx, work context.Context, d Delivery) {
 	defer r.metrics.running.Dec()
 	start := time.Now()
 	stop := r.keepAlive(d)
-	v := r.work(work, d)
+	leave, v := r.begin(work, d)
+	defer leave() // after the end is counted: a capture that ended is never beside another's deed
+	if v.begun {
+		v = r.work(work, d)
+	}
 	stop()
 	v = r.settle(ctx, d, v)
 	r.metrics.captures.WithLabelValues(string(v.outcome)).Inc()
 	r.metrics.seconds.WithLabelValues(string(v.outcome)).Observe(time.Since(start).Seconds())
 }
 
-// work is the order of contract: count the start, announce again what is committed, or
-// else fetch and handle; then the bytes are removed, and last the delivery is settled.
+// begin counts the start, when the capture may be worked on: with others, or alone when a
+// worker died with it before. Of those that died together with one worker, only the guilty
+// one will kill another, and then nobody else is there to be blamed. leave gives the place
+// back and is never nil.
+func (r *Receiver) begin(ctx context.Context, d Delivery) (leave func(), v verdict) {
+	leave = func() {}
+	if _, err := d.Capture(); err != nil {
+		return leave, verdict{outcome: dead, reason: reasonOf(err), err: err}
+	}
+	starts, err := d.Starts(ctx)
+	if err != nil {
+		return leave, r.failed(ctx, err)
+	}
+	if starts >= r.cfg.MaxStarts {
+		err := fmt.Errorf("%d workers began with it and did not end", starts)
+		return leave, verdict{outcome: dead, reason: gopprof.ReasonWorkerDied, err: err}
+	}
+	places := int64(1)
+	if starts > 0 {
+		places = int64(max(r.cfg.Workers, 1))
+		r.metrics.alone.Inc()
+	}
+	if err := r.places.Acquire(ctx, places); err != nil {
+		return leave, r.failed(ctx, err)
+	}
+	leave = func() { r.places.Release(places) }
+	if _, err := d.Started(ctx); err != nil {
+		return leave, r.failed(ctx, err)
+	}
+	return leave, verdict{begun: true}
+}
+
+// work is the order of contract: announce again what is committed, or else fetch and
+// handle; then the bytes are removed, and last the delivery is settled.
 func (r *Receiver) work(ctx context.Context, d Delivery) verdict {
-	c, err := d.Capture()
-	if err != nil {
-		return verdict{dead, reasonOf(err), err}
-	}
-	starts, err := d.Started(ctx)
-	if err != nil {
-		return r.failed(ctx, err)
-	}
-	if starts > r.cfg.MaxStarts {
-		return verdict{dead, gopprof.ReasonWorkerDied, fmt.Errorf("%d workers began with it and did not end", starts-1)}
-	}
+	c, _ := d.Capture()
 	v := r.handle(ctx, c, d)
+	v.begun = true
 	if v.outcome == stored || v.outcome == resumed {
 		if err := d.RemoveBytes(ctx); err != nil {
 			// They go when their age ends.
@@ -78,7 +106,7 @@ func (r *Receiver) handle(ctx context.Context, c gopprof.Capture, d Delivery) (v
 		if p := recover(); p != nil {
 			r.log.Error("handling a capture panicked", zap.String("capture", c.ID), zap.Any("error", p),
 				zap.ByteString("stack", debug.Stack()))
-			v = verdict{panicked, "", fmt.Errorf("panic: %v", p)}
+			v = verdict{outcome: panicked, err: fmt.Errorf("panic: %v", p)}
 		}
 	}()
 	done, err := r.handler.Resume(ctx, c)
@@ -100,12 +128,12 @@ func (r *Receiver) handle(ctx context.Context, c gopprof.Capture, d Delivery) (v
 // failed decides what an error means for the delivery.
 func (r *Receiver) failed(ctx context.Context, err error) verdict {
 	if reason := reasonOf(err); reason != "" {
-		return verdict{dead, reason, err}
+		return verdict{outcome: dead, reason: reason, err: err}
 	}
 	if errors.Is(ctx.Err(), context.Canceled) {
-		return verdict{drained, "", err}
+		return verdict{outcome: drained, err: err}
 	}
-	return verdict{retried, "", err}
+	return verdict{outcome: retried, err: err}
 }
 
 // reasonOf returns the reason of an error that lasts, or "".

@@ -91,6 +91,19 @@ func headerValue(s string) string {
 	return q[1 : len(q)-1]
 }
 
+// Starts returns how many workers have begun with this capture and not ended.
+func (d *Delivery) Starts(ctx context.Context) (int, error) {
+	b, err := d.a.Bucket(ctx, bucketStarts)
+	if err != nil {
+		return 0, fmt.Errorf("counting starts: %w", err)
+	}
+	value, _, err := b.Get(ctx, d.startsKey())
+	if errors.Is(err, ErrNoKey) {
+		return 0, nil
+	}
+	return parseCount(value), err
+}
+
 // Started notes that a worker begins with this capture, and returns how many have begun
 // and not ended: 1 for the first. What kills its worker is counted so.
 func (d *Delivery) Started(ctx context.Context) (int, error) {
