@@ -10,9 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/http"
-	"path/filepath"
 	"time"
 
 	"github.com/google/uuid"
@@ -31,7 +29,6 @@ import (
 	"github.com/gopprof/gopprof/agent/record"
 	"github.com/gopprof/gopprof/agent/take"
 	"github.com/gopprof/gopprof/pkg/bus"
-	"github.com/gopprof/gopprof/pkg/durable"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/pkg/ops"
 )
@@ -45,6 +42,9 @@ type App struct {
 	stages  *ops.Stages
 	server  *ops.Server
 	metrics *ops.Server // nil: none
+
+	guard  *guard
+	memory *memory
 
 	captures context.Context // of running captures: outlives the loop's at shutdown
 	cancel   context.CancelFunc
@@ -69,8 +69,9 @@ func New(ctx context.Context, config Config, log *zap.Logger) (*App, error) {
 		config: config, log: log, reg: ops.NewRegistry(),
 		health: ops.NewHealth(time.Now), stages: ops.NewStages(log, config.ShutdownTimeout+10*time.Second),
 	}
+	a.guard = newGuard(log, a.reg)
 	a.captures, a.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	for _, make := range []func(context.Context) error{a.makeSinks, a.makeWitnesses, a.makeJudge, a.makeSources, a.makeServer} {
+	for _, make := range []func(context.Context) error{a.makeState, a.makeSinks, a.makeWitnesses, a.makeJudge, a.makeSources, a.makeServer} {
 		if err := make(ctx); err != nil {
 			a.cancel()
 			return nil, errors.Join(err, a.stages.Stop())
@@ -130,16 +131,12 @@ func (a *App) localOf(key string) judge.Local {
 
 // makeJudge makes the judge, with what an earlier run remembered.
 func (a *App) makeJudge(context.Context) error {
-	if err := durable.MkdirAll(a.config.StateDir, 0o700); err != nil { // the spool need not lie in it
-		return fmt.Errorf("making state_dir: %w", err)
-	}
-	path := filepath.Join(a.config.StateDir, "cooldowns.json")
 	saved := judge.Saved{}
-	if err := durable.ReadJSON(path, &saved); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		a.log.Error("cooldowns lost, starting without", zap.String("path", path), zap.Error(err))
-		saved = judge.Saved{}
+	if !a.memory.recall(cooldownsFile, &saved) {
+		saved = nil
 	}
 	a.judge = judge.New(a.config.Judge, saved, a.reg)
+	a.memory.save = a.judge.Save
 	return nil
 }
 
@@ -195,22 +192,31 @@ func (a *App) verify(t gopprof.Target) (gopprof.Target, gopprof.Reason) {
 
 func (a *App) newPipeline() *pipeline {
 	newID := func() string { return uuid.Must(uuid.NewV7()).String() }
-	keeper := &stateKeeper{path: filepath.Join(a.config.StateDir, "cooldowns.json"), save: a.judge.Save, log: a.log}
 	p := &pipeline{
 		discover: a.discover,
 		observe:  a.observe,
 		windows:  localWindows{a.observe},
 		judge:    a.judge,
-		ask:      &asking{aggregator: a.bus, perHour: a.config.AggregatorAbsent.CapturesPerHour, newID: newID, log: a.log},
+		ask:      a.newAsking(newID),
 		agree:    a.witness,
 		take:     a.take,
 		publish:  a.publish,
-		remember: keeper.remember, newID: newID, now: time.Now, version: ops.Version(), log: a.log,
+		remember: a.memory.cooldowns, newID: newID, now: time.Now, version: ops.Version(), log: a.log,
+		guard: a.guard,
 	}
 	if a.config.Judge.Policy == gopprof.PolicySeries {
 		p.windows = nil
 	}
 	return p
+}
+
+func (a *App) newAsking(newID func() string) *asking {
+	own := &asking{
+		aggregator: a.bus, perHour: a.config.AggregatorAbsent.CapturesPerHour,
+		newID: newID, remember: a.memory.ownBudget, log: a.log,
+	}
+	a.memory.recall(ownBudgetFile, &own.recent)
+	return own
 }
 
 func (a *App) targets() ([]gopprof.Target, []gopprof.Refusal) {
@@ -282,8 +288,12 @@ func (a *App) runSeries() {
 	}
 	if a.config.Agreement.Audit > 0 && a.config.Judge.Policy == gopprof.PolicyConfirm {
 		audit := newAudit(a.witness, a.judge.Rules(), a.reg, a.log)
+		beat := a.health.Loop("audit", 3*a.witness.resolution+time.Minute)
 		a.stages.Go("audit", func(ctx context.Context) error {
-			return audit.run(ctx, a.config.Agreement.Audit, func() []gopprof.Target { return a.discover.Snapshot().Targets })
+			defer beat.End()
+			return every(ctx, a.config.Agreement.Audit, beat.Turn, func() {
+				a.guard.do(guardedAudit, func() { audit.turn(ctx, a.config.Agreement.Audit, a.discover.Snapshot().Targets) }, nil)
+			})
 		})
 	}
 }
@@ -293,8 +303,10 @@ func (a *App) watch(ctx context.Context) error {
 	beat := a.health.Loop("watch", time.Minute)
 	defer beat.End()
 	for {
-		a.pipeline.turn(ctx, a.captures, time.Now())
-		beat.Turn()
+		a.guard.do(guardedTurn, func() {
+			a.pipeline.turn(ctx, a.captures, time.Now())
+			beat.Turn() // an agent whose every turn panics is to be restarted
+		}, nil)
 		wait := min(max(time.Until(a.observe.Next(time.Now())), 50*time.Millisecond), 5*time.Second)
 		select {
 		case <-ctx.Done():
@@ -333,9 +345,13 @@ func (a *App) drain(ctx context.Context) error {
 // tellState tells the aggregator what the agent sees. A telling that fails is not
 // repeated: the next one comes soon.
 func (a *App) tellState(ctx context.Context) error {
-	return every(ctx, a.config.StateInterval, func() {
-		if err := a.bus.PublishState(ctx, a.state.Now()); err != nil {
-			a.log.Debug("state not told", zap.Error(err))
-		}
+	beat := a.health.Loop("state", time.Minute)
+	defer beat.End()
+	return every(ctx, a.config.StateInterval, beat.Turn, func() {
+		a.guard.do(guardedState, func() {
+			if err := a.bus.PublishState(ctx, a.state.Now()); err != nil {
+				a.log.Debug("state not told", zap.Error(err))
+			}
+		}, nil)
 	})
 }

@@ -61,6 +61,7 @@ func TestAgentRemembersCooldowns(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			a.memory = newMemory(a.config.StateDir, a.log, a.reg)
 			if err := a.makeJudge(t.Context()); err != nil {
 				t.Fatal(err)
 			}

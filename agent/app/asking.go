@@ -21,6 +21,7 @@ type asking struct {
 	aggregator aggregatorAsker
 	perHour    int // captures without an answer
 	newID      func() string
+	remember   func(recent []time.Time) // writes them down, so that a restart is no new hour
 	log        *zap.Logger
 
 	mu     sync.Mutex // guards recent
@@ -44,16 +45,26 @@ func (a *asking) Ask(ctx context.Context, firing gopprof.Firing) gopprof.Decisio
 func (a *asking) own(now time.Time) gopprof.Decision {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	kept := a.recent[:0]
-	for _, t := range a.recent {
-		if now.Sub(t).Abs() < time.Hour {
-			kept = append(kept, t)
-		}
-	}
-	a.recent = kept
+	a.recent = lastHour(a.recent, now)
 	if len(a.recent) >= a.perHour {
 		return gopprof.Decision{Reason: gopprof.ReasonBudget}
 	}
 	a.recent = append(a.recent, now)
+	a.remember(a.recent)
 	return gopprof.Decision{Go: true, Incident: a.newID()}
+}
+
+// lastHour returns the moments of the last hour. One of the future, which a clock that was
+// set back leaves, counts as this moment: for an hour from now and not for longer.
+func lastHour(moments []time.Time, now time.Time) []time.Time {
+	var kept []time.Time
+	for _, t := range moments {
+		if t.After(now) {
+			t = now
+		}
+		if now.Sub(t) < time.Hour {
+			kept = append(kept, t)
+		}
+	}
+	return kept
 }

@@ -246,7 +246,8 @@ func TestTargetThatCannotBeReadSaysWhy(t *testing.T) {
 func TestStateOfCapturesThatEndTogether(t *testing.T) {
 	saved, first := judge.Saved{"a": {}}, true
 	var mu sync.Mutex // guards both
-	keeper := &stateKeeper{path: filepath.Join(t.TempDir(), "cooldowns.json"), log: zap.NewNop(), save: func() judge.Saved {
+	keeper := newMemory(t.TempDir(), zap.NewNop(), newRegistry())
+	keeper.save = func() judge.Saved {
 		mu.Lock()
 		now, slow := maps.Clone(saved), first
 		first = false
@@ -257,19 +258,19 @@ func TestStateOfCapturesThatEndTogether(t *testing.T) {
 			}
 		}
 		return now
-	}}
+	}
 	var done sync.WaitGroup
-	done.Go(keeper.remember)
+	done.Go(keeper.cooldowns)
 	for mu.Lock(); first; mu.Lock() {
 		mu.Unlock()
 		runtime.Gosched()
 	}
 	saved["b"] = nil
 	mu.Unlock()
-	keeper.remember()
+	keeper.cooldowns()
 	done.Wait()
 	var written judge.Saved
-	if err := durable.ReadJSON(keeper.path, &written); err != nil || len(written) != 2 {
+	if err := durable.ReadJSON(filepath.Join(keeper.dir, cooldownsFile), &written); err != nil || len(written) != 2 {
 		t.Errorf("written %v, %v; want what was saved last", written, err)
 	}
 }
@@ -282,13 +283,16 @@ func (panicker) Agree(context.Context, judge.Fired) gopprof.Agreement         { 
 func (panicker) Ask(context.Context, gopprof.Firing) (d gopprof.Decision)     { panic("ask") }
 func (panicker) Publish(context.Context, gopprof.Capture) error               { panic("publish") }
 func (panicker) Hold(gopprof.Capture, time.Time) error                        { panic("hold") }
+func (panicker) Windows(string, time.Duration, int) []gopprof.Window          { panic("windows") }
+func (panicker) Latest(string) (gopprof.Window, bool)                         { panic("latest") }
 
-// A defect that one target's answers bring to light costs that capture, not the agent.
+// A defect that one target's values bring to light costs that turn or capture, not the agent.
 func TestPanicCostsOneCapture(t *testing.T) {
 	for name, c := range map[string]struct {
 		broken func(p *pipeline)
 		want   gopprof.Reason
 	}{
+		"judge":   {func(p *pipeline) { p.windows = panicker{} }, gopprof.ReasonInternal},
 		"ask":     {func(p *pipeline) { p.ask = panicker{} }, gopprof.ReasonInternal},
 		"take":    {func(p *pipeline) { p.take = panicker{} }, gopprof.ReasonInternal},
 		"publish": {func(p *pipeline) { p.publish = panicker{} }, gopprof.ReasonInternal},

@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"errors"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -53,6 +52,7 @@ type pipeline struct {
 	now      func() time.Time
 	version  string
 	log      *zap.Logger
+	guard    *guard
 
 	turns    turns          // of the targets
 	captures sync.WaitGroup // running captures; turn adds, drain waits
@@ -72,7 +72,7 @@ func (p *pipeline) turn(ctx, captures context.Context, now time.Time) {
 		case seen.Err != nil:
 			p.judge.Unread(seen.Target, unreadReason(seen.Err))
 		default:
-			p.fire(captures, p.judge.Judge(seen.Target, p.windows, now))
+			p.fire(captures, p.judged(seen.Target, p.windows, now))
 		}
 	}
 	p.judge.Forget(keys(snapshot.Targets), now)
@@ -81,9 +81,19 @@ func (p *pipeline) turn(ctx, captures context.Context, now time.Time) {
 	}
 }
 
+// judged judges one target. A panic costs this target this turn.
+func (p *pipeline) judged(t gopprof.Target, windows judge.Source, now time.Time) (fired []judge.Fired) {
+	p.guard.do(guardedJudge, func() { fired = p.judge.Judge(t, windows, now) }, fieldsOf(t),
+		func() { p.judge.Unread(t, gopprof.ReasonInternal) })
+	return fired
+}
+
 func unreadReason(err error) gopprof.Reason {
-	if errors.Is(err, observe.ErrGone) {
+	switch {
+	case errors.Is(err, observe.ErrGone):
 		return gopprof.ReasonGone
+	case errors.Is(err, observe.ErrPanicked):
+		return gopprof.ReasonInternal
 	}
 	return gopprof.ReasonNoReadings
 }
@@ -92,18 +102,9 @@ func unreadReason(err error) gopprof.Reason {
 func (p *pipeline) fire(ctx context.Context, fired []judge.Fired) {
 	for _, f := range fired {
 		p.captures.Go(func() {
-			defer p.survive(f, func() { p.judge.Refused(f, gopprof.ReasonInternal, p.now()) })
-			p.capture(ctx, f)
+			p.guard.do(guardedCapture, func() { p.capture(ctx, f) }, fieldsOf(f.Target),
+				func() { p.judge.Refused(f, gopprof.ReasonInternal, p.now()) })
 		})
-	}
-}
-
-// survive keeps a panic, which is a defect of ours that this target's answers brought to
-// light, from ending the agent.
-func (p *pipeline) survive(f judge.Fired, end func()) {
-	if cause := recover(); cause != nil {
-		p.logOf(f).Error("capturing panicked", zap.Any("error", cause), zap.ByteString("stack", debug.Stack()))
-		end()
 	}
 }
 
@@ -214,10 +215,10 @@ func (p *pipeline) tellNothing(order gopprof.Order, log *zap.Logger, err error) 
 func (p *pipeline) agreement(ctx context.Context, f judge.Fired) <-chan gopprof.Agreement {
 	answer := make(chan gopprof.Agreement, 1)
 	p.captures.Go(func() {
-		defer p.survive(f, func() {
-			answer <- gopprof.Agreement{Result: gopprof.AgreementUnavailable, Reason: gopprof.ReasonInternal}
-		})
-		answer <- p.agree.Agree(ctx, f)
+		p.guard.do(guardedCapture, func() { answer <- p.agree.Agree(ctx, f) }, fieldsOf(f.Target),
+			func() {
+				answer <- gopprof.Agreement{Result: gopprof.AgreementUnavailable, Reason: gopprof.ReasonInternal}
+			})
 	})
 	return answer
 }
@@ -240,8 +241,7 @@ func (p *pipeline) drain(ctx context.Context) error {
 }
 
 func (p *pipeline) logOf(f judge.Fired) *zap.Logger {
-	return p.log.With(zap.String("namespace", f.Target.Namespace), zap.String("pod", f.Target.Pod),
-		zap.String("container", f.Target.Container), zap.String("rule", f.Rule.Name))
+	return p.log.With(append(fieldsOf(f.Target), zap.String("rule", f.Rule.Name))...)
 }
 
 func orderOf(f judge.Fired, id, incident string, now time.Time) gopprof.Order {

@@ -103,7 +103,7 @@ func newTestPipeline(f *fakes) *pipeline {
 		discover: f, observe: f, windows: f, judge: judge.New(config, nil, prometheus.NewRegistry()),
 		ask: f, agree: f, take: f, publish: f,
 		remember: f.remember, newID: func() string { return "id" }, now: func() time.Time { return noon },
-		version: "test", log: zap.NewNop(),
+		version: "test", log: zap.NewNop(), guard: newGuard(zap.NewNop(), newRegistry()),
 	}
 }
 

@@ -13,7 +13,7 @@ func (a *App) recording(ctx context.Context) error {
 	interval := a.config.Record.Resolution
 	// the readings that reach over the interval's end must be in
 	return eachInterval(ctx, interval, a.config.Observe.QuietInterval, func(end time.Time) {
-		a.record.Record(ctx, end, a.points(end.Add(-interval), end))
+		a.guard.do(guardedRecord, func() { a.record.Record(ctx, end, a.points(end.Add(-interval), end)) }, nil)
 	})
 }
 

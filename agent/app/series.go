@@ -66,17 +66,20 @@ func (o ofTarget) Latest(string) (gopprof.Window, bool) {
 // judgeSeries is the loop of the policy "series": it asks once an interval, at a moment of
 // its own within it, so that thousands of agents do not ask together.
 func (p *pipeline) judgeSeries(ctx, captures context.Context, witness *secondWitness, span time.Duration, turned func()) error {
-	return every(ctx, witness.resolution, func() {
-		defer turned()
-		now := p.now()
-		if _, err := witness.windows(ctx, now.Add(-span)); err != nil {
-			p.log.Warn("series not read", zap.String("reason", string(witness.reasonOf(err))), zap.Error(err))
-			return
-		}
-		for _, target := range p.discover.Snapshot().Targets {
-			p.fire(captures, p.judge.Judge(target, ofTarget{seriesWindows{witness}, target}, now))
-		}
+	return every(ctx, witness.resolution, turned, func() {
+		p.guard.do(guardedSeries, func() { p.turnOfSeries(ctx, captures, witness, span) }, nil)
 	})
+}
+
+func (p *pipeline) turnOfSeries(ctx, captures context.Context, witness *secondWitness, span time.Duration) {
+	now := p.now()
+	if _, err := witness.windows(ctx, now.Add(-span)); err != nil {
+		p.log.Warn("series not read", zap.String("reason", string(witness.reasonOf(err))), zap.Error(err))
+		return
+	}
+	for _, target := range p.discover.Snapshot().Targets {
+		p.fire(captures, p.judged(target, ofTarget{seriesWindows{witness}, target}, now))
+	}
 }
 
 // audit looks, slowly, for disagreement the other way: the series saw heat where cAdvisor
@@ -97,18 +100,17 @@ func newAudit(witness *secondWitness, rules []gopprof.Rule, reg prometheus.Regis
 	return a
 }
 
-func (a *audit) run(ctx context.Context, period time.Duration, targets func() []gopprof.Target) error {
-	return every(ctx, period, func() {
-		from := a.witness.now().Add(-period)
-		series, err := a.witness.windows(ctx, from)
-		if err != nil {
-			a.log.Warn("audit found no series", zap.String("reason", string(a.witness.reasonOf(err))), zap.Error(err))
-			return
-		}
-		for _, target := range targets() {
-			a.compare(target, series[target.Series()], from)
-		}
-	})
+// turn compares what both witnesses saw of the targets over the last period.
+func (a *audit) turn(ctx context.Context, period time.Duration, targets []gopprof.Target) {
+	from := a.witness.now().Add(-period)
+	series, err := a.witness.windows(ctx, from)
+	if err != nil {
+		a.log.Warn("audit found no series", zap.String("reason", string(a.witness.reasonOf(err))), zap.Error(err))
+		return
+	}
+	for _, target := range targets {
+		a.compare(target, series[target.Series()], from)
+	}
 }
 
 func (a *audit) compare(target gopprof.Target, series []gopprof.Window, from time.Time) {
@@ -125,17 +127,25 @@ func (a *audit) compare(target gopprof.Target, series []gopprof.Window, from tim
 	}
 }
 
+// beatEvery is how often an idle loop says that it turns.
+const beatEvery = 15 * time.Second
+
 // every calls f once a period, at a phase that is this process's own, until ctx ends.
-func every(ctx context.Context, period time.Duration, f func()) error {
-	timer := time.NewTimer(rand.N(period))
-	defer timer.Stop()
+// turned is called after each, and now and then while it waits.
+func every(ctx context.Context, period time.Duration, turned, f func()) error {
+	due := time.NewTimer(rand.N(period))
+	defer due.Stop()
+	idle := time.NewTicker(beatEvery)
+	defer idle.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-timer.C:
+		case <-idle.C:
+		case <-due.C:
 			f()
-			timer.Reset(period)
+			due.Reset(period)
 		}
+		turned()
 	}
 }

@@ -3,13 +3,9 @@ package app
 import (
 	"encoding/json"
 	"net/http"
-	"sync"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/gopprof/gopprof/agent/judge"
-	"github.com/gopprof/gopprof/pkg/durable"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
@@ -70,21 +66,4 @@ func shown(rules []gopprof.Rule) time.Duration {
 		return time.Minute
 	}
 	return rules[0].Window
-}
-
-// stateKeeper writes what judge must know after a restart.
-type stateKeeper struct {
-	path string
-	save func() judge.Saved
-	log  *zap.Logger
-
-	mu sync.Mutex // held from saving to written: captures that end together do not overtake each other
-}
-
-func (k *stateKeeper) remember() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if err := durable.WriteJSON(k.path, k.save(), 0o600); err != nil {
-		k.log.Error("cooldowns not written", zap.String("path", k.path), zap.Error(err))
-	}
 }

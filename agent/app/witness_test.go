@@ -174,7 +174,7 @@ func TestNodeDecidesUnderItsOwnBudgetWhenNobodyAnswers(t *testing.T) {
 }
 
 func testOwnBudget(t *testing.T, aggregator asked) {
-	a := &asking{aggregator: aggregator, perHour: 2, newID: func() string { return "i" }, log: zap.NewNop()}
+	a := &asking{aggregator: aggregator, perHour: 2, newID: func() string { return "i" }, remember: func([]time.Time) {}, log: zap.NewNop()}
 	ask := func(after time.Duration) gopprof.Decision {
 		return a.Ask(t.Context(), gopprof.Firing{At: noon.Add(after)})
 	}

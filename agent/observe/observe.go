@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -60,11 +61,24 @@ func (o *Observer) Observe(ctx context.Context, targets []gopprof.Target, now ti
 		if ctx.Err() != nil {
 			break
 		}
-		s, err := o.reader.Read(ctx, t, now)
+		s, err := o.read(ctx, t, now)
 		observed = append(observed, o.note(t, s, err, now))
 	}
 	o.count()
 	return observed
+}
+
+// read reads one target. A panic, which is a defect of ours or of the reader's that these
+// very files brought to light, costs this target this turn.
+func (o *Observer) read(ctx context.Context, t gopprof.Target, now time.Time) (s Sample, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			o.log.Error("reading panicked", zap.String("namespace", t.Namespace), zap.String("pod", t.Pod), zap.String("container", t.Container),
+				zap.String("reason", string(gopprof.ReasonInternal)), zap.Any("error", cause), zap.ByteString("stack", debug.Stack()))
+			err = fmt.Errorf("%w: %v", ErrPanicked, cause)
+		}
+	}()
+	return o.reader.Read(ctx, t, now)
 }
 
 // Next returns when Observe should be called again. It is never further away than
@@ -155,7 +169,7 @@ func (o *Observer) Readings(key string, since time.Time) []gopprof.Reading {
 
 // CPUSeconds reads the CPU time that the target has used since its cgroup was made.
 func (o *Observer) CPUSeconds(ctx context.Context, t gopprof.Target) (float64, error) {
-	s, err := o.reader.Read(ctx, t, time.Now())
+	s, err := o.read(ctx, t, time.Now())
 	if err != nil {
 		return 0, fmt.Errorf("reading CPU time of %q: %w", t.Key(), err)
 	}

@@ -49,6 +49,23 @@ func TestTargetsNearTheirLimitAreReadOften(t *testing.T) {
 	}
 }
 
+func TestPanicCostsOneTargetOneTurn(t *testing.T) {
+	w := newWorld(t, observe.DefaultConfig())
+	w.start("a").panics = true
+	w.start("b")
+	seen := w.Observe(t.Context(), w.targets, w.now())
+	if len(seen) != 2 || !errors.Is(seen[0].Err, observe.ErrPanicked) || seen[1].Err != nil {
+		t.Errorf("observed %+v, want the panic of a, and b", seen)
+	}
+	if _, err := w.CPUSeconds(t.Context(), w.targets[0]); !errors.Is(err, observe.ErrPanicked) {
+		t.Errorf("CPU seconds: %v", err)
+	}
+	w.load[key("a")].panics = false
+	if seen := w.watch(time.Minute); seen[len(seen)-1].Err != nil {
+		t.Errorf("a minute later: %+v", seen[len(seen)-1])
+	}
+}
+
 func TestNewTargetIsReadOftenAtFirst(t *testing.T) {
 	w := newWorld(t, observe.DefaultConfig())
 	w.start("a")

@@ -12,6 +12,9 @@ import (
 // more. It is not a reading of zero.
 var ErrGone = errors.New("cgroup is gone")
 
+// ErrPanicked says that reading a target ended in a panic of the code that read it.
+var ErrPanicked = errors.New("reading panicked")
+
 // Reader reads one target's counters. It is called for one target at a time by Observe,
 // and at any time by CPUSeconds.
 type Reader interface {

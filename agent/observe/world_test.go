@@ -36,6 +36,7 @@ type load struct {
 	cores     float64 // used from now on
 	throttled float64 // share of the periods from now on
 	err       error
+	panics    bool
 	observe.Sample
 }
 
@@ -92,6 +93,9 @@ func (w *world) watch(d time.Duration) []observe.Observed {
 func (w *world) Read(_ context.Context, t gopprof.Target, now time.Time) (observe.Sample, error) {
 	l := w.load[t.Key()]
 	w.reads[t.Pod] = append(w.reads[t.Pod], w.clock)
+	if l.panics {
+		panic("a defect")
+	}
 	s := l.Sample
 	s.At, s.Clock = now, w.clock
 	return s, l.err
