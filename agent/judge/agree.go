@@ -111,11 +111,16 @@ func means(compared []gopprof.Comparison) (local, series float64) {
 
 func unavailable(evidence gopprof.Evidence, series []gopprof.Window) gopprof.Agreement {
 	resource := seriesResource(evidence.Resource)
-	newest := time.Time{}
+	newest, absurd := time.Time{}, 0
 	for _, w := range series {
+		absurd += w.AbsurdPoints
 		if _, ok := w.Ratio(resource); ok && w.End.After(newest) {
 			newest = w.End
 		}
+	}
+	if newest.IsZero() && absurd > 0 {
+		return gopprof.Agreement{Result: gopprof.AgreementUnavailable, Reason: gopprof.ReasonSeriesAbsurd,
+			Detail: fmt.Sprintf("%d points of this container cannot be true: of the future, two for one minute that differ, or no use that can be", absurd)}
 	}
 	if newest.IsZero() {
 		return gopprof.Agreement{Result: gopprof.AgreementUnavailable, Reason: gopprof.ReasonSeriesAbsent,

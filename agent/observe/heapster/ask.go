@@ -30,7 +30,7 @@ func (s *Source) ask(ctx context.Context, node string, of span) ([]heapster.Tabl
 	parameters := map[string]any{
 		heapster.ParameterNode: client.StringValue(node),
 		heapster.ParameterFrom: client.IntegerValue(of.from.UnixNano()),
-		heapster.ParameterTo:   client.IntegerValue(of.to.UnixNano()),
+		heapster.ParameterTo:   client.IntegerValue(of.until().UnixNano()),
 	}
 	if s.config.ClusterName != "" {
 		parameters[heapster.ParameterCluster] = client.StringValue(s.config.ClusterName)

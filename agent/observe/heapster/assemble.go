@@ -2,6 +2,7 @@ package heapster
 
 import (
 	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -13,6 +14,21 @@ import (
 type span struct {
 	from, to   time.Time
 	resolution time.Duration
+	future     time.Time // until then points are asked for that there cannot be yet; zero: none
+}
+
+// until is the newest stamp that is asked for.
+func (s span) until() time.Time {
+	if s.future.After(s.to) {
+		return s.future
+	}
+	return s.to
+}
+
+// ahead tells whether a stamp lies in the future by more than clocks that are kept, and a
+// point that is stamped with its interval's end, are apart.
+func (s span) ahead(stamp time.Time) bool {
+	return !s.future.IsZero() && stamp.After(s.to.Add(s.resolution))
 }
 
 // empty tells whether no interval fits.
@@ -26,22 +42,30 @@ type found struct {
 	windows   map[gopprof.SeriesKey][]gopprof.Window
 	schemas   map[heapster.Schema]bool
 	points    int // all of them
-	absurd    int // dropped: a value that cannot be true, or a stamp that was not asked for
+	absurd    int // dropped: a value that cannot be true, two that differ, or a stamp of the future
 	malformed int // rows dropped
 }
 
 // slot is one stamp of one container.
 type slot struct {
-	value  [heapster.Metrics]float64
-	has    [heapster.Metrics]bool
-	absurd int
+	value    [heapster.Metrics]float64
+	has      [heapster.Metrics]bool
+	disputed [heapster.Metrics]bool // there are two values that are far from each other
+	absurd   int
 }
 
 // slots are a container's, by stamp in milliseconds.
 type slots map[int64]*slot
 
 // origins are one container's slots as Heapster and as gopprof's record stage wrote them.
-type origins struct{ genuine, ours slots }
+type origins struct {
+	genuine, ours slots
+	ahead         int // points of the future
+}
+
+// apart is how far two values for one slot may be from each other, as a share of the
+// larger one, and still be one value, read twice.
+const apart = 0.05
 
 // assemble makes windows of the points of an answer.
 func assemble(tables []heapster.Table, of span) found {
@@ -63,27 +87,40 @@ func assemble(tables []heapster.Table, of span) found {
 	return f
 }
 
-// keep puts a point in its slot. Of two numbers for one slot the first stays: they come from
-// both schemas at once, or from series that differ in a tag that is not asked for.
+// keep puts a point in its slot. Two numbers for one slot come from both schemas at once, or
+// from series that differ in a tag that is not asked for: two clusters, for one. The first
+// stays, unless they say different things.
 func (f *found) keep(containers map[gopprof.SeriesKey]*origins, p heapster.Point, of span) {
-	if !of.holds(p.At) {
-		f.absurd++
-		return
-	}
-	f.schemas[p.Schema] = true
 	o := containers[p.Series]
 	if o == nil {
 		o = &origins{genuine: slots{}, ours: slots{}}
 		containers[p.Series] = o
 	}
-	s := o.slot(p)
+	if !of.holds(p.At) {
+		f.absurd++
+		if of.ahead(p.At) {
+			o.ahead++
+		}
+		return
+	}
+	f.schemas[p.Schema] = true
+	f.absurd += o.slot(p).keep(p)
+}
+
+// keep notes the point's value and returns how many values it made absurd.
+func (s *slot) keep(p heapster.Point) (absurd int) {
 	switch {
 	case p.Absurd:
-		f.absurd++
 		s.absurd++
+		return 1
 	case !s.has[p.Metric]:
 		s.value[p.Metric], s.has[p.Metric] = p.Value, true
+	case !s.disputed[p.Metric] && math.Abs(p.Value-s.value[p.Metric]) > apart*max(p.Value, s.value[p.Metric]):
+		s.disputed[p.Metric] = true
+		s.absurd++
+		return 1
 	}
+	return 0
 }
 
 func (o *origins) slot(p heapster.Point) *slot {
@@ -99,12 +136,21 @@ func (o *origins) slot(p heapster.Point) *slot {
 }
 
 // windows returns Heapster's own windows if there are any, else those of record: never both,
-// since they may overlap.
+// since they may overlap. Where there are points of the future, this node's clock and the
+// writer's are apart: what is stamped with a minute was used in another one, so that none
+// of the windows reports anything.
 func (o *origins) windows(of span) []gopprof.Window {
-	if w := o.genuine.windows(gopprof.WitnessHeapster, of); len(w) > 0 {
-		return w
+	windows := o.genuine.windows(gopprof.WitnessHeapster, of)
+	if len(windows) == 0 {
+		windows = o.ours.windows(gopprof.WitnessRecord, of)
 	}
-	return o.ours.windows(gopprof.WitnessRecord, of)
+	if o.ahead > 0 {
+		for i := range windows {
+			w := &windows[i]
+			w.HasCPU, w.HasMemory, w.AbsurdPoints = false, false, w.AbsurdPoints+o.ahead
+		}
+	}
+	return windows
 }
 
 func (in slots) windows(witness gopprof.Witness, of span) []gopprof.Window {
@@ -149,7 +195,7 @@ func (s *slot) window(witness gopprof.Witness, start, end time.Time) gopprof.Win
 // use returns a resource's use, and whether both it and its limit are known.
 func (s *slot) use(mean, limit heapster.Metric) (gopprof.Use, bool) {
 	u := gopprof.Use{Limit: s.value[limit]}
-	if !s.has[mean] || !s.has[limit] {
+	if !s.has[mean] || !s.has[limit] || s.disputed[mean] || s.disputed[limit] {
 		return u, false
 	}
 	u.Mean = s.value[mean]

@@ -65,16 +65,22 @@ func New(c Config, log *zap.Logger, reg prometheus.Registerer) (*Source, error) 
 	}, nil
 }
 
+// aheadMost is how far in the future points are looked for. Further ones are of a clock that
+// is so wrong that its own points of these minutes have not been written by this one's.
+const aheadMost = 24 * time.Hour
+
 // Windows returns what the containers of a node used in each whole interval of the series
 // that lies inside [from, to], oldest first. One query is sent, after a random part of
-// Config.Jitter. Nothing of the future is asked for.
+// Config.Jitter. Nothing of the future is returned.
 //
 // A window has its interval's stamp as End and is Config.Resolution long. HasCPU and
 // HasMemory tell whether there was a point of the use in that very interval; the limit, which
 // is a setting, is carried over a missing point of its own, and a use whose limit is not
 // known at all counts as not reported. Limit 0 means that Heapster said so: there is none.
 // Where both Heapster and gopprof's record stage wrote a container's series, Heapster's are
-// returned. A container without any point is not in the map.
+// returned. A container without any point is not in the map. Windows that report nothing,
+// and say so by AbsurdPoints, are those of a container that has points of the future or, for
+// one interval, two values that differ.
 //
 // An error is of one of ReasonOf's reasons. Nothing to ask for (a span shorter than an
 // interval) is an empty map.
@@ -82,10 +88,10 @@ func (s *Source) Windows(ctx context.Context, node string, from, to time.Time) (
 	if err := s.pause(ctx); err != nil {
 		return nil, s.failed(err)
 	}
-	if now := s.now(); to.After(now) {
-		to = now
-	}
 	span := span{from: from, to: to, resolution: s.config.Resolution}
+	if now := s.now(); !to.Before(now) {
+		span.to, span.future = now, now.Add(aheadMost)
+	}
 	if span.empty() {
 		return map[gopprof.SeriesKey][]gopprof.Window{}, nil
 	}
