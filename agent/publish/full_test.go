@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"syscall"
 	"testing"
 
@@ -74,4 +75,26 @@ func diskFull(t *testing.T, dir string) {
 	if got := n.ids(); len(got) != 3 || got[0] != large.ID {
 		t.Errorf("sent %q", got)
 	}
+	startsFull(t, dir)
+}
+
+// startsFull restarts the agent on a disk without a byte to spare, one entry torn.
+func startsFull(t *testing.T, dir string) {
+	t.Helper()
+	cfg, n := testConfig(filepath.Join(dir, "spool")), &nats{refuse: away}
+	first := open(t, cfg, n)
+	good, torn := capture(newID(), 30<<10), capture(newID(), 30<<10)
+	mustPublish(t, first, good, torn)
+	if err := errors.Join(first.Close(), os.Truncate(entryPath(cfg, torn.ID), 30<<10)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "filler"), make([]byte, 1<<20), 0o600); !errors.Is(err, unix.ENOSPC) {
+		t.Fatalf("the disk is not full: %v", err)
+	}
+	second := open(t, cfg, n)
+	run(t, second)
+	n.set(nil)
+	poll(t, "the spool is empty", empty(second))
+	wantIDs(t, n.ids(), good.ID)
+	wantDropped(t, second, gopprof.ReasonSpoolTorn, 1)
 }
