@@ -127,7 +127,7 @@ func (j *job) request(e gopprof.Endpoint, k gopprof.Kind) ([]byte, error) {
 	if err := j.t.cfg.authorize(req, e); err != nil {
 		return nil, err
 	}
-	tr, err := transport(j.t.cfg, e)
+	tr, err := transport(j.t.cfg, e, j.t.deps.Allow)
 	if err != nil {
 		return nil, &Error{Reason: gopprof.ReasonUnreachable, Err: err}
 	}

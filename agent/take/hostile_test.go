@@ -36,7 +36,7 @@ func TestRedirectIsRefused(t *testing.T) {
 }
 
 func TestTransportHasNoProxyAndKeepsNothing(t *testing.T) {
-	tr, err := transport(testConfig(), gopprof.Endpoint{Scheme: "http", Host: "127.0.0.1", Port: 1})
+	tr, err := transport(testConfig(), gopprof.Endpoint{Scheme: "http", Host: "127.0.0.1", Port: 1}, nil)
 	if err != nil || tr.Proxy != nil || !tr.DisableKeepAlives || !tr.DisableCompression {
 		t.Errorf("transport %+v, %v", tr, err)
 	}
@@ -249,10 +249,10 @@ func TestDetailsAreClean(t *testing.T) {
 func TestAddressesThatNamesMayNotLeadTo(t *testing.T) {
 	target := gopprof.Target{Endpoint: gopprof.Endpoint{Scheme: "http", Host: "127.0.0.1", Port: 1, Path: "/debug/pprof"}}
 	for _, address := range []string{"169.254.169.254:80", "0.0.0.0:80", "[::]:80", "[fe80::1%lo]:80", "224.0.0.1:80", "[::ffff:169.254.169.254]:80", "nonsense"} {
-		err := refuseAddr("tcp", address, nil)
+		err := refuseAddr(address)
 		wantReason(t, err, gopprof.ReasonInvalidEndpoint)
 	}
-	if err := refuseAddr("tcp", net.JoinHostPort(target.Endpoint.Host, "1"), nil); err != nil {
+	if err := refuseAddr(net.JoinHostPort(target.Endpoint.Host, "1")); err != nil {
 		t.Errorf("loopback, which static targets use: %v", err)
 	}
 }

@@ -45,6 +45,9 @@ type Deps struct {
 	// Validate tells whether bytes are a profile of the kind, within bounds. Nil is
 	// profile.Validate within the bounds of Config.
 	Validate func(kind gopprof.Kind, data []byte) error
+	// Allow is asked before each connection, with the IP address and port that a name has
+	// led to; its error refuses the connection. Nil allows what may be a target's.
+	Allow func(address string) error
 	// Now is the wall clock; nil is time.Now.
 	Now func() time.Time
 	// Jitter spreads a wait; nil takes 0.5 to 1.5 times its length.
@@ -75,6 +78,9 @@ func New(cfg Config, deps Deps, log *zap.Logger, reg prometheus.Registerer) *Tak
 	}
 	if deps.Validate == nil {
 		deps.Validate = func(k gopprof.Kind, data []byte) error { return profile.Validate(k, data, cfg.limits()) }
+	}
+	if deps.Allow == nil {
+		deps.Allow = func(string) error { return nil }
 	}
 	if deps.Jitter == nil {
 		deps.Jitter = jitter

@@ -17,8 +17,13 @@ import (
 
 // transport makes connections to one endpoint and nowhere else: no proxy, no kept
 // connection, HTTP/1.1 only, so that ending a request closes its connection.
-func transport(cfg Config, e gopprof.Endpoint) (*http.Transport, error) {
-	dialer := &net.Dialer{Timeout: cfg.ConnectTimeout, Control: refuseAddr}
+func transport(cfg Config, e gopprof.Endpoint, allow func(address string) error) (*http.Transport, error) {
+	dialer := &net.Dialer{Timeout: cfg.ConnectTimeout, Control: func(_, address string, _ syscall.RawConn) error {
+		if err := refuseAddr(address); err != nil {
+			return err
+		}
+		return allow(address)
+	}}
 	address := net.JoinHostPort(e.Host, strconv.Itoa(e.Port))
 	tr := &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -40,7 +45,7 @@ func transport(cfg Config, e gopprof.Endpoint) (*http.Transport, error) {
 }
 
 // refuseAddr looks at the address a host name has led to, before the connection.
-func refuseAddr(_, address string, _ syscall.RawConn) error {
+func refuseAddr(address string) error {
 	to, err := netip.ParseAddrPort(address)
 	if err != nil {
 		return &Error{Reason: gopprof.ReasonInvalidEndpoint, Err: err}
