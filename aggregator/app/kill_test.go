@@ -1,0 +1,258 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/gopprof/gopprof/aggregator/store"
+	"github.com/gopprof/gopprof/pkg/bus"
+	"github.com/gopprof/gopprof/pkg/bus/bustest"
+	"github.com/gopprof/gopprof/pkg/gopprof"
+)
+
+// scene is a world with one agent, on which every capture is accounted for.
+type scene struct {
+	*world
+	b     *bustest.Bus
+	agent *bus.Agent
+	dir   string
+
+	mu   sync.Mutex
+	told map[string]int // by report: how often a consumer got it
+}
+
+func newScene(t *testing.T) *scene {
+	t.Helper()
+	streams := bus.DefaultStreamConfig()
+	streams.AckWait = 300 * time.Millisecond // how long a killed worker's capture waits for the next
+	b := bustest.Start(t, bustest.Options{Nodes: []string{"a"}, Streams: &streams})
+	s := &scene{b: b, agent: b.Agent("a"), dir: t.TempDir(), told: map[string]int{}}
+	s.world = &world{t: t, bus: b.Aggregator()}
+	s.open = func() (*bus.Aggregator, storer) { return b.Aggregator(), s.store() }
+	s.listen()
+	return s
+}
+
+// store opens the directory, as a process does at its start.
+func (s *scene) store() *store.Store {
+	s.t.Helper()
+	cfg := store.DefaultConfig()
+	cfg.URL = "file://" + s.dir
+	out, err := store.Open(s.t.Context(), cfg, zap.NewNop(), prometheus.NewRegistry())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { _ = out.Close() })
+	return out
+}
+
+// listen is a consumer of the reports.
+func (s *scene) listen() {
+	ctx, cancel := context.WithCancel(s.t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- s.bus.Reports(ctx, "listener", func(_ context.Context, r gopprof.Report) error {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.told[r.ID]++
+			return nil
+		})
+	}()
+	s.t.Cleanup(func() { cancel(); <-ended })
+}
+
+func (s *scene) heard(id string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.told[id]
+}
+
+// accepting agents take every request.
+type accepting struct{}
+
+func (accepting) RequestCapture(context.Context, string, string, gopprof.CaptureRequest) (gopprof.CaptureReply, error) {
+	return gopprof.CaptureReply{Accepted: true}, nil
+}
+
+func (accepting) RequestCancel(context.Context, string, string, gopprof.CancelRequest) (gopprof.CaptureReply, error) {
+	return gopprof.CaptureReply{}, nil
+}
+
+var shopTarget = gopprof.Target{
+	Cluster: bustest.Cluster, Node: "a", Namespace: "shop", Workload: gopprof.Workload{Kind: "Deployment", Name: "api"},
+	Pod: "api-0", PodUID: "u1", Container: "app",
+	Endpoint: gopprof.Endpoint{Scheme: "http", Host: "10.0.0.1", Port: 6060, Path: "/debug/pprof"},
+}
+
+// ask asks for a capture by hand and returns it as its agent took it.
+func (s *scene) ask(mark string) gopprof.Capture {
+	s.t.Helper()
+	d := s.dispatcher(s.bus, nil, accepting{})
+	d.Observe(gopprof.NodeState{Cluster: bustest.Cluster, Node: "a", Targets: []gopprof.TargetState{{Target: shopTarget}}})
+	op, err := d.Capture(s.t.Context(), gopprof.Manual{Who: "ada", Namespace: "shop", Pod: "api-0"})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	now := time.Now().UTC().Truncate(time.Millisecond)
+	c := gopprof.Capture{
+		ID: op.Captures[0].Capture, Incident: uuid.Must(uuid.NewV7()).String(), Target: shopTarget, Start: now, End: now.Add(time.Second),
+		Trigger: gopprof.Trigger{Kind: gopprof.TriggerManual, At: now, Request: &gopprof.Request{Who: "ada", Operation: op.ID}},
+	}
+	for i, k := range []gopprof.Kind{gopprof.KindCPU, gopprof.KindHeap} {
+		data := bytes.Repeat([]byte(mark), 600<<10>>i) // two chunks, and one
+		sum := sha256.Sum256(data)
+		c.Profiles = append(c.Profiles, gopprof.Profile{Kind: k, SizeBytes: int64(len(data)), SHA256: hex.EncodeToString(sum[:]), Bytes: data})
+	}
+	return c
+}
+
+func (s *scene) publish(c gopprof.Capture) {
+	s.t.Helper()
+	if err := s.agent.PublishCapture(s.t.Context(), c); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// settled waits until NATS holds nothing of any capture.
+func (s *scene) settled() {
+	s.t.Helper()
+	bustest.Eventually(s.t, "the queue is empty", func() bool { return s.b.Messages(bus.StreamCaptures) == 0 })
+}
+
+// files are the files below the store's directory.
+func (s *scene) files() (names []string) {
+	s.t.Helper()
+	err := filepath.WalkDir(s.dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			names = append(names, path)
+		}
+		return err
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return names
+}
+
+// reported checks that a capture became one whole report, that everybody was told of it
+// under its own ID, and that nothing of it is left anywhere else.
+func (s *scene) reported(t *testing.T, c gopprof.Capture) {
+	t.Helper()
+	stored := s.store()
+	r, ok, err := stored.Committed(t.Context(), c)
+	if err != nil || !ok || r.ID != c.ID {
+		t.Fatalf("report %q: %v, %v", r.ID, ok, err)
+	}
+	var own []string
+	for _, f := range s.files() {
+		if strings.Contains(f, c.ID) || strings.Contains(f, "/.tmp/") {
+			own = append(own, filepath.Base(f))
+		}
+	}
+	slices.Sort(own)
+	if want := []string{"cpu.pb.gz", "cpu.svg", "heap.pb.gz", "heap.svg", "report.json"}; !slices.Equal(own, want) {
+		t.Errorf("stored %v, want %v", own, want)
+	}
+	for i, f := range r.Files {
+		if data, err := stored.Read(t.Context(), f.Profile); err != nil || !bytes.Equal(data, c.Profiles[i].Bytes) {
+			t.Errorf("%s: %v: other bytes than were sent", f.Kind, err)
+		}
+		if f.Drawing == "" || f.Reason != "" {
+			t.Errorf("%s: no drawing: %q", f.Kind, f.Reason)
+		}
+	}
+	bustest.Eventually(t, "the report is announced", func() bool { return s.heard(c.ID) > 0 })
+	s.nothingLeft(t, c)
+	if oc := s.operation(t, c); oc.State != gopprof.CaptureStored || oc.Report != c.ID {
+		t.Errorf("the operation says %+v", oc)
+	}
+}
+
+func (s *scene) nothingLeft(t *testing.T, c gopprof.Capture) {
+	t.Helper()
+	for stream, want := range map[string]uint64{bus.StreamBytes: 0, bus.StreamCaptures: 0} {
+		if n := s.b.Messages(stream); n != want {
+			t.Errorf("%d messages in %s, want %d", n, stream, want)
+		}
+	}
+	if keys := s.starts(t); len(keys) > 0 {
+		t.Errorf("starts are counted still: %v", keys)
+	}
+}
+
+// starts are the captures whose start is counted.
+func (s *scene) starts(t *testing.T) []string {
+	t.Helper()
+	b, err := s.bus.Bucket(t.Context(), "gopprof-starts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := b.Keys(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keys
+}
+
+func (s *scene) operation(t *testing.T, c gopprof.Capture) gopprof.OperationCapture {
+	t.Helper()
+	op, err := s.dispatcher(s.bus, nil, accepting{}).Operation(t.Context(), c.Trigger.Request.Operation)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return op.Captures[0]
+}
+
+// killPoints are the steps of contract 3; between any two of them the aggregator may die.
+var killPoints = []string{
+	"count start", "look for report", "fetch bytes", "put profile cpu", "put profile heap", "put drawing cpu", "put drawing heap",
+	"commit", "announce", "write budget", "write operation", "remove bytes", "forget starts", "acknowledge",
+}
+
+func TestKilledAtEachStepOfContractThree(t *testing.T) {
+	s := newScene(t)
+	for _, cut := range append(slices.Clone(killPoints), "") {
+		t.Run("before "+cut, func(t *testing.T) {
+			c := s.ask("x")
+			s.publish(c)
+			p, stop, wait := s.start(cut)
+			if cut == "" { // not killed: these are all the steps that there are
+				s.settled()
+				stop()
+				wait()
+				if got := p.taken(); !slices.Equal(got, killPoints) {
+					t.Errorf("steps %v\nwant  %v", got, killPoints)
+				}
+			} else {
+				wait() // until it was killed
+				if got, want := p.taken(), killPoints[:slices.Index(killPoints, cut)]; !slices.Equal(got, want) {
+					t.Errorf("killed after %v\nwant  %v", got, want)
+				}
+				_, stop, wait = s.start("")
+				s.settled()
+				stop()
+				wait()
+			}
+			s.reported(t, c)
+		})
+	}
+	if n, want := s.b.Messages(bus.StreamReports), uint64(len(killPoints)+1); n != want {
+		t.Errorf("%d reports in the stream, want %d: each once", n, want)
+	}
+	if n := s.b.Messages(bus.StreamDead); n != 0 {
+		t.Errorf("%d dead letters", n)
+	}
+}
