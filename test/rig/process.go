@@ -138,6 +138,9 @@ func (p *Process) AwaitWhere(ctx context.Context, message string, match func(Lin
 	}
 }
 
+// PID is the program's.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
 // Stop asks the program to end and kills it when it does not.
 func (p *Process) Stop() {
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)

@@ -65,11 +65,8 @@ targets:
 type values struct {
 	Dir, Cluster, Node, Namespace, Workload, Pod, Container, Owner string
 	AgentKey, Inbox, InfluxDB, NATS, Listen, Burner, Cgroup        string
-	Window, CPUSeconds, Warm                                       time.Duration
+	Window, CPUSeconds, Warm, Quiet                                time.Duration
 }
-
-// Quiet is the interval between looks at a quiet target.
-func (v values) Quiet() time.Duration { return 2 * v.Warm }
 
 func (r *Rig) write(name, text string) (path string, err error) {
 	path = filepath.Join(r.Dir, name)
@@ -123,12 +120,8 @@ func (r *Rig) StartBurner(binary string) error {
 func (r *Rig) StartSeries(ctx context.Context) error {
 	c := r.SeriesConfig()
 	if len(r.Series) > 0 {
-		p, err := start(r.Dir, "series", append(r.Series, c.Flags()...))
-		if err != nil {
-			return err
-		}
-		r.later(p.Stop)
-		return nil
+		_, err := r.Start("series", append(r.Series, c.Flags()...))
+		return err
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})

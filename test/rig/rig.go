@@ -10,6 +10,7 @@
 package rig
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -47,6 +48,9 @@ type Config struct {
 	Series     []string      // command line of the second witness; empty runs it in this process
 	Window     time.Duration // of the rules and of the series; in whole seconds
 	CPUSeconds time.Duration // of the CPU profile
+	// Warm and Quiet are the times between two looks at a target; 0 is a tenth and a fifth of
+	// the window.
+	Warm, Quiet time.Duration
 }
 
 // Rig is one run. Its parts are made in this order by their Start methods.
@@ -69,8 +73,18 @@ type Rig struct {
 func New(c Config) *Rig {
 	return &Rig{Config: c, values: values{
 		Dir: c.Dir, Cluster: Cluster, Node: Node, Namespace: Namespace, Workload: Workload, Pod: Pod, Container: Container, Owner: Owner,
-		Window: c.Window, CPUSeconds: c.CPUSeconds, Warm: c.Window / 10, Listen: "127.0.0.1:0",
+		Window: c.Window, CPUSeconds: c.CPUSeconds, Listen: "127.0.0.1:0",
+		Warm: cmp.Or(c.Warm, c.Window/10), Quiet: cmp.Or(c.Quiet, c.Window/5),
 	}}
+}
+
+// Start runs one more program, whose log is in the rig's directory; it ends with the rig.
+func (r *Rig) Start(name string, argv []string) (*Process, error) {
+	p, err := start(r.Dir, name, argv)
+	if err == nil {
+		r.later(p.Stop)
+	}
+	return p, err
 }
 
 // later registers what undoes a step, on the line after it was done.
