@@ -26,14 +26,18 @@ func TestKubernetes(t *testing.T) {
 		t.Skip("needs a Kubernetes cluster with our images: run `make e2e` (test/e2e/README.md)")
 	}
 	c := install(t)
+	t.Run("schema", schema)
 	t.Run("refusals", c.refusals)
 	t.Run("rights", c.rights)
+	t.Run("resized", c.resized)
 	t.Run("only the hot pod", c.onlyTheHotPod)
 	t.Run("memory", c.memory)
 	t.Run("outage", c.outage)
 	t.Run("storm", c.storm)
 	t.Run("API server", c.apiServer)
 	t.Run("cost", c.cost)
+	t.Run("drained", c.drained)
+	t.Run("API server away", c.apiServerAway)
 }
 
 // onlyTheHotPod heats one pod of four and follows what comes of it.
@@ -108,6 +112,47 @@ func checkEvidence(t *testing.T, capture gopprof.Capture, limit float64) {
 	}
 }
 
+// resized changes a pod's limit in place: the same container is judged by the new one.
+func (c *cluster) resized(t *testing.T) {
+	ctx := within(t, 3*time.Minute)
+	c.awaitTargets(ctx, t, "larder", 2)
+	pod := pods(ctx, t, shop, "app=larder")[1]
+	before, limit := c.limitOf(ctx, t, pod.Name)
+	if limit != 0.3 {
+		t.Fatalf("the limit is %v cores, want 0.3", limit)
+	}
+	if _, err := kubectl(ctx, "-n", shop, "patch", "pod", pod.Name, "--subresource=resize",
+		"-p", `{"spec":{"containers":[{"name":"checkout","resources":{"limits":{"cpu":"400m"}}}]}}`); err != nil {
+		t.Skipf("this cluster cannot change the limits of a running pod (Kubernetes 1.33 can): %v", err)
+	}
+	poll(ctx, t, func() error {
+		after, limit := c.limitOf(ctx, t, pod.Name)
+		if after != before {
+			t.Fatalf("container %s took the place of %s", after, before)
+		}
+		if limit != 0.4 {
+			return fmt.Errorf("the limit is %v cores, want 0.4", limit)
+		}
+		return nil
+	})
+}
+
+// limitOf returns a pod's container and the CPU limit of its newest window.
+func (c *cluster) limitOf(ctx context.Context, t *testing.T, pod string) (container string, cores float64) {
+	t.Helper()
+	list, err := c.states(ctx)
+	must(t, err)
+	for _, node := range list.Nodes {
+		for _, s := range node.Targets {
+			if s.Target.Pod == pod && len(s.Local) > 0 {
+				return s.Target.ContainerID, s.Local[len(s.Local)-1].CPU.Limit
+			}
+		}
+	}
+	t.Fatalf("no agent tells of pod %s", pod)
+	return "", 0
+}
+
 // memory makes one pod grow to nine tenths of its limit.
 func (c *cluster) memory(t *testing.T) {
 	ctx := within(t, 5*time.Minute)
@@ -143,7 +188,7 @@ func (c *cluster) outage(t *testing.T) {
 		return nil
 	})
 	capture := spooled(ctx, t, agent)[len(before)]
-	run(ctx, t, "-n", "gopprof", "delete", "pod", agent)
+	evict(ctx, t, "gopprof", agent)
 	run(ctx, t, "-n", "gopprof", "scale", "statefulset/gopprof-aggregator", "--replicas=1")
 	run(ctx, t, "-n", "gopprof", "rollout", "status", "statefulset/gopprof-aggregator", "--timeout=180s")
 	run(ctx, t, "-n", "gopprof", "rollout", "status", "daemonset/gopprof-agent", "--timeout=180s")
@@ -252,10 +297,11 @@ func reasons(list api.TargetList) map[string][]gopprof.Reason {
 func (c *cluster) apiServer(t *testing.T) {
 	ctx := within(t, 3*time.Minute)
 	node := pods(ctx, t, "gopprof", "app.kubernetes.io/name=gopprof-agent")[0].Node
+	request := api.CaptureRequest{Namespace: "kube-system", Pod: node, Kinds: []gopprof.Kind{gopprof.KindCPU, gopprof.KindHeap}, Seconds: 5}
 	var operation gopprof.Operation
-	must(t, c.api.do(ctx, http.MethodPost, api.PathCaptures, api.CaptureRequest{
-		Namespace: "kube-system", Pod: node, Kinds: []gopprof.Kind{gopprof.KindCPU, gopprof.KindHeap}, Seconds: 5,
-	}, &operation))
+	poll(ctx, t, func() error { // until the agent has told of it
+		return c.api.do(ctx, http.MethodPost, api.PathCaptures, request, &operation)
+	})
 	report := c.await(ctx, t, "?namespace=kube-system&workload=kube-apiserver")
 	t.Logf("measured: %s", report.Explanation.Summary)
 	heap := slices.IndexFunc(report.Explanation.Profiles, func(f gopprof.TopFunctions) bool { return f.Kind == gopprof.KindHeap })
