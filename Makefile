@@ -30,7 +30,7 @@ build: ## bin/agent and bin/aggregator
 	go build -ldflags '$(LDFLAGS)' -o bin/ ./agent ./aggregator
 
 .PHONY: tools
-tools: $(TOOLS)/influxd $(TOOLS)/versitygw $(TOOLS)/kustomize $(TOOLS)/staticcheck graphviz ## what tests and the demo need: influxd, versitygw, kustomize, staticcheck, graphviz
+tools: $(TOOLS)/influxd $(TOOLS)/versitygw $(TOOLS)/kustomize $(TOOLS)/monitors $(TOOLS)/staticcheck graphviz ## what tests and the demo need: influxd, versitygw, kustomize, monitors, staticcheck, graphviz
 
 $(TOOLS)/influxd: tools/influxd/go.mod tools/influxd/go.sum
 	go build -C tools/influxd -o '$(CURDIR)/$@' github.com/influxdata/influxdb/cmd/influxd
@@ -40,6 +40,9 @@ $(TOOLS)/versitygw: tools/versitygw/go.mod tools/versitygw/go.sum
 
 $(TOOLS)/kustomize: tools/kustomize/go.mod tools/kustomize/go.sum
 	go build -C tools/kustomize -o '$(CURDIR)/$@' sigs.k8s.io/kustomize/kustomize/v5
+
+$(TOOLS)/monitors: tools/monitors/go.mod tools/monitors/go.sum tools/monitors/main.go
+	go build -C tools/monitors -o '$(CURDIR)/$@' .
 
 $(TOOLS)/staticcheck: tools/lint/go.mod tools/lint/go.sum
 	go build -C tools/lint -o '$(CURDIR)/$@' honnef.co/go/tools/cmd/staticcheck
@@ -71,6 +74,12 @@ e2e: e2e-images ## the main job in the cluster of KUBECONFIG: test/e2e/README.md
 e2e-images: # built, and loaded by the command LOAD
 	test/e2e/images.sh
 
+.PHONY: bench
+BENCH ?=
+bench: build $(TOOLS)/influxd graphviz ## what it costs, beside its peers: docs/benchmarks.md; BENCH=agent runs one
+	@go build -o $(TOOLS)/ ./test/burner ./test/bench
+	@$(TOOLS)/bench -only '$(BENCH)'
+
 .PHONY: lint
 lint: verify-fmt verify-vet verify-staticcheck verify-imports verify-tidy verify-docs verify-shell ## every static check
 
@@ -95,7 +104,7 @@ verify-staticcheck: $(TOOLS)/staticcheck
 verify-imports:
 	go test ./test/imports
 
-MODULES := . tools/influxd tools/kustomize tools/lint tools/versitygw
+MODULES := . tools/influxd tools/kustomize tools/lint tools/monitors tools/versitygw
 .PHONY: verify-tidy update-tidy
 verify-tidy:
 	@rc=0; for m in $(MODULES); do go mod tidy -C $$m -diff || { echo "$$m/go.mod is not tidy: run \`make update-tidy\`"; rc=1; }; done; exit $$rc

@@ -45,7 +45,10 @@ func Decode(stream []byte) ([]runtime.Object, error) {
 			continue
 		}
 		if strings.Contains("\n"+doc, "\napiVersion: monitoring.coreos.com/v1\n") {
-			continue // the Prometheus operator's, whose types are not here
+			if err := checkMonitor(doc); err != nil {
+				return nil, fmt.Errorf("decoding %.80q: %w", strings.TrimSpace(doc), err)
+			}
+			continue // checked; the product does not link its types
 		}
 		o, _, err := decoder.Decode([]byte(doc), nil, nil)
 		if err != nil {
@@ -54,6 +57,20 @@ func Decode(stream []byte) ([]runtime.Object, error) {
 		out = append(out, o)
 	}
 	return out, nil
+}
+
+// checkMonitor decodes an object of the Prometheus operator with the operator's own types.
+func checkMonitor(doc string) error {
+	monitors, err := parts.Binary("monitors")
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command(monitors)
+	cmd.Stdin = strings.NewReader(doc)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
+	return nil
 }
 
 // Manifests returns the path of manifests/.
