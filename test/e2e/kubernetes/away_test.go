@@ -30,12 +30,11 @@ func (c *cluster) drained(t *testing.T) {
 	if hot.Node == node {
 		t.Fatalf("pod %s runs on the drained node", hot.Name)
 	}
-	ask(ctx, t, hot.Name, "heat?cores=1")
+	heat(ctx, t, hot.Name)
 	run(ctx, t, "uncordon", node) // where volumes belong to their nodes, the aggregator returns only now
 	run(ctx, t, "-n", "gopprof", "rollout", "status", "statefulset/gopprof-aggregator", "--timeout=180s")
 	report := c.await(ctx, t, "?workload=pantry")
 	checkTarget(t, report.Capture.Target, hot)
-	ask(ctx, t, hot.Name, "cool")
 	if found, err := c.reports(ctx, "?workload=pantry"); err != nil || len(found) != 1 {
 		t.Errorf("%d reports of pantry, %v; want 1", len(found), err)
 	}
@@ -54,7 +53,7 @@ func (c *cluster) apiServerAway(t *testing.T) {
 	c.awaitTargets(ctx, t, "larder", 2)
 	before := restarts(ctx, t)
 	hot := pods(ctx, t, shop, "app=larder")[0]
-	ask(ctx, t, hot.Name, "heat?cores=1")
+	heat(ctx, t, hot.Name)
 	shell(ctx, t, stop)
 	back := func() { shell(context.WithoutCancel(ctx), t, start) }
 	t.Cleanup(back)

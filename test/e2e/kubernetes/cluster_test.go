@@ -181,6 +181,17 @@ func ask(ctx context.Context, t *testing.T, pod, request string) {
 	must(t, err)
 }
 
+// heat makes a burner use a whole core, or what its limit allows, until the test ends.
+func heat(ctx context.Context, t *testing.T, pod string) {
+	t.Helper()
+	ask(ctx, t, pod, "heat?cores=1")
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		_, _ = kubectlWith(ctx, "", "create", "--raw", "/api/v1/namespaces/"+shop+"/pods/"+pod+":6060/proxy/cool", "-f", "-") // it may have gone
+	})
+}
+
 // reports returns the reports that a query finds, newest first.
 func (c *cluster) reports(ctx context.Context, query string) ([]api.ReportSummary, error) {
 	var list api.ReportList

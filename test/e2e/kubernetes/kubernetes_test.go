@@ -46,7 +46,7 @@ func (c *cluster) onlyTheHotPod(t *testing.T) {
 	c.awaitTargets(ctx, t, "checkout", 4)
 	hot := pods(ctx, t, shop, "app=checkout")[0]
 	heated := time.Now()
-	ask(ctx, t, hot.Name, "heat?cores=1")
+	heat(ctx, t, hot.Name)
 	report := c.await(ctx, t, "?workload=checkout")
 	t.Logf("measured: from heat to report %s (two windows of 20 s, 5 s of profile)", report.MadeAt.Sub(heated).Round(time.Second))
 	t.Logf("report: %s; agreement %s", report.Explanation.Summary, report.Capture.Agreement.Result)
@@ -76,7 +76,6 @@ func (c *cluster) onlyTheHotPod(t *testing.T) {
 			t.Errorf("pod %s was captured too", r.Pod)
 		}
 	}
-	ask(ctx, t, hot.Name, "cool")
 }
 
 func checkTarget(t *testing.T, target gopprof.Target, pod podOf) {
@@ -180,7 +179,7 @@ func (c *cluster) outage(t *testing.T) {
 	before := spooled(ctx, t, agent)
 	run(ctx, t, "-n", "gopprof", "scale", "statefulset/gopprof-aggregator", "--replicas=0")
 	run(ctx, t, "-n", "gopprof", "wait", "--for=delete", "pod/gopprof-aggregator-0", "--timeout=120s")
-	ask(ctx, t, hot.Name, "heat?cores=1")
+	heat(ctx, t, hot.Name)
 	poll(ctx, t, func() error {
 		if len(spooled(ctx, t, agent)) == len(before) {
 			return errors.New("the agent has spooled nothing")
@@ -197,7 +196,6 @@ func (c *cluster) outage(t *testing.T) {
 	if report.ID != capture {
 		t.Errorf("report %s, want that of the spooled capture %s", report.ID, capture)
 	}
-	ask(ctx, t, hot.Name, "cool")
 	for _, workload := range []string{"basket", "checkout"} {
 		if found, err := c.reports(ctx, "?workload="+workload); err != nil || len(found) != 1 {
 			t.Errorf("%d reports of %s, %v; want 1", len(found), workload, err)
