@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"runtime"
-	"sync"
 	"testing"
 	"time"
 
@@ -139,7 +138,6 @@ type slowPods struct {
 	*fakes
 	slow  string
 	until chan struct{}
-	once  sync.Once
 }
 
 func (s *slowPods) Take(ctx context.Context, o gopprof.Order) (gopprof.Capture, error) {

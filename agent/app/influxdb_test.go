@@ -100,7 +100,7 @@ func TestServersThatAreNoWitness(t *testing.T) {
 		"no series":          {says(200, jsonType, `{"results":[{"statement_id":0}]}`), gopprof.ReasonSeriesAbsent},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var handler http.HandlerFunc = c.handler
+			handler := c.handler
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler(w, r) }))
 			defer server.Close()
 			w := witnessAt(t, server.URL, func(c *heapster.Config) {

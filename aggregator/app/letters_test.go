@@ -65,6 +65,15 @@ func (s *scene) again(t *testing.T, c gopprof.Capture) {
 	})
 }
 
+// work is an aggregator that handles all that waits, and ends.
+func (s *scene) work() {
+	s.t.Helper()
+	_, stop, wait := s.start("")
+	s.settled()
+	stop()
+	wait()
+}
+
 // bury puts a capture among the dead letters by hand.
 func (s *scene) bury(t *testing.T, c gopprof.Capture, do func(context.Context, *bus.Delivery) error) {
 	t.Helper()
@@ -112,10 +121,7 @@ func TestCaptureThatKillsItsWorkersIsReplayedAfterTheMend(t *testing.T) {
 		wait() // until it was killed
 	}
 	s.publish(good)
-	_, stop, wait := s.start("")
-	s.settled()
-	stop()
-	wait()
+	s.work()
 
 	if oc := s.operation(t, killer); oc.State != gopprof.CaptureFailed || oc.Reason != gopprof.ReasonWorkerDied {
 		t.Errorf("the operation says %+v", oc)
@@ -129,10 +135,7 @@ func TestCaptureThatKillsItsWorkersIsReplayedAfterTheMend(t *testing.T) {
 	if out, err := replayed(t, port, killer.ID); err != nil || out != killer.ID+" is back in the queue\n" {
 		t.Errorf("%q, %v", out, err)
 	}
-	_, stop, wait = s.start("")
-	s.settled()
-	stop()
-	wait()
+	s.work()
 	s.reported(t, killer)
 	s.reported(t, good)
 	if n := s.b.Messages(bus.StreamReports); n != 2 {
@@ -166,10 +169,7 @@ func TestReplayOfAllGoesOnBehindARefusal(t *testing.T) {
 	if out, err := replayed(t, port, "a.b"); err == nil {
 		t.Errorf("no ID at all: %q", out)
 	}
-	_, stop, wait := s.start("")
-	s.settled()
-	stop()
-	wait()
+	s.work()
 	if _, ok, err := s.store().Committed(t.Context(), good); err != nil || !ok {
 		t.Errorf("the good one is not stored: %v", err)
 	}
@@ -185,20 +185,14 @@ func TestReplayOfWhatIsStoredAlready(t *testing.T) {
 		_, _, wait := s.start("forget starts")
 		wait() // until it was killed, when all but the end was done
 	}
-	_, stop, wait := s.start("")
-	s.settled()
-	stop()
-	wait()
+	s.work()
 	if letters := listed(t, port); len(letters) != 1 || letters[0][1] != "worker_died" {
 		t.Fatalf("listed %q", letters)
 	}
 	if out, err := replayed(t, port, "all"); err != nil || out != c.ID+" is back in the queue\n" {
 		t.Errorf("%q, %v", out, err)
 	}
-	_, stop, wait = s.start("")
-	s.settled()
-	stop()
-	wait()
+	s.work()
 	s.reported(t, c)
 	if n := s.b.Messages(bus.StreamReports); n != 1 || len(listed(t, port)) != 0 {
 		t.Errorf("%d reports, want 1, and no letter", n)

@@ -65,10 +65,7 @@ func (s *scene) through(t *testing.T, captures []gopprof.Capture, trouble func(c
 			return link, troubled{stored, trouble}
 		}
 	}
-	_, stop, wait := s.start("")
-	s.settled()
-	stop()
-	wait()
+	s.work()
 	for _, c := range captures {
 		s.reported(t, c)
 	}
