@@ -110,3 +110,37 @@ func TestProbeAsksTheStatusPort(t *testing.T) {
 		t.Errorf("readyz: status %d: %q", status, out)
 	}
 }
+
+func TestDeadLettersAreListedAndReplayedByTheAggregatorThatRuns(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.Method + " " + r.URL.Path {
+		case "GET /dead-letters":
+			fmt.Fprint(w, "one\tworker_died\t…\ntwo\tbytes_lost\t…\none\tworker_died\t…\n")
+		case "POST /dead-letters/one":
+			fmt.Fprintln(w, "one is back")
+		default:
+			w.WriteHeader(http.StatusConflict)
+			fmt.Fprintln(w, "bytes_lost: gone")
+		}
+	}))
+	defer server.Close()
+	path := write(t, "status: {listen: '"+strings.TrimPrefix(server.URL, "http://")+"'}\n")
+	for _, c := range []struct {
+		args   []string
+		status int
+		want   string
+	}{
+		{[]string{"--dead-letters"}, 0, "one\tworker_died\t…\ntwo\tbytes_lost\t…\none\tworker_died\t…\n"},
+		{[]string{"--replay", "one"}, 0, "one is back\n"},
+		{[]string{"--replay", "two"}, 1, "aggregator: bytes_lost: gone\n"},
+		{[]string{"--replay", "all"}, 1, "one is back\naggregator: two: bytes_lost: gone\n"},
+	} {
+		if out, status := execAggregator(t, append([]string{"--config", path}, c.args...)...); status != c.status || out != c.want {
+			t.Errorf("%q: status %d: %q", c.args, status, out)
+		}
+	}
+	server.Close()
+	if out, status := execAggregator(t, "--config", path, "--dead-letters"); status != 1 || !strings.Contains(out, "connection refused") {
+		t.Errorf("nobody runs: status %d: %q", status, out)
+	}
+}

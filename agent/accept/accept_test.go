@@ -353,6 +353,25 @@ func TestDeadlineIsBounded(t *testing.T) {
 	}
 }
 
+// A node's clock may be an hour from the aggregator's: ahead of it, requests are refused by
+// a reason that shows both; behind it, nobody waits for an hour.
+func TestNodesClockIsAnother(t *testing.T) {
+	asked := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	r := request(id1)
+	r.Deadline = asked.Add(time.Minute)
+	err := check(r, asked.Add(time.Hour))
+	if gopprof.ReasonOf(err) != gopprof.ReasonExpired || !strings.Contains(err.Error(), "2026-11-22T12:01:00Z") || !strings.Contains(err.Error(), "2026-11-22T13:00:00Z") {
+		t.Errorf("an hour ahead: %v", err)
+	}
+	behind := asked.Add(-time.Hour)
+	if err := check(r, behind); err != nil {
+		t.Errorf("an hour behind: %v", err)
+	}
+	if got := order(r, cart, behind).Deadline.Sub(behind); got != maxPatience {
+		t.Errorf("an hour behind, the capture may start within %v", got)
+	}
+}
+
 func TestHistoryIsBounded(t *testing.T) {
 	h := history{outcomes: make(map[string]gopprof.CaptureReply)}
 	id := func(n int) string { return strings.Repeat("x", n) }

@@ -57,7 +57,8 @@ func checkWork(r gopprof.CaptureRequest, now time.Time) error {
 		return bad("a profile of %v seconds", r.CPUSeconds)
 	}
 	if !r.Deadline.IsZero() && !now.Before(r.Deadline) {
-		return &gopprof.Error{Reason: gopprof.ReasonExpired, Detail: "the deadline has passed"}
+		return &gopprof.Error{Reason: gopprof.ReasonExpired, Detail: fmt.Sprintf("the deadline %s has passed: by this node's clock it is %s",
+			r.Deadline.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))}
 	}
 	return nil
 }

@@ -178,15 +178,27 @@ func (a *App) makeDiscover() error {
 
 // verify returns a target as it is now, before it is dialled. The list of pods may be old
 // while the API server is away, and a pod's address be another pod's by now: the container
-// itself must still be there.
+// itself must still be there. And it must be the one that is meant: what runs under the
+// name by now, after a restart, has not done what that one did.
 func (a *App) verify(t gopprof.Target) (gopprof.Target, gopprof.Reason) {
 	now, reason := discover.Current(a.discover.Snapshot(), t)
-	if reason != "" || now.ContainerID == "" {
+	switch {
+	case reason != "":
 		return now, reason
-	}
-	if _, err := a.observe.CPUSeconds(context.Background(), now); errors.Is(err, observe.ErrGone) {
+	case t.ContainerID != "" && now.ContainerID != t.ContainerID, t.Cgroup.PID != now.Cgroup.PID:
 		return now, gopprof.ReasonGone
 	}
+	instance, err := a.observe.Instance(context.Background(), now)
+	switch {
+	case errors.Is(err, observe.ErrGone):
+		if now.ContainerID != "" || t.Cgroup.Instance != 0 {
+			return now, gopprof.ReasonGone
+		}
+	case err != nil: // it exists
+	case t.Cgroup.Instance != 0 && instance != t.Cgroup.Instance:
+		return now, gopprof.ReasonGone
+	}
+	now.Cgroup.Instance = instance
 	return now, ""
 }
 

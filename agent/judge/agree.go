@@ -22,8 +22,8 @@ type Local func(start, end time.Time) (gopprof.Window, bool)
 // Any two windows of heat hold at least one whole interval of a series whose resolution is
 // one window, whatever the phase between them.
 //
-// The result is unavailable, with reason series_absent or series_stale, when no interval
-// could be compared; the caller may ask again when newer points have arrived.
+// The result is unavailable, with reason series_absent, series_stale or series_absurd, when
+// no interval could be compared; the caller may ask again when newer points have arrived.
 func Agree(evidence gopprof.Evidence, series []gopprof.Window, local Local) gopprof.Agreement {
 	compared, single := compare(evidence, series, local)
 	switch {
@@ -109,24 +109,31 @@ func means(compared []gopprof.Comparison) (local, series float64) {
 	return local, series
 }
 
+// unavailable says why nothing could be compared: points of the hot span that cannot be
+// true are a reason before the age of those that can.
 func unavailable(evidence gopprof.Evidence, series []gopprof.Window) gopprof.Agreement {
 	resource := seriesResource(evidence.Resource)
-	newest, absurd := time.Time{}, 0
+	start, _ := evidence.Hot()
+	newest, absurd, hot := time.Time{}, 0, false
 	for _, w := range series {
-		absurd += w.AbsurdPoints
-		if _, ok := w.Ratio(resource); ok && w.End.After(newest) {
+		if _, ok := w.Ratio(resource); !ok {
+			absurd += w.AbsurdPoints
+			hot = hot || w.AbsurdPoints > 0 && w.End.After(start)
+		} else if w.End.After(newest) {
 			newest = w.End
 		}
 	}
-	if newest.IsZero() && absurd > 0 {
-		return gopprof.Agreement{Result: gopprof.AgreementUnavailable, Reason: gopprof.ReasonSeriesAbsurd,
-			Detail: fmt.Sprintf("%d points of this container cannot be true: of the future, two for one minute that differ, or no use that can be", absurd)}
+	answer := gopprof.Agreement{Result: gopprof.AgreementUnavailable}
+	switch {
+	case hot, newest.IsZero() && absurd > 0:
+		answer.Reason = gopprof.ReasonSeriesAbsurd
+		answer.Detail = fmt.Sprintf("%d points of this container cannot be true: of the future, two for one minute that differ, or no use that can be", absurd)
+	case newest.IsZero():
+		answer.Reason = gopprof.ReasonSeriesAbsent
+		answer.Detail = "no point of this container with a limit"
+	default:
+		answer.Reason = gopprof.ReasonSeriesStale
+		answer.Detail = fmt.Sprintf("newest point %s, hot since %s", newest.UTC().Format(time.RFC3339), start.UTC().Format(time.RFC3339))
 	}
-	if newest.IsZero() {
-		return gopprof.Agreement{Result: gopprof.AgreementUnavailable, Reason: gopprof.ReasonSeriesAbsent,
-			Detail: "no point of this container with a limit"}
-	}
-	start, _ := evidence.Hot()
-	return gopprof.Agreement{Result: gopprof.AgreementUnavailable, Reason: gopprof.ReasonSeriesStale,
-		Detail: fmt.Sprintf("newest point %s, hot since %s", newest.UTC().Format(time.RFC3339), start.UTC().Format(time.RFC3339))}
+	return answer
 }

@@ -70,6 +70,13 @@ func TestAgree(t *testing.T) {
 	byRecord.Witness = gopprof.WitnessRecord
 	memoryOnly := minute(65, 0.9)
 	memoryOnly.HasCPU = false
+	absurd := func(from int) gopprof.Window {
+		w := minute(from, 0.9)
+		w.HasCPU, w.HasMemory, w.AbsurdPoints = false, false, 2
+		return w
+	}
+	besides := minute(65, 0.9)
+	besides.AbsurdPoints = 1
 	for _, c := range []struct {
 		name   string
 		series []gopprof.Window
@@ -87,6 +94,13 @@ func TestAgree(t *testing.T) {
 		{"nothing", nil, gopprof.AgreementUnavailable, gopprof.ReasonSeriesAbsent, 0},
 		{"no limit in the series", []gopprof.Window{withLimit(minute(65, 0.9), 0)}, gopprof.AgreementUnavailable, gopprof.ReasonSeriesAbsent, 0},
 		{"only the memory arrived", []gopprof.Window{memoryOnly}, gopprof.AgreementUnavailable, gopprof.ReasonSeriesAbsent, 0},
+		{"no minute is the same to both clocks", []gopprof.Window{absurd(5), absurd(65), absurd(125)}, gopprof.AgreementUnavailable, gopprof.ReasonSeriesAbsurd, 0},
+		{"the hot minute cannot be true", []gopprof.Window{minute(5, 0.2), absurd(65)}, gopprof.AgreementUnavailable, gopprof.ReasonSeriesAbsurd, 0},
+		{"only absurd, and long ago", []gopprof.Window{absurd(0)}, gopprof.AgreementUnavailable, gopprof.ReasonSeriesAbsurd, 0},
+		{"absurd before the heat, and nothing since", []gopprof.Window{absurd(-120), minute(0, 0.2)}, gopprof.AgreementUnavailable, gopprof.ReasonSeriesStale, 0},
+		{"one hot minute cannot be true, one can", []gopprof.Window{absurd(60), minute(120, 0.9)}, gopprof.AgreementConfirmed, "", 1},
+		{"absurd beside what is compared", []gopprof.Window{besides}, gopprof.AgreementConfirmed, "", 1},
+		{"absurd beside another resource", []gopprof.Window{absurdMemory(minute(0, 0.2))}, gopprof.AgreementUnavailable, gopprof.ReasonSeriesStale, 0},
 		{"written by ourselves", []gopprof.Window{byRecord}, gopprof.AgreementSingle, "", 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -96,6 +110,12 @@ func TestAgree(t *testing.T) {
 			}
 		})
 	}
+}
+
+// absurdMemory is a window whose point of memory was dropped.
+func absurdMemory(w gopprof.Window) gopprof.Window {
+	w.HasMemory, w.AbsurdPoints = false, 1
+	return w
 }
 
 // A leak is read once a minute by Heapster and every ten seconds by us: comparing its

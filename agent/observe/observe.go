@@ -46,9 +46,9 @@ func New(cfg Config, reader Reader, log *zap.Logger, reg prometheus.Registerer) 
 
 // Observed is one target that was due and was looked at.
 type Observed struct {
-	Target gopprof.Target
-	Err    error // ErrGone, or why the cgroup could not be read
-	New    bool  // the history begins here: first seen, or started anew
+	Target gopprof.Target // with the instance of its cgroup, where that could be read
+	Err    error          // ErrGone, or why the cgroup could not be read
+	New    bool           // the history begins here: first seen, or started anew
 }
 
 // Observe reads those of the targets that are due, one after the other, and forgets those
@@ -165,6 +165,16 @@ func (o *Observer) Readings(key string, since time.Time) []gopprof.Reading {
 		}
 	}
 	return told
+}
+
+// Instance reads which of the cgroups that had its name one after the other is the
+// target's now.
+func (o *Observer) Instance(ctx context.Context, t gopprof.Target) (uint64, error) {
+	s, err := o.read(ctx, t, time.Now())
+	if err != nil {
+		return 0, fmt.Errorf("looking for the cgroup of %q: %w", t.Key(), err)
+	}
+	return s.Instance, nil
 }
 
 // CPUSeconds reads the CPU time that the target has used since its cgroup was made.

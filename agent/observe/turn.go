@@ -76,6 +76,7 @@ func (o *Observer) note(t gopprof.Target, s Sample, err error, now time.Time) Ob
 		o.fail(h, err)
 	} else {
 		observed.New = o.succeed(h, s)
+		observed.Target.Cgroup.Instance = s.Instance
 	}
 	h.schedule(now, o.paceOf(h))
 	return observed

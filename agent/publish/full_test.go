@@ -3,55 +3,16 @@ package publish
 import (
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"syscall"
 	"testing"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/test/smalldisk"
 	"golang.org/x/sys/unix"
 )
 
-const fullEnv = "GOPPROF_TEST_SMALL_DISK"
-
-// TestDiskFull runs itself again in a mount namespace of its own, on a real file system of
-// 256 KiB.
-func TestDiskFull(t *testing.T) {
-	if os.Getenv(fullEnv) != "" {
-		dir := t.TempDir()
-		mountSmall(t, dir)
-		diskFull(t, dir)
-		return
-	}
-	cmd := exec.Command(os.Args[0], "-test.run=^TestDiskFull$", "-test.v")
-	cmd.Env = append(os.Environ(), fullEnv+"=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
-	if uid := os.Getuid(); uid != 0 {
-		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
-		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: uid, Size: 1}}
-		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
-	}
-	out, err := cmd.CombinedOutput()
-	var exit *exec.ExitError
-	switch {
-	case err != nil && !errors.As(err, &exit):
-		t.Skipf("no mount namespace on this machine: %v", err)
-	case err != nil:
-		t.Errorf("%v\n%s", err, out)
-	}
-}
-
-// mountSmall mounts in this process's namespace only; it ends with the process.
-func mountSmall(t *testing.T, dir string) {
-	t.Helper()
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		t.Fatalf("making mounts private: %v", err)
-	}
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=256k"); err != nil {
-		t.Fatalf("mounting a small disk: %v", err)
-	}
-	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
-}
+// TestDiskFull: on a real file system of 256 KiB.
+func TestDiskFull(t *testing.T) { smalldisk.Run(t, "256k", diskFull) }
 
 func diskFull(t *testing.T, dir string) {
 	t.Helper()
@@ -88,9 +49,7 @@ func startsFull(t *testing.T, dir string) {
 	if err := errors.Join(first.Close(), os.Truncate(entryPath(cfg, torn.ID), 30<<10)); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "filler"), make([]byte, 1<<20), 0o600); !errors.Is(err, unix.ENOSPC) {
-		t.Fatalf("the disk is not full: %v", err)
-	}
+	smalldisk.Fill(t, dir)
 	second := open(t, cfg, n)
 	run(t, second)
 	n.set(nil)

@@ -87,6 +87,7 @@ func (j *job) fetch(k gopprof.Kind) (fetched, error) {
 	if reason != "" {
 		return fetched{}, &Error{Reason: reason, Detail: "when it was to be dialled"}
 	}
+	j.order.Target = target // the next kind must be of the same one
 	if err := checkEndpoint(target.Endpoint); err != nil {
 		return fetched{}, err
 	}

@@ -37,8 +37,10 @@ type Meter interface {
 
 // Deps is what a Taker needs of others.
 type Deps struct {
-	// Verify returns the target as it is now, or why it may not be dialled. It is called
-	// before each connection. Nil takes every target as the order names it.
+	// Verify returns the target as it is now, or why it may not be dialled: gone, when what
+	// runs there is not what the order or, from the second connection on, what Verify itself
+	// named before. It is called before each connection. Nil takes every target as the order
+	// names it.
 	Verify func(gopprof.Target) (gopprof.Target, gopprof.Reason)
 	// Meter may be nil: then captures do not know how much their profile explains.
 	Meter Meter

@@ -11,7 +11,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -175,7 +174,7 @@ func (a *App) makeServers(context.Context) (err error) {
 	if a.addr, err = a.serve.Listen(); err != nil {
 		return err
 	}
-	if a.status, err = ops.NewServer(a.config.Status.Listen, ops.Handler(a.reg, a.health, map[string]http.Handler{})); err != nil || a.config.Status.MetricsListen == "" {
+	if a.status, err = ops.NewServer(a.config.Status.Listen, ops.Handler(a.reg, a.health, newLetterBox(a.bus, a.store, a.reg).handlers())); err != nil || a.config.Status.MetricsListen == "" {
 		return err
 	}
 	a.metrics, err = ops.NewServer(a.config.Status.MetricsListen, ops.MetricsHandler(a.reg))

@@ -84,6 +84,7 @@ type world struct {
 	bus  *bus.Aggregator // of the test's own
 	open func() (*bus.Aggregator, storer)
 	draw func(p *process, data []byte) ([]byte, error)
+	tune func(*receive.Config) // may be nil
 }
 
 // start starts a process that is killed before a step. wait returns when it has ended,
@@ -102,6 +103,9 @@ func (w *world) start(cut string) (p *process, stop func(), wait func()) {
 	cfg := receive.DefaultConfig()
 	cfg.RetryDelay, cfg.RetryMaxDelay, cfg.DrainTimeout = 20*time.Millisecond, 50*time.Millisecond, 50*time.Millisecond
 	cfg.InProgressInterval = 50 * time.Millisecond
+	if w.tune != nil {
+		w.tune(&cfg)
+	}
 	ended := make(chan error, 1)
 	r := receive.New(cfg, line, zap.NewNop(), prometheus.NewRegistry())
 	go func() { ended <- r.Run(ctx, mortalSource{receive.FromBus(link), p}) }()

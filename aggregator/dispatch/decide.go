@@ -3,6 +3,7 @@ package dispatch
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,6 +35,28 @@ type grant struct {
 	Manual   bool      `json:"m,omitempty"`
 	At       time.Time `json:"t"`
 	Ended    time.Time `json:"e,omitzero"` // its report was stored, or it failed
+}
+
+// withinClock returns the ledger without moments of the future, which a clock that was set
+// back leaves, and whether there were any: what was granted then was granted now, and what
+// ended has ended. Replicas' clocks may be apart by patience.
+func (l ledger) withinClock(now time.Time) (ledger, bool) {
+	latest := now.Add(patience)
+	future := func(g grant) bool { return g.At.After(latest) || g.Ended.After(latest) }
+	if !slices.ContainsFunc(l.Grants, future) {
+		return l, false
+	}
+	out := ledger{Grants: slices.Clone(l.Grants)}
+	for i := range out.Grants {
+		g := &out.Grants[i]
+		if !g.Ended.IsZero() && future(*g) {
+			g.Ended = now.Add(-patience) // before whatever is asked for now
+		}
+		if g.At.After(latest) {
+			g.At = now
+		}
+	}
+	return out, true
 }
 
 // runningAt tells whether the capture was or may have been running at a time.

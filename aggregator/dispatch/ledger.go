@@ -28,8 +28,9 @@ type readLedger struct {
 
 // changeLedger reads the ledger, lets change say what it becomes, and writes that at the
 // revision that was read, again from the start when another replica wrote meanwhile.
-// change returns false when the ledger stays as it is. What was read since the call is not
-// read again: a thousand agents who ask in the same moment share a few readings.
+// change returns what it was given and false when the ledger stays as it is. What was read
+// since the call is not read again: a thousand agents who ask in the same moment share a few
+// readings.
 func (d *Dispatcher) changeLedger(ctx context.Context, change func(ledger) (ledger, bool)) error {
 	called := time.Now()
 	read, err := d.holdLedger(ctx)
@@ -43,8 +44,9 @@ func (d *Dispatcher) changeLedger(ctx context.Context, change func(ledger) (ledg
 				return fmt.Errorf("reading the budget: %w", err)
 			}
 		}
-		next, changed := change(read.ledger)
-		if !changed {
+		l, set := read.ledger.withinClock(d.deps.Now())
+		next, changed := change(l)
+		if !changed && !set {
 			return nil
 		}
 		err := d.write(ctx, read, next)

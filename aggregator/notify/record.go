@@ -41,8 +41,13 @@ const (
 	done
 )
 
-// next says what to do about a record now, and how long to wait when that is it.
+// next says what to do about a record now, and how long to wait when that is it. A record
+// of the future, beyond what replicas' clocks are apart, is one of before the clock was set
+// back: how long it meant to wait is not known any more.
 func (r record) next(now time.Time, lease time.Duration) (action, time.Duration) {
+	if r.At.Sub(now) > lease {
+		now = later(r.At.Add(lease), r.Next)
+	}
 	switch r.State {
 	case stateTold, stateGaveUp:
 		return done, 0
@@ -57,6 +62,13 @@ func (r record) next(now time.Time, lease time.Duration) (action, time.Duration)
 		}
 	}
 	return post, 0
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // begun returns the record of an attempt that begins.

@@ -86,7 +86,9 @@ func (n *Notifier) ended(to *receiver, rec record, out outcome, now time.Time) r
 	case out.retry && now.Sub(rec.First) < n.cfg.GiveUpAfter:
 		rec.State = stateWaiting
 		rec.Next = now.Add(max(out.after, n.backoff(rec.Attempts)))
-		to.pause(now.Add(out.after))
+		if out.after > 0 {
+			to.pause(now.Add(out.after))
+		}
 	default:
 		rec.State = stateGaveUp
 	}

@@ -80,15 +80,19 @@ func TestWaitingToBeAloneIsNoStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		long, suspect := delivery("long"), delivery("suspect")
 		suspect.starts = 1
-		ctx, cancel := context.WithCancel(t.Context())
 		r := New(DefaultConfig(), slow(time.Hour), zap.NewNop(), prometheus.NewRegistry())
-		go func() { _ = r.Run(ctx, fakeSource{long}) }()
+		life, end := context.WithCancel(t.Context())
+		running := make(chan error, 1)
+		go func() { running <- r.Run(life, fakeSource{long}) }()
 		synctest.Wait()
+		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- r.Run(ctx, fakeSource{suspect}) }()
 		synctest.Wait()
-		cancel()
+		cancel() // the other one goes on: its end would make room in the same moment
 		<-ended
+		end()
+		<-running
 		if got := strings.Join(suspect.log(), ", "); got != "nak 0s" {
 			t.Errorf("suspect: %s", got)
 		}

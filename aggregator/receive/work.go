@@ -58,7 +58,7 @@ func (r *Receiver) receive(ctx, work context.Context, d Delivery) {
 func (r *Receiver) begin(ctx context.Context, d Delivery) (leave func(), v verdict) {
 	leave = func() {}
 	if _, err := d.Capture(); err != nil {
-		return leave, verdict{outcome: dead, reason: reasonOf(err), err: err}
+		return leave, verdict{outcome: dead, reason: ReasonOf(err), err: err}
 	}
 	starts, err := d.Starts(ctx)
 	if err != nil {
@@ -127,7 +127,7 @@ func (r *Receiver) handle(ctx context.Context, c gopprof.Capture, d Delivery) (v
 
 // failed decides what an error means for the delivery.
 func (r *Receiver) failed(ctx context.Context, err error) verdict {
-	if reason := reasonOf(err); reason != "" {
+	if reason := ReasonOf(err); reason != "" {
 		return verdict{outcome: dead, reason: reason, err: err}
 	}
 	if errors.Is(ctx.Err(), context.Canceled) {
@@ -136,8 +136,8 @@ func (r *Receiver) failed(ctx context.Context, err error) verdict {
 	return verdict{outcome: retried, err: err}
 }
 
-// reasonOf returns the reason of an error that lasts, or "".
-func reasonOf(err error) gopprof.Reason {
+// ReasonOf returns the reason of an error that lasts, or "".
+func ReasonOf(err error) gopprof.Reason {
 	var p *poison
 	switch {
 	case errors.As(err, &p):

@@ -45,6 +45,25 @@ func (f failingRemove) remove(ctx context.Context, key string) error {
 	return f.writer.remove(ctx, key)
 }
 
+// FailReplace makes overwriting fail for which fail returns an error; nil is no more.
+func (s *Store) FailReplace(fail func(key string) error) {
+	if f, ok := s.blobs.writer.(failingReplace); ok {
+		s.blobs.writer = f.writer
+	}
+	if fail != nil {
+		s.blobs.writer = failingReplace{s.blobs.writer, fail}
+	}
+}
+
+type failingReplace struct {
+	writer
+	fail func(key string) error
+}
+
+func (f failingReplace) replace(_ context.Context, key string, _ []byte, _ string) error {
+	return f.fail(key)
+}
+
 // Fill fills the index, once, as Run does.
 func (s *Store) Fill(ctx context.Context) error { return s.fillFirst(ctx) }
 

@@ -105,6 +105,7 @@ func TestS3NoSuchBucket(t *testing.T) {
 type fakeS3 struct {
 	away          atomic.Bool
 	unconditional bool
+	writeOnce     bool // refuses to overwrite, as a bucket under a retention policy does
 	mu            sync.Mutex
 	blobs         map[string][]byte
 }
@@ -124,6 +125,12 @@ func (f *fakeS3) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			XMLName xml.Name `xml:"Error"`
 			Code    string
 		}{Code: "PreconditionFailed"})
+	case r.Method == http.MethodPut && there && f.writeOnce:
+		w.WriteHeader(http.StatusForbidden)
+		_ = xml.NewEncoder(w).Encode(struct {
+			XMLName xml.Name `xml:"Error"`
+			Code    string
+		}{Code: "AccessDenied"})
 	case r.Method == http.MethodPut:
 		f.blobs[r.URL.Path], _ = io.ReadAll(r.Body)
 	case r.Method == http.MethodDelete:

@@ -6,11 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 	"time"
 
 	"go.uber.org/zap"
+	"gocloud.dev/gcerrors"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
@@ -43,7 +45,8 @@ func (s *Store) PutProfile(ctx context.Context, c gopprof.Capture, p gopprof.Pro
 
 // PutDrawing stores the drawing of a profile and returns its key. A drawing is made again
 // when a capture is delivered again, and another dot may draw it otherwise: until the
-// report is committed the last one counts, from then on other bytes are ErrDifferent.
+// report is committed the last one counts (the first, where overwriting is refused), from
+// then on other bytes are ErrDifferent.
 func (s *Store) PutDrawing(ctx context.Context, c gopprof.Capture, k gopprof.Kind, svg []byte) (string, error) {
 	at, err := placeOfKind(c, k)
 	if err != nil {
@@ -70,7 +73,27 @@ func (s *Store) putDrawing(ctx context.Context, p place, key string, svg []byte)
 	if committed {
 		return err
 	}
-	return s.blobs.replace(ctx, key, svg, typeDrawing)
+	return s.overwrite(ctx, key, svg, typeDrawing)
+}
+
+// overwrite writes a blob that is there. A store that refuses that for good (a retention
+// policy, an immutable file) keeps what it has, which is of the same capture and as good:
+// an error would have the capture tried again for ever.
+func (s *Store) overwrite(ctx context.Context, key string, data []byte, contentType string) error {
+	err := s.blobs.replace(ctx, key, data, contentType)
+	if !overwriteRefused(err) {
+		return err
+	}
+	s.log.Info("blob kept as it was, the store refuses overwrites", zap.String("key", key), zap.Error(err))
+	return nil
+}
+
+func overwriteRefused(err error) bool {
+	switch gcerrors.Code(err) {
+	case gcerrors.PermissionDenied, gcerrors.FailedPrecondition:
+		return true
+	}
+	return errors.Is(err, fs.ErrPermission)
 }
 
 // Commit writes report.json, which makes the folder a report. The profiles and drawings
@@ -168,7 +191,7 @@ func (s *Store) put(ctx context.Context, key string, data []byte, contentType st
 		return err
 	}
 	if s.now().Sub(there.written) > orphanAge/2 && !strings.HasSuffix(key, "/"+reportFile) {
-		return s.blobs.replace(ctx, key, data, contentType)
+		return s.overwrite(ctx, key, data, contentType)
 	}
 	return nil
 }

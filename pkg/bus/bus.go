@@ -43,6 +43,9 @@ var (
 	// ErrBytesWrong: size or sha256 differ from what the capture names.
 	ErrBytesWrong = errors.New("bytes are not those that the capture names")
 
+	// ErrWaiting: the capture waits in the queue already.
+	ErrWaiting = errors.New("it waits in the queue already")
+
 	// ErrNoKey: the bucket has no such key.
 	ErrNoKey = errors.New("no such key")
 	// ErrConflict: the key exists, or has changed since the revision that was read.

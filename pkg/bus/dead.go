@@ -135,12 +135,14 @@ func (b *Bucket) increment(ctx context.Context, key string) (int, error) {
 }
 
 // Finished notes that the worker has ended, well or not.
-func (d *Delivery) Finished(ctx context.Context) error {
-	b, err := d.a.Bucket(ctx, bucketStarts)
+func (d *Delivery) Finished(ctx context.Context) error { return d.a.forgetStarts(ctx, d.startsKey()) }
+
+func (a *Aggregator) forgetStarts(ctx context.Context, key string) error {
+	b, err := a.Bucket(ctx, bucketStarts)
 	if err != nil {
 		return fmt.Errorf("counting starts: %w", err)
 	}
-	return b.Delete(ctx, d.startsKey())
+	return b.Delete(ctx, key)
 }
 
 func (d *Delivery) startsKey() string { return d.msg.Subject() }

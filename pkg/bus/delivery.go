@@ -37,16 +37,27 @@ func (a *Aggregator) delivery(m jetstream.Msg) *Delivery {
 		a.met.refuse(gopprof.ReasonUndecodable)
 		return d
 	}
-	if d.Capture, err = wire.DecodeCapture(m.Data()); err != nil {
-		d.Err = fmt.Errorf("%w: %w", ErrUndecodable, err)
+	d.Capture, d.Err = believe(d.from, m.Data())
+	switch {
+	case errors.Is(d.Err, ErrUndecodable):
 		a.met.refuse(gopprof.ReasonUndecodable)
-		return d
-	}
-	if body := (origin{d.Capture.Target.Cluster, d.Capture.Target.Node, d.Capture.ID}); body != d.from {
-		d.Err = fmt.Errorf("%w: capture %q of node %q came on the subject of %q", ErrImposter, body.capture, clip(body.node), clip(d.from.node))
+	case errors.Is(d.Err, ErrImposter):
 		a.met.refuse(gopprof.ReasonImposter)
 	}
 	return d
+}
+
+// believe returns what a message says that came from there, or ErrUndecodable or
+// ErrImposter.
+func believe(from origin, data []byte) (gopprof.Capture, error) {
+	c, err := wire.DecodeCapture(data)
+	if err != nil {
+		return gopprof.Capture{}, fmt.Errorf("%w: %w", ErrUndecodable, err)
+	}
+	if body := (origin{c.Target.Cluster, c.Target.Node, c.ID}); body != from {
+		return c, fmt.Errorf("%w: capture %q of node %q came on the subject of %q", ErrImposter, body.capture, clip(body.node), clip(from.node))
+	}
+	return c, nil
 }
 
 // Deliveries is how often the message was handed over, this time included.
@@ -88,7 +99,7 @@ func (d *Delivery) Fetch(ctx context.Context) error {
 func (d *Delivery) fetchProfile(ctx context.Context, p gopprof.Profile, n *int) ([]byte, error) {
 	var data []byte
 	for int64(len(data)) < p.SizeBytes {
-		chunk, err := d.fetchChunk(ctx, *n)
+		chunk, err := d.a.fetchChunk(ctx, d.from, *n)
 		if err != nil {
 			return nil, fmt.Errorf("chunk %d: %w", *n, err)
 		}
@@ -104,17 +115,17 @@ func (d *Delivery) fetchProfile(ctx context.Context, p gopprof.Profile, n *int) 
 	return data, nil
 }
 
-func (d *Delivery) fetchChunk(ctx context.Context, n int) ([]byte, error) {
-	s, err := d.a.stream(ctx, StreamBytes)
+func (a *Aggregator) fetchChunk(ctx context.Context, from origin, n int) ([]byte, error) {
+	s, err := a.stream(ctx, StreamBytes)
 	if err != nil {
 		return nil, err
 	}
-	if !d.a.nc.IsConnected() {
-		return nil, d.a.Connected()
+	if !a.nc.IsConnected() {
+		return nil, a.Connected()
 	}
-	ctx, done := d.a.guard(ctx, "", ackWait)
+	ctx, done := a.guard(ctx, "", ackWait)
 	defer done()
-	m, err := s.GetLastMsgForSubject(ctx, bytesSubject(d.from.cluster, d.from.node, d.from.capture, n))
+	m, err := s.GetLastMsgForSubject(ctx, bytesSubject(from.cluster, from.node, from.capture, n))
 	switch {
 	case errors.Is(err, jetstream.ErrMsgNotFound):
 		return nil, ErrBytesLost

@@ -70,3 +70,30 @@ func (a *Aggregator) Waiting(ctx context.Context, stream, durable string) (uint6
 func (a *Aggregator) DeleteConsumer(ctx context.Context, stream, durable string) error {
 	return a.js.DeleteConsumer(ctx, stream, durable)
 }
+
+// ReplayUntil takes the first steps of a replay and dies. It returns false when there are
+// no more than that.
+func (l *Letter) ReplayUntil(ctx context.Context, steps int) (more bool, err error) {
+	all := l.steps(true)
+	for _, step := range all[:min(steps, len(all))] {
+		if err := step(ctx); err != nil {
+			return false, err
+		}
+	}
+	return steps < len(all), nil
+}
+
+// DeadLetterWithout stores the letter and loses NATS before the delivery is ended.
+func (d *Delivery) DeadLetterWithout(ctx context.Context, lose func()) error {
+	lost := *d
+	lost.msg = losing{d.msg, lose}
+	return lost.DeadLetter(ctx, "worker_died", "")
+}
+
+// losing is a message of which the end cannot be told.
+type losing struct {
+	jetstream.Msg
+	lose func()
+}
+
+func (l losing) Reply() string { l.lose(); return l.Msg.Reply() }

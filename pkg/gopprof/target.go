@@ -50,6 +50,9 @@ type Cgroup struct {
 	// PodUID is the UID that the kubelet knows the pod by, where it is not the target's: a
 	// static pod has another one in the API.
 	PodUID string
+	// Instance tells the cgroup that was looked at from one made later under the same name;
+	// 0 when nobody has looked.
+	Instance uint64
 }
 
 // Target is one container that may be profiled.

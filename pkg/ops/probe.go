@@ -2,6 +2,7 @@ package ops
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -26,26 +27,42 @@ func Probe(ctx context.Context, status ServerConfig, check string) error {
 	if check != CheckLive && check != CheckReady {
 		return fmt.Errorf("probing: %q is neither %s nor %s", check, CheckLive, CheckReady)
 	}
-	if strings.HasSuffix(status.Listen, ":0") {
-		return fmt.Errorf("probing %s: status.listen is %q: name a port", check, status.Listen)
-	}
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+status.Listen+"/"+check, nil)
+	return Ask(ctx, status, http.MethodGet, "/"+check, io.Discard)
+}
+
+// complaintMost bounds what is read of an answer that is an error.
+const complaintMost = 16 << 10
+
+// Ask asks the status port of the program that runs beside us and writes its answer to
+// out. An answer that is not 200 is an error with its text. Only loopback is asked: there
+// nobody else can answer in the program's place.
+func Ask(ctx context.Context, status ServerConfig, method, path string, out io.Writer) error {
+	if problem := CheckListen(status.Listen, false); problem != "" {
+		return fmt.Errorf("asking %s: status.listen: %s", path, problem)
+	}
+	if strings.HasSuffix(status.Listen, ":0") {
+		return fmt.Errorf("asking %s: status.listen is %q: name a port", path, status.Listen)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+status.Listen+path, nil)
 	if err != nil {
-		return fmt.Errorf("probing %s: %w", check, err)
+		return fmt.Errorf("asking %s: %w", path, err)
 	}
 	resp, err := (&http.Client{Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}}).Do(req)
 	if err != nil {
-		return fmt.Errorf("probing %s: %w", check, err)
+		return fmt.Errorf("asking %s: %w", path, err)
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, 16<<10))
-	if err != nil {
-		return fmt.Errorf("probing %s: %w", check, err)
-	}
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s", strings.TrimSpace(string(body)))
+		body, err := io.ReadAll(io.LimitReader(resp.Body, complaintMost))
+		if err != nil {
+			return fmt.Errorf("asking %s: %w", path, err)
+		}
+		return errors.New(strings.TrimSpace(string(body)))
+	}
+	if _, err := io.Copy(out, resp.Body); err != nil {
+		return fmt.Errorf("asking %s: %w", path, err)
 	}
 	return nil
 }

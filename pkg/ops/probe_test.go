@@ -33,6 +33,9 @@ func TestProbe(t *testing.T) {
 	if err := Probe(t.Context(), ServerConfig{Listen: "127.0.0.1:0"}, CheckLive); err == nil {
 		t.Error("nobody knows the port")
 	}
+	if err := Probe(t.Context(), ServerConfig{Listen: "192.0.2.1:80", Authenticated: true}, CheckLive); err == nil || !strings.Contains(err.Error(), "beyond loopback") {
+		t.Errorf("beyond loopback anybody may answer: %v", err)
+	}
 	server.Close()
 	if err := Probe(t.Context(), status, CheckLive); err == nil {
 		t.Error("nobody listens")

@@ -14,6 +14,7 @@ import (
 type span struct {
 	from, to   time.Time
 	resolution time.Duration
+	now        time.Time // by our clock; zero: nothing of the present is asked for
 	future     time.Time // until then points are asked for that there cannot be yet; zero: none
 }
 
@@ -28,8 +29,11 @@ func (s span) until() time.Time {
 // ahead tells whether a stamp lies in the future by more than clocks that are kept, and a
 // point that is stamped with its interval's end, are apart.
 func (s span) ahead(stamp time.Time) bool {
-	return !s.future.IsZero() && stamp.After(s.to.Add(s.resolution))
+	return !s.future.IsZero() && stamp.After(s.now.Add(s.resolution))
 }
+
+// beside tells whether a stamp was asked for on the way to the future, and is of no use.
+func (s span) beside(stamp time.Time) bool { return stamp.After(s.to) && !stamp.After(s.until()) }
 
 // empty tells whether no interval fits.
 func (s span) empty() bool { return s.to.Sub(s.from) < s.resolution }
@@ -97,9 +101,12 @@ func (f *found) keep(containers map[gopprof.SeriesKey]*origins, p heapster.Point
 		containers[p.Series] = o
 	}
 	if !of.holds(p.At) {
-		f.absurd++
-		if of.ahead(p.At) {
+		switch {
+		case of.ahead(p.At):
 			o.ahead++
+			f.absurd++
+		case !of.beside(p.At):
+			f.absurd++
 		}
 		return
 	}
@@ -144,11 +151,15 @@ func (o *origins) windows(of span) []gopprof.Window {
 	if len(windows) == 0 {
 		windows = o.ours.windows(gopprof.WitnessRecord, of)
 	}
-	if o.ahead > 0 {
-		for i := range windows {
-			w := &windows[i]
-			w.HasCPU, w.HasMemory, w.AbsurdPoints = false, false, w.AbsurdPoints+o.ahead
-		}
+	if o.ahead == 0 {
+		return windows
+	}
+	if len(windows) == 0 {
+		windows = []gopprof.Window{{Witness: gopprof.WitnessHeapster, Start: of.to.Add(-of.resolution), End: of.to}}
+	}
+	for i := range windows {
+		w := &windows[i]
+		w.HasCPU, w.HasMemory, w.AbsurdPoints = false, false, w.AbsurdPoints+o.ahead
 	}
 	return windows
 }
@@ -170,18 +181,19 @@ func (in slots) windows(witness gopprof.Witness, of span) []gopprof.Window {
 }
 
 // carry fills a limit that is missing with the newest before it, or else the oldest after it.
+// One that two points dispute is no better for being carried.
 func (in slots) carry(stamps []int64, limit heapster.Metric) {
 	known := slices.IndexFunc(stamps, func(at int64) bool { return in[at].has[limit] })
 	if known < 0 {
 		return
 	}
-	value := in[stamps[known]].value[limit]
+	last := *in[stamps[known]]
 	for _, at := range stamps {
 		s := in[at]
 		if s.has[limit] {
-			value = s.value[limit]
+			last = *s
 		}
-		s.value[limit], s.has[limit] = value, true
+		s.value[limit], s.has[limit], s.disputed[limit] = last.value[limit], true, last.disputed[limit]
 	}
 }
 

@@ -79,8 +79,8 @@ const aheadMost = 24 * time.Hour
 // known at all counts as not reported. Limit 0 means that Heapster said so: there is none.
 // Where both Heapster and gopprof's record stage wrote a container's series, Heapster's are
 // returned. A container without any point is not in the map. Windows that report nothing,
-// and say so by AbsurdPoints, are those of a container that has points of the future or, for
-// one interval, two values that differ.
+// and say so by AbsurdPoints, are those of a container that has points of the future (one that
+// ends with the span, where it has no other) or, for one interval, two values that differ.
 //
 // An error is of one of ReasonOf's reasons. Nothing to ask for (a span shorter than an
 // interval) is an empty map.
@@ -88,10 +88,7 @@ func (s *Source) Windows(ctx context.Context, node string, from, to time.Time) (
 	if err := s.pause(ctx); err != nil {
 		return nil, s.failed(err)
 	}
-	span := span{from: from, to: to, resolution: s.config.Resolution}
-	if now := s.now(); !to.Before(now) {
-		span.to, span.future = now, now.Add(aheadMost)
-	}
+	span := s.span(from, to)
 	if span.empty() {
 		return map[gopprof.SeriesKey][]gopprof.Window{}, nil
 	}
@@ -102,6 +99,20 @@ func (s *Source) Windows(ctx context.Context, node string, from, to time.Time) (
 	found := assemble(tables, span)
 	s.count(found)
 	return found.windows, nil
+}
+
+// span bounds what is asked for by our clock. Who asks for the present looked at his own a
+// moment ago: before the jitter, for one.
+func (s *Source) span(from, to time.Time) span {
+	now := s.now()
+	of := span{from: from, to: to, resolution: s.config.Resolution}
+	if to.After(now) {
+		of.to = now
+	}
+	if now.Sub(to) <= s.config.Jitter+s.config.Resolution {
+		of.now, of.future = now, now.Add(aheadMost)
+	}
+	return of
 }
 
 // Close gives the idle connections back.

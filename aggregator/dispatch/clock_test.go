@@ -1,0 +1,165 @@
+package dispatch
+
+import (
+	"testing"
+	"time"
+
+	"github.com/gopprof/gopprof/pkg/gopprof"
+)
+
+// timed asks for one workload with a clock that is set.
+type timed struct {
+	*clock
+	*Dispatcher
+	t *testing.T
+}
+
+func newTimed(t *testing.T, budget *memory) timed {
+	c := newClock()
+	return timed{c, newDispatcher(testConfig(), c.deps(budget, newMemory(), nil)), t}
+}
+
+// fire asks for a new capture, which ends half a minute later where it was granted.
+func (d timed) fire() bool {
+	d.t.Helper()
+	f := firing("web", "cpu", d.now().Add(-2*time.Millisecond)) // made a moment before it is asked for
+	if !d.Decide(d.t.Context(), f).Go {
+		return false
+	}
+	d.add(30 * time.Second)
+	if err := d.Stored(d.t.Context(), gopprof.Report{ID: f.Capture, Capture: gopprof.Capture{ID: f.Capture, Target: f.Target}}); err != nil {
+		d.t.Fatal(err)
+	}
+	return true
+}
+
+// granted fires once a minute for as long as that.
+func (d timed) granted(within time.Duration) (n int) {
+	for end := d.now().Add(within); d.now().Before(end); d.add(time.Minute) {
+		if d.fire() {
+			n++
+		}
+	}
+	return n
+}
+
+// What ended before the clock was set back is not running again, and a budget that was used
+// up is whole again after an hour of the clock as it is now. Set forwards, it is whole at
+// once, and no more than whole.
+func TestBudgetThoughTheClockIsSet(t *testing.T) {
+	perHour := testConfig().Budget.PerWorkloadPerHour
+	for set, first := range map[time.Duration]int{time.Hour: perHour, -time.Hour: 0, -24 * time.Hour: 0} {
+		d := newTimed(t, newMemory())
+		if n := d.granted(20 * time.Minute); n != perHour {
+			t.Fatalf("%d granted before the clock was set, want %d", n, perHour)
+		}
+		d.add(set)
+		if n := d.granted(time.Hour); n != first {
+			t.Errorf("set by %s: %d granted in the hour after, want %d", set, n, first)
+		}
+		if n := d.granted(time.Hour); n != perHour {
+			t.Errorf("set by %s: %d granted in the second hour, want %d", set, n, perHour)
+		}
+	}
+}
+
+// Two captures of an hour's four, both ended: the clock that is set back refuses nobody.
+func TestEndedCapturesDoNotRunAgain(t *testing.T) {
+	d := newTimed(t, newMemory())
+	if first, second := d.fire(), d.fire(); !first || !second {
+		t.Fatal("refused within the budget")
+	}
+	d.add(-time.Hour)
+	if !d.fire() {
+		t.Error("refused, though nothing runs and the hour's budget is half used")
+	}
+}
+
+// What runs while the clock is set back counts as running no longer than its lifetime.
+func TestRunningCapturesThoughTheClockIsSet(t *testing.T) {
+	d := newTimed(t, newMemory())
+	for range testConfig().Budget.PerWorkloadAtOnce {
+		if !d.Decide(t.Context(), firing("web", "cpu", d.now())).Go {
+			t.Fatal("refused within the budget")
+		}
+	}
+	d.add(-time.Hour)
+	if d.Decide(t.Context(), firing("web", "cpu", d.now())).Go {
+		t.Error("granted beside those that run")
+	}
+	d.add(testConfig().CaptureLifetime + time.Second)
+	if !d.Decide(t.Context(), firing("web", "cpu", d.now())).Go {
+		t.Error("refused after their lifetime")
+	}
+}
+
+// A budget that lasts is not written again and again, nor by replicas whose clocks are a
+// little apart.
+func TestClocksThatAreALittleApartCostNothing(t *testing.T) {
+	budget := newMemory()
+	ahead, behind := newTimed(t, budget), newTimed(t, budget)
+	ahead.add(time.Minute)
+	if n := ahead.granted(10 * time.Minute); n != 4 {
+		t.Fatalf("%d granted", n)
+	}
+	behind.add(10 * time.Minute)
+	writes := budget.writes
+	if n := behind.granted(10 * time.Minute); n != 0 || budget.writes != writes {
+		t.Errorf("%d granted and %d writes by the other replica", n, budget.writes-writes)
+	}
+	set := newTimed(t, budget)
+	set.add(-time.Hour)
+	if n := set.granted(30 * time.Minute); n != 0 || budget.writes > writes+1 {
+		t.Errorf("%d granted and %d writes after the clock was set back, want 1 write", n, budget.writes-writes)
+	}
+}
+
+// An operation is called failed or waiting by the clock as it is, and stored for good.
+func TestOperationThoughTheClockIsSet(t *testing.T) {
+	d := newTimed(t, newMemory())
+	op := gopprof.Operation{ID: d.newID(), At: d.now(), Captures: []gopprof.OperationCapture{{Capture: d.newID(), State: gopprof.CaptureProfiling, Until: d.now().Add(time.Minute)}}}
+	if err := d.create(t.Context(), op); err != nil {
+		t.Fatal(err)
+	}
+	state := func() gopprof.CaptureState {
+		now, err := d.Operation(t.Context(), op.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return now.Captures[0].State
+	}
+	for _, c := range []struct {
+		set  time.Duration
+		want gopprof.CaptureState
+	}{{0, gopprof.CaptureProfiling}, {time.Hour, gopprof.CaptureFailed}, {-2 * time.Hour, gopprof.CaptureProfiling}, {2 * time.Hour, gopprof.CaptureFailed}} {
+		if d.add(c.set); state() != c.want {
+			t.Errorf("set by %s: %s, want %s", c.set, state(), c.want)
+		}
+	}
+	if _, err := d.advanceOperation(t.Context(), op.ID, op.Captures[0].Capture, gopprof.OperationCapture{State: gopprof.CaptureStored}); err != nil {
+		t.Fatal(err)
+	}
+	for _, set := range []time.Duration{0, time.Hour, -2 * time.Hour} {
+		if d.add(set); state() != gopprof.CaptureStored {
+			t.Errorf("set by %s: %s, though it is stored", set, state())
+		}
+	}
+}
+
+// A node is neither lost nor kept for ever by a clock that is set.
+func TestNodesThoughTheClockIsSet(t *testing.T) {
+	d := newTimed(t, newMemory())
+	heard := func() int {
+		d.Observe(gopprof.NodeState{Cluster: "c", Node: "n"})
+		return len(d.Nodes())
+	}
+	for _, set := range []time.Duration{0, time.Hour, -2 * time.Hour, time.Hour} {
+		if d.add(set); heard() != 1 {
+			t.Errorf("set by %s: the node that speaks is not there", set)
+		}
+	}
+	d.add(testConfig().ForgetAfter + time.Second)
+	if n := len(d.Nodes()); n != 0 {
+		t.Errorf("%d nodes after their silence", n)
+	}
+}
