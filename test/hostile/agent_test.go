@@ -44,7 +44,7 @@ func TestAgent(t *testing.T) {
 func (p *place) take(group ...Case) result {
 	var jobs []job.Take
 	for _, c := range group {
-		j := job.Take{Hostile: p.start(c), Good: p.good, Kinds: c.Kinds(), Timeout: time.Minute}
+		j := job.Take{Hostile: p.start(c), Good: p.good, Kinds: c.Kinds(), Timeout: 2 * time.Minute}
 		if c.Slow {
 			j.Timeout = 3 * time.Second
 		}

@@ -17,7 +17,7 @@ const (
 	// mostBytes of memory is what one hostile target may get out of either program.
 	mostBytes = 128_000_000
 	// mostTime is when a victim is killed: the machine is busy, and may be much slower.
-	mostTime = 3 * time.Minute
+	mostTime = 5 * time.Minute
 )
 
 // scratch is removed when all tests are done.
