@@ -18,6 +18,8 @@ TOOLS   := .cache/bin
 TESTFLAGS ?=
 # DEMO=once: end after the report has arrived.
 DEMO ?=
+# How long each fuzz test searches.
+FUZZTIME ?= 1m
 
 .PHONY: help
 help: ## this list
@@ -67,6 +69,10 @@ demo: build $(TOOLS)/influxd graphviz ## the whole of gopprof with real parts on
 .PHONY: test
 test: tools compiler ## every test, with the race detector
 	go test -race -timeout 25m $(TESTFLAGS) ./...
+
+.PHONY: fuzz
+fuzz: ## every fuzz test in turn, for FUZZTIME (1m) each
+	tools/fuzz.sh $(FUZZTIME) $(TESTFLAGS)
 
 .PHONY: e2e e2e-images
 e2e: e2e-images ## the main job in the cluster of KUBECONFIG: test/e2e/README.md

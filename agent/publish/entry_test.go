@@ -2,6 +2,7 @@ package publish
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"reflect"
 	"testing"
@@ -70,13 +71,18 @@ func FuzzEntry(f *testing.F) {
 	f.Add(data[:len(data)-1])
 	f.Add([]byte(magic))
 	f.Add([]byte(magic + "\xff\xff\xff\xff\xff\xff\xff\xff01234567890123456789012345678901"))
+	f.Add(bytes.Replace(data, []byte(`"sizeBytes":20`), []byte(`"sizeBytes":-1`), 1))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		c, _, err := decode(data)
-		if err != nil {
-			return
-		}
-		if err := checkCapture(c); err != nil {
-			t.Errorf("decoded a capture that may not be sent: %v", err)
+		// As it is, and as whoever can write to the disk would: with the right digest.
+		sum := sha256.Sum256(data[:max(0, len(data)-sha256.Size)])
+		for _, entry := range [][]byte{data, append(bytes.Clone(data[:max(0, len(data)-sha256.Size)]), sum[:]...)} {
+			c, _, err := decode(entry)
+			if err != nil {
+				continue
+			}
+			if err := checkCapture(c); err != nil {
+				t.Errorf("decoded a capture that may not be sent: %v", err)
+			}
 		}
 	})
 }

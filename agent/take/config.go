@@ -31,6 +31,10 @@ type Config struct {
 	// MaxBytes bounds one profile as it comes, compressed. Default 16 MiB. The aggregator
 	// has bounds of its own: raising one alone gains nothing.
 	MaxBytes int64 `yaml:"max_bytes"`
+	// MaxCaptureBytes bounds all profiles of one capture together, as they come: they are in
+	// memory until the capture is in the spool. Default 20 MiB. Kinds that find no room any
+	// more are missing from the capture, which says so.
+	MaxCaptureBytes int64 `yaml:"max_capture_bytes"`
 	// MaxDecompressedBytes bounds one profile unpacked, and a trace. Default 32 MiB.
 	MaxDecompressedBytes int64 `yaml:"max_decompressed_bytes"`
 	// TLS is for targets whose scheme is https.
@@ -56,7 +60,7 @@ func DefaultConfig() Config {
 		DefaultCPUSeconds: 30 * time.Second, MaxSeconds: time.Minute, MaxAtOnce: 2,
 		Patience: time.Minute, ContendedRetry: 2 * time.Second,
 		ConnectTimeout: 5 * time.Second, Timeout: 30 * time.Second,
-		MaxBytes: 16 << 20, MaxDecompressedBytes: 32 << 20,
+		MaxBytes: 16 << 20, MaxCaptureBytes: 20 << 20, MaxDecompressedBytes: 32 << 20,
 	}
 }
 
@@ -81,6 +85,9 @@ func (c Config) Check(report func(key, problem string)) {
 	positive("timeout", c.Timeout > 0)
 	positive("max_bytes", c.MaxBytes > 0)
 	positive("max_decompressed_bytes", c.MaxDecompressedBytes > 0)
+	if c.MaxCaptureBytes < c.MaxBytes {
+		report("max_capture_bytes", "is less than max_bytes: one profile must fit into a capture")
+	}
 	if c.DefaultCPUSeconds < time.Second {
 		report("default_cpu_seconds", "must be at least 1s, the shortest CPU profile that pprof takes")
 	}

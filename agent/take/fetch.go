@@ -83,6 +83,9 @@ func (j *job) fetch(k gopprof.Kind) (fetched, error) {
 	if j.ctx.Err() != nil {
 		return fetched{}, cancelled()
 	}
+	if j.room() <= 0 {
+		return fetched{}, &Error{Reason: gopprof.ReasonTooLarge, Detail: fmt.Sprintf("the capture has %d bytes without it", j.bytes)}
+	}
 	target, reason := j.t.deps.Verify(j.order.Target)
 	if reason != "" {
 		return fetched{}, &Error{Reason: reason, Detail: "when it was to be dialled"}
@@ -110,6 +113,9 @@ func (j *job) profile(k gopprof.Kind, data []byte) gopprof.Profile {
 	return p
 }
 
+// room is how large the next profile may be.
+func (j *job) room() int64 { return min(j.t.cfg.MaxBytes, j.t.cfg.MaxCaptureBytes-j.bytes) }
+
 // request gets one page and returns its bytes.
 func (j *job) request(e gopprof.Endpoint, k gopprof.Kind) ([]byte, error) {
 	limit := j.t.cfg.ConnectTimeout + j.t.cfg.Timeout
@@ -132,7 +138,7 @@ func (j *job) request(e gopprof.Endpoint, k gopprof.Kind) ([]byte, error) {
 	if err != nil {
 		return nil, &Error{Reason: gopprof.ReasonUnreachable, Err: err}
 	}
-	data, err := get(tr, req, j.t.cfg.MaxBytes)
+	data, err := get(tr, req, j.room())
 	return data, classify(j.ctx, err)
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -75,6 +76,26 @@ func TestBadAnswers(t *testing.T) {
 			_, err := newTaker(cfg, Deps{}).Take(t.Context(), byHand(id1, s.target(t, "a"), gopprof.KindHeap))
 			wantReason(t, err, tt.want)
 		})
+	}
+}
+
+// A target cannot fill the agent's memory by making every kind as large as one may be.
+func TestWholeCaptureIsBounded(t *testing.T) {
+	cfg := testConfig()
+	cfg.MaxBytes, cfg.MaxCaptureBytes = 1<<20, 5<<18 // one and a quarter
+	answers := map[string]int{"heap": 1 << 20, "allocs": 1<<18 + 1, "goroutine": 1 << 18, "mutex": 1}
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = w.Write(make([]byte, answers[path.Base(r.URL.Path)]))
+	})
+	tk := newTaker(cfg, Deps{Validate: func(gopprof.Kind, []byte) error { return nil }})
+	c, err := tk.Take(t.Context(), byHand(id1, s.target(t, "a"), gopprof.KindHeap, gopprof.KindAllocs, gopprof.KindGoroutine, gopprof.KindMutex))
+	if err != nil || len(c.Profiles) != 2 {
+		t.Fatalf("capture %+v, %v, want heap and goroutine", c, err)
+	}
+	wantFailure(t, c, gopprof.KindAllocs, gopprof.ReasonTooLarge)
+	wantFailure(t, c, gopprof.KindMutex, gopprof.ReasonTooLarge)
+	if asked := s.asked(); len(asked) != 3 {
+		t.Errorf("asked for %q: there was no room for the last one", asked)
 	}
 }
 

@@ -19,6 +19,7 @@ type job struct {
 	cancel context.CancelFunc
 	log    *zap.Logger
 	inside bool    // holds the node's gate; run's goroutine only
+	bytes  int64   // taken so far; run's goroutine only
 	state  Running // guarded by t.mu
 }
 
@@ -166,6 +167,7 @@ func (j *job) takeKind(c *gopprof.Capture, k gopprof.Kind) error {
 		c.CPUSeconds = got.cpuSeconds
 	}
 	c.Profiles = append(c.Profiles, got.profile)
+	j.bytes += got.profile.SizeBytes
 	j.t.metrics.taken(got.profile)
 	return nil
 }

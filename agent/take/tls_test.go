@@ -68,6 +68,7 @@ func TestConfigMistakes(t *testing.T) {
 		"no connecting":  {func(c *Config) { c.ConnectTimeout = -1 }, "connect_timeout"},
 		"no time":        {func(c *Config) { c.Timeout = 0 }, "timeout"},
 		"no bytes":       {func(c *Config) { c.MaxBytes = 0 }, "max_bytes"},
+		"no room":        {func(c *Config) { c.MaxCaptureBytes = c.MaxBytes - 1 }, "max_capture_bytes"},
 		"no plain bytes": {func(c *Config) { c.MaxDecompressedBytes = 0 }, "max_decompressed_bytes"},
 		"short default":  {func(c *Config) { c.DefaultCPUSeconds = time.Millisecond }, "default_cpu_seconds"},
 		"short longest":  {func(c *Config) { c.MaxSeconds = 0 }, "max_seconds"},

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gopprof/gopprof/pkg/profile"
 )
 
 // child is a running worker process.
@@ -34,7 +36,8 @@ func startChild(argv []string, memoryBytes int64) (*child, error) {
 	cmd.Dir = "/"
 	cmd.Env = append(environment(),
 		"GOMAXPROCS=1", // its CPU time is its wall time, which is limited
-		"GOMEMLIMIT="+strconv.FormatInt(memoryBytes*3/4, 10),
+		// Collect garbage rather than grow: what lives may still grow up to the limit below.
+		"GOMEMLIMIT="+strconv.FormatInt(profile.DefaultLimits().MemoryBytes, 10),
 		"GOTRACEBACK=none",
 	)
 	cmd.WaitDelay = time.Second

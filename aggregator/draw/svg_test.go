@@ -10,6 +10,7 @@ import (
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/pkg/profile/profiletest"
+	"github.com/gopprof/gopprof/test/hostile"
 )
 
 // harmless is what a call graph consists of, written down once more: the sanitiser's own
@@ -183,6 +184,9 @@ func FuzzSanitize(f *testing.F) {
 	f.Add([]byte(open + `<script>x</script><style>y</style><image href="z"/></svg>`))
 	f.Add([]byte(open + `<g onload="x" style="y" fill="url(z)" transform="scale(1 1)"/></svg>`))
 	f.Add([]byte(`<?xml version="1.0"?><!DOCTYPE svg [<!ENTITY a "b">]><svg:svg xmlns:svg="http://www.w3.org/2000/svg"><svg:a svg:title="&#60;"/></svg:svg>`))
+	for _, name := range hostile.Names() {
+		f.Add([]byte(open + `<g id="` + name + `"><title>` + name + `</title><text>` + name + `</text></g>` + name + `</svg>`))
+	}
 	f.Fuzz(func(t *testing.T, in []byte) {
 		once, err := sanitize(in, 1<<16)
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/pkg/profile"
 	"github.com/gopprof/gopprof/pkg/profile/profiletest"
+	"github.com/gopprof/gopprof/test/hostile"
 )
 
 const (
@@ -342,6 +343,9 @@ func FuzzExplain(f *testing.F) {
 	f.Add(profiletest.Contention(), math.Inf(1), math.NaN(), "")
 	for _, name := range profiletest.HostileNames()[:5] {
 		f.Add(profiletest.Hostile(name), math.NaN(), 1e300, name)
+	}
+	for name, data := range hostile.Files(4 << 10) {
+		f.Add(data, 0.9, 1.0, name)
 	}
 	f.Fuzz(func(t *testing.T, data []byte, ratio, used float64, who string) {
 		for _, resource := range gopprof.Resources() {

@@ -92,12 +92,21 @@ func (n *Notifier) read(ctx context.Context, k string) (record, error) {
 	if err != nil {
 		return record{}, err
 	}
-	r := record{}
-	if err := json.Unmarshal(value, &r); err != nil {
-		r = record{} // not ours: tell again rather than never
-	}
+	r := recordOf(value)
 	r.revision = revision
 	return r, nil
+}
+
+// mostAttempts is more than there can be of one report: those of a year, a second apart.
+const mostAttempts = 1 << 25
+
+// recordOf reads a record. One that is not ours, or cannot be true, is none: tell again
+// rather than never.
+func recordOf(value []byte) (r record) {
+	if err := json.Unmarshal(value, &r); err != nil || r.Attempts < 0 || r.Attempts > mostAttempts {
+		return record{}
+	}
+	return r
 }
 
 func (n *Notifier) write(ctx context.Context, k string, r record) (record, error) {

@@ -5,9 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"runtime/debug"
-	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -35,7 +33,7 @@ const (
 // ErrDifferent if another one is there under its ID. One that is too large for a message
 // goes out with fewer functions of each profile.
 func (a *Aggregator) PublishReport(ctx context.Context, r gopprof.Report) error {
-	data, err := encodeReport(r)
+	data, err := wire.EncodeReport(r)
 	if errors.Is(err, wire.ErrTooLarge) {
 		return fmt.Errorf("publishing report %q: %w: %w", r.ID, ErrTooLarge, err)
 	}
@@ -51,28 +49,6 @@ func (a *Aggregator) PublishReport(ctx context.Context, r gopprof.Report) error 
 		return fmt.Errorf("publishing report %q: %w", r.ID, err)
 	}
 	return nil
-}
-
-// encodeReport leaves out functions, the lightest first, where names as long as a profiled
-// program likes make a report too large for one message. The stored report has them all.
-func encodeReport(r gopprof.Report) (data []byte, err error) {
-	for _, keep := range []int{math.MaxInt, 10, 0} {
-		data, err = wire.EncodeReport(withFunctions(r, keep))
-		if !errors.Is(err, wire.ErrTooLarge) {
-			break
-		}
-	}
-	return data, err
-}
-
-// withFunctions keeps the first functions of each profile.
-func withFunctions(r gopprof.Report, most int) gopprof.Report {
-	r.Explanation.Profiles = slices.Clone(r.Explanation.Profiles)
-	for i := range r.Explanation.Profiles {
-		p := &r.Explanation.Profiles[i]
-		p.Functions = p.Functions[:min(len(p.Functions), most)]
-	}
-	return r
 }
 
 // sameReport compares with what the stream has: by meaning, since an older version may

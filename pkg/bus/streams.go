@@ -22,7 +22,8 @@ type StreamConfig struct {
 	// Most captures that wait to be stored. At this bound agents keep new ones in their
 	// spools. Default 10000.
 	CapturesMax int64 `yaml:"captures_max"`
-	// Most bytes of one capture's profiles that are taken into memory. Default 256 MiB.
+	// Most bytes of one capture's profiles that are taken into memory; above
+	// what agents send (take.max_capture_bytes). Default 24 MiB.
 	CaptureMaxBytes int64 `yaml:"capture_max_bytes"`
 	// Most bytes of reports kept for consumers; the oldest go first. Default 512 MiB.
 	ReportsBytes int64 `yaml:"reports_bytes"`
@@ -51,7 +52,7 @@ func DefaultStreamConfig() StreamConfig {
 		WaitingBytes:    1 << 30,
 		WaitingMaxAge:   72 * time.Hour,
 		CapturesMax:     10_000,
-		CaptureMaxBytes: 256 << 20,
+		CaptureMaxBytes: 24 << 20,
 		ReportsBytes:    512 << 20,
 		ReportsMaxAge:   14 * 24 * time.Hour,
 		DeadBytes:       128 << 20,

@@ -38,8 +38,11 @@ func (p *Profile) Clean(kind gopprof.Kind) (*Profile, error) {
 		TimeNanos:     max(0, p.raw.TimeNanos),
 		DurationNanos: duration(p.raw.DurationNanos),
 	}
-	for _, m := range p.raw.Mapping {
-		c.mapping(m) // in their order: the first is the program
+	used := usedMappings(p.raw)
+	for i, m := range p.raw.Mapping {
+		if i == 0 || used[m] {
+			c.mapping(m) // in their order: the first is the program
+		}
 	}
 	var total int64
 	for _, s := range p.raw.Sample {
@@ -53,6 +56,19 @@ func (p *Profile) Clean(kind gopprof.Kind) (*Profile, error) {
 		c.out.Sample = append(c.out.Sample, c.sample(s, v))
 	}
 	return &Profile{raw: &c.out}, nil
+}
+
+// usedMappings returns those that stacks lead to: a file may name a hundred thousand others.
+func usedMappings(raw *Raw) map[*profile.Mapping]bool {
+	used := map[*profile.Mapping]bool{}
+	for _, s := range raw.Sample {
+		for _, l := range s.Location {
+			if l.Mapping != nil {
+				used[l.Mapping] = true
+			}
+		}
+	}
+	return used
 }
 
 func duration(nanos int64) int64 {

@@ -102,6 +102,28 @@ func TestCleanKeepsWhatCounts(t *testing.T) {
 	}
 }
 
+// A file may name more mappings than its stacks lead to, and each would cost whoever draws it.
+func TestCleanLeavesOutWhatNoStackLeadsTo(t *testing.T) {
+	m := mainF()
+	for id := range uint64(1000) {
+		m = m.Bytes(fieldMapping, message{}.Varint(1, id+1).Varint(5, 5)) // named like the function
+	}
+	m = m.Bytes(fieldLocation, message{}.Varint(1, 9).Varint(2, 500))
+	m = m.Bytes(fieldSample, message{}.Packed(fieldSampleLocation, 9).Packed(fieldSampleValue, 1, 1))
+	p, err := Parse(m, DefaultLimits())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := p.Clean(gopprof.KindCPU)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkClean(t, c)
+	if n := len(c.raw.Mapping); n != 2 {
+		t.Errorf("%d mappings, want the program's and the one in use", n)
+	}
+}
+
 func TestCleanRefusesWhatCannotBeDrawnTrue(t *testing.T) {
 	m := inF(inF(mainF(), 1, math.MaxInt64-1), 1, 2)
 	p, err := Parse(m, DefaultLimits())

@@ -5,6 +5,7 @@ import (
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/pkg/profile/profiletest"
+	corpus "github.com/gopprof/gopprof/test/hostile"
 )
 
 // fuzzLimits are small, so that the fuzzer's time goes into shapes and not into sizes.
@@ -24,6 +25,9 @@ func seeds(f *testing.F) {
 	f.Add([]byte("go 1.26 trace\x00\x00\x00"))
 	for _, name := range profiletest.HostileNames() {
 		f.Add(profiletest.Hostile(name))
+	}
+	for _, data := range corpus.Files(8 << 10) {
+		f.Add(data)
 	}
 	for _, piece := range hostile {
 		f.Add([]byte(append(small(), piece(2)[:min(500, len(piece(2)))]...)))

@@ -30,12 +30,13 @@ type Limits struct {
 	MemoryBytes       int64 // estimate of what the decoded profile and its decoding take, the protobuf included
 	Samples           int   // stacks
 	Strings           int
+	Functions         int // each is counted, weighed and drawn by itself
 	Depth             int // frames of one stack, inlined ones counted
 	Frames            int // of all stacks together: bounds the time that counting them takes
 }
 
-// DefaultLimits returns limits that hold a heap profile of 100,000 stacks and keep the
-// worst file at about 100 MB.
+// DefaultLimits returns limits that hold a heap profile of 100,000 stacks and 10,000
+// functions, and keep the worst file at about 100 MB.
 func DefaultLimits() Limits {
 	return Limits{
 		CompressedBytes:   16 << 20,
@@ -43,6 +44,7 @@ func DefaultLimits() Limits {
 		MemoryBytes:       96 << 20,
 		Samples:           200_000,
 		Strings:           200_000,
+		Functions:         50_000,
 		Depth:             4096,
 		Frames:            20_000_000,
 	}

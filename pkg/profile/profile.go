@@ -2,6 +2,7 @@ package profile
 
 import (
 	"fmt"
+	"runtime"
 
 	"github.com/google/pprof/profile"
 
@@ -29,8 +30,13 @@ func Parse(data []byte, lim Limits) (*Profile, error) {
 	if len(data) == 0 {
 		return nil, fmt.Errorf("%w: empty file", ErrInvalid)
 	}
-	if err := scan(data, lim); err != nil {
+	cost, err := scan(data, lim)
+	if err != nil {
 		return nil, err
+	}
+	if cost > largeCost { // nothing that was left before, or is left by the parser, stands beside it
+		runtime.GC()
+		defer runtime.GC()
 	}
 	raw, err := profile.ParseUncompressed(data)
 	if err != nil {
@@ -44,6 +50,10 @@ func Parse(data []byte, lim Limits) (*Profile, error) {
 	}
 	return &Profile{raw: raw}, nil
 }
+
+// largeCost is the cost in bytes from which a file is worth a collection of garbage. A
+// usual profile costs a tenth of it.
+const largeCost = 16 << 20
 
 // checkFrames bounds what inlined calls multiply: one small location may stand for many
 // frames, in many stacks.

@@ -63,19 +63,22 @@ const (
 // scanner walks a protobuf before it is parsed, adds up what parsing will cost, and hides
 // the labels of the samples.
 type scanner struct {
-	lim      Limits
-	cost     int64
-	samples  int
-	strings  int
-	types    int
-	comments int
+	lim       Limits
+	cost      int64
+	samples   int
+	strings   int
+	functions int
+	types     int
+	comments  int
 }
 
-// scan refuses, with ErrTooLarge or ErrInvalid, a protobuf whose parsing would exceed the
-// limits. It changes data: the labels in it are gone afterwards.
-func scan(data []byte, lim Limits) error {
+// scan returns what parsing a protobuf will cost, in bytes of memory. It refuses, with
+// ErrTooLarge or ErrInvalid, one that would exceed the limits. It changes data: the labels
+// in it are gone afterwards.
+func scan(data []byte, lim Limits) (cost int64, err error) {
 	s := &scanner{lim: lim, cost: int64(len(data))}
-	return eachField(data, s.field)
+	err = eachField(data, s.field)
+	return s.cost, err
 }
 
 func (s *scanner) field(f field) error {
@@ -85,6 +88,9 @@ func (s *scanner) field(f field) error {
 	case fieldLocation:
 		return s.location(f)
 	case fieldFunction:
+		if s.functions++; s.functions > s.lim.Functions {
+			return fmt.Errorf("%w: more than %d functions", ErrTooLarge, s.lim.Functions)
+		}
 		return s.add(costFunction)
 	case fieldMapping:
 		return s.add(costMapping)

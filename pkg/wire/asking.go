@@ -76,6 +76,7 @@ func checkDecision(d gopprof.Decision) error {
 
 // EncodeState returns the message for a node's state.
 func EncodeState(s gopprof.NodeState) ([]byte, error) {
+	s = tidyState(s)
 	if err := checkState(s); err != nil {
 		return nil, fmt.Errorf("encoding %s: %w", TypeState, err)
 	}
@@ -92,7 +93,7 @@ func DecodeState(data []byte) (gopprof.NodeState, error) {
 	if err := checkState(s); err != nil {
 		return gopprof.NodeState{}, fmt.Errorf("decoding %s: %w", TypeState, err)
 	}
-	return s, nil
+	return tidyState(s), nil
 }
 
 // checkState also refuses a state that speaks of another node's targets.
@@ -107,12 +108,35 @@ func checkState(s gopprof.NodeState) error {
 		return err
 	}
 	for _, t := range s.Targets {
-		if err := checkOwn(s, t.Target); err != nil {
+		if err := checkTargetState(s, t); err != nil {
 			return err
 		}
 	}
 	for _, r := range s.Refused {
 		if err := checkOwn(s, r.Target); err != nil {
+			return err
+		}
+		if err := checkWords("refused", maxWord, string(r.Reason)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkTargetState(s gopprof.NodeState, t gopprof.TargetState) error {
+	if err := checkOwn(s, t.Target); err != nil {
+		return err
+	}
+	for _, windows := range [][]gopprof.Window{t.Local, t.Series} {
+		if err := checkWindows(windows); err != nil {
+			return err
+		}
+	}
+	for _, r := range t.Rules {
+		if err := checkWords("rule", maxWord, r.Rule, string(r.Resource), string(r.Reason), r.LastCapture); err != nil {
+			return err
+		}
+		if err := checkAgreement(r.LastAgreement); err != nil {
 			return err
 		}
 	}

@@ -1,13 +1,17 @@
 package wire
 
 import (
+	"errors"
 	"fmt"
+	"math"
+	"slices"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
 // EncodeCapture returns the message for a capture. The profiles' bytes are not in it.
 func EncodeCapture(c gopprof.Capture) ([]byte, error) {
+	c = tidyCapture(c)
 	if err := checkCapture(c); err != nil {
 		return nil, fmt.Errorf("encoding %s: %w", TypeCapture, err)
 	}
@@ -31,9 +35,11 @@ func DecodeCapture(data []byte) (gopprof.Capture, error) {
 	if err := checkCapture(c); err != nil {
 		return gopprof.Capture{}, fmt.Errorf("decoding %s: %w", TypeCapture, err)
 	}
-	return c, nil
+	return tidyCapture(c), nil
 }
 
+// checkCapture bounds whatever an agent may write into a capture, so that the report of
+// it fits into a message whatever the profiles say.
 func checkCapture(c gopprof.Capture) error {
 	if err := checkID("capture", c.ID); err != nil {
 		return err
@@ -44,20 +50,47 @@ func checkCapture(c gopprof.Capture) error {
 	if err := checkTarget(c.Target); err != nil {
 		return err
 	}
-	for _, f := range c.Failures {
-		if err := checkKind(f.Kind); err != nil {
-			return err
-		}
+	if err := checkWords("agent", maxText, c.Agent); err != nil {
+		return err
+	}
+	if err := checkTrigger(c.Trigger); err != nil {
+		return err
+	}
+	if err := checkAgreement(c.Agreement); err != nil {
+		return err
+	}
+	if err := checkFailures(c.Failures); err != nil {
+		return err
 	}
 	return checkProfiles(c.Profiles)
 }
 
-// EncodeReport returns the message for a report.
-func EncodeReport(r gopprof.Report) ([]byte, error) {
+// EncodeReport returns the message for a report. Functions are left out, the lightest
+// first, where names as long as a profiled program likes make it too large for one message;
+// the stored report has them all.
+func EncodeReport(r gopprof.Report) (data []byte, err error) {
+	r.Capture = tidyCapture(r.Capture)
 	if err := checkReport(r); err != nil {
 		return nil, fmt.Errorf("encoding %s: %w", TypeReport, err)
 	}
-	return encode(event{ID: r.ID, Source: aggregatorSource, Type: TypeReport, Subject: aboutTarget(r.Capture.Target), Time: r.MadeAt}, r)
+	e := event{ID: r.ID, Source: aggregatorSource, Type: TypeReport, Subject: aboutTarget(r.Capture.Target), Time: r.MadeAt}
+	for _, keep := range []int{math.MaxInt, 10, 0} {
+		data, err = encode(e, withFunctions(r, keep))
+		if !errors.Is(err, ErrTooLarge) {
+			break
+		}
+	}
+	return data, err
+}
+
+// withFunctions keeps the first functions of each profile.
+func withFunctions(r gopprof.Report, most int) gopprof.Report {
+	r.Explanation.Profiles = slices.Clone(r.Explanation.Profiles)
+	for i := range r.Explanation.Profiles {
+		p := &r.Explanation.Profiles[i]
+		p.Functions = p.Functions[:min(len(p.Functions), most)]
+	}
+	return r
 }
 
 // DecodeReport reads what EncodeReport wrote.
@@ -73,6 +106,7 @@ func DecodeReport(data []byte) (gopprof.Report, error) {
 	if err := checkReport(r); err != nil {
 		return gopprof.Report{}, fmt.Errorf("decoding %s: %w", TypeReport, err)
 	}
+	r.Capture = tidyCapture(r.Capture)
 	return r, nil
 }
 

@@ -41,14 +41,16 @@ func checkTarget(t gopprof.Target) error {
 	if err := checkNames("target", t.Cluster, t.Node, t.Namespace, t.Workload.Kind, t.Workload.Name, t.Pod, t.Container); err != nil {
 		return err
 	}
-	return checkWords("target", maxText, t.PodUID, t.ContainerID, t.Image, t.Owner)
+	return checkWords("target", maxText, t.PodUID, t.ContainerID, t.Image, t.Owner, t.Endpoint.Scheme, t.Endpoint.Host, t.Endpoint.Path)
 }
 
 func checkNames(field string, names ...string) error { return checkWords(field, maxName, names...) }
 
+// checkWords refuses what is too long, or would do something where it is printed: control
+// characters, and those that hide or turn the direction of writing.
 func checkWords(field string, most int, words ...string) error {
 	for _, n := range words {
-		if len(n) > most || !utf8.ValidString(n) || strings.ContainsFunc(n, unicode.IsControl) {
+		if len(n) > most || !utf8.ValidString(n) || strings.ContainsFunc(n, func(r rune) bool { return !unicode.IsPrint(r) }) {
 			return fmt.Errorf("%s: %w: name %q", field, ErrInvalid, clip(n))
 		}
 	}

@@ -2,12 +2,14 @@ package wire_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"os"
 	"testing"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/pkg/wire"
+	"github.com/gopprof/gopprof/test/hostile"
 )
 
 // fuzz feeds one decoder: what it takes must be written and read again without a change,
@@ -58,6 +60,15 @@ func seeds(f *testing.F, golden string) {
 	for _, old := range []string{captureID, incidentID, `"node-1.eu"`, "2026", "0.93", "cpu", `"1.0"`} {
 		f.Add(bytes.ReplaceAll(data, []byte(old), []byte(`"`)))
 		f.Add(bytes.ReplaceAll(data, []byte(old), []byte("-1e999")))
+	}
+	for _, name := range hostile.Names() {
+		for _, old := range []string{"cart", "404 <not found>"} {
+			quoted, err := json.Marshal(name)
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(bytes.ReplaceAll(data, []byte(`"`+old+`"`), quoted))
+		}
 	}
 	for _, s := range []string{"", "null", "{}", "[]", `{"specversion":"1.0"}`, `{"data":{}}`, "\x00", `{"id":"\ud800"}`} {
 		f.Add([]byte(s))

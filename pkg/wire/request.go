@@ -83,6 +83,10 @@ type From struct{ Cluster, Node string }
 
 // EncodeCaptureReply returns a node's answer to a request about this capture.
 func EncodeCaptureReply(from From, capture string, r gopprof.CaptureReply) ([]byte, error) {
+	if err := checkReply(r); err != nil {
+		return nil, fmt.Errorf("encoding %s: %w", TypeCaptureReply, err)
+	}
+	r.Detail = line(r.Detail)
 	return encode(event{ID: capture, Source: agentSource(from.Cluster, from.Node), Type: TypeCaptureReply}, r)
 }
 
@@ -96,5 +100,11 @@ func DecodeCaptureReply(capture string, data []byte) (gopprof.CaptureReply, erro
 	if err := checkSame(e.ID, capture); err != nil {
 		return gopprof.CaptureReply{}, fmt.Errorf("decoding %s: %w", TypeCaptureReply, err)
 	}
+	if err := checkReply(r); err != nil {
+		return gopprof.CaptureReply{}, fmt.Errorf("decoding %s: %w", TypeCaptureReply, err)
+	}
+	r.Detail = line(r.Detail)
 	return r, nil
 }
+
+func checkReply(r gopprof.CaptureReply) error { return checkWords("reply", maxWord, string(r.Reason)) }

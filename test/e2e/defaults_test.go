@@ -6,7 +6,6 @@ import (
 
 	agent "github.com/gopprof/gopprof/agent/app"
 	aggregator "github.com/gopprof/gopprof/aggregator/app"
-	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
 // What one program promises by default, the other one keeps by default.
@@ -21,8 +20,8 @@ func TestDefaultsOfBothProgramsFit(t *testing.T) {
 		{"the longest profile that may be asked for by hand is one that agents take", by.MaxDuration <= a.Take.MaxSeconds},
 		{"a capture ends within the time in which it holds its place in the budget", longest <= g.Dispatch.CaptureLifetime},
 		{"a node that tells its state is not stale", 2*a.StateInterval <= g.Dispatch.StaleAfter},
-		{"the largest capture of an agent fits into NATS", a.Take.MaxBytes*int64(len(gopprof.Kinds())) <= int64(g.Streams.CaptureMaxBytes)},
-		{"the largest capture of an agent fits into its spool", a.Take.MaxBytes*int64(len(gopprof.Kinds())) <= a.Publish.MaxBytes},
+		{"the largest capture of an agent fits into NATS", a.Take.MaxCaptureBytes <= int64(g.Streams.CaptureMaxBytes)},
+		{"the largest capture of an agent fits into its spool", a.Take.MaxCaptureBytes <= a.Publish.MaxBytes},
 		{"an agent that stops lets the captures of its rules end", a.Judge.CPU.CPUSeconds < a.ShutdownTimeout},
 		{"the series' answer is waited for as long as a CPU profile takes", a.Agreement.Wait <= a.Judge.CPU.CPUSeconds+time.Second},
 	} {

@@ -1,7 +1,6 @@
 package kubernetes
 
 import (
-	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/test/hostile"
 )
 
 func TestTargetOfAPod(t *testing.T) {
@@ -234,31 +234,27 @@ func TestWorkloads(t *testing.T) {
 // Whatever a pod says, what becomes a target reaches the pod's own address and nothing
 // else.
 func FuzzAnnotations(f *testing.F) {
-	f.Add("8080", "pprof", "/debug/pprof", "http", "app", "", "")
-	f.Add("80@evil", "x", "@evil:80/x", "file", "proxy", "/../profile", "a\nb")
-	f.Add("1", "", "//evil", "HTTPS", "", "/x/heap", "cpu")
-	f.Fuzz(func(t *testing.T, port, name, path, scheme, container, peer, owner string) {
-		pod := web(annotated(annotationPort, port, annotationPortName, name, annotationPath, path, annotationScheme, scheme,
-			annotationContainer, container, "profiles.grafana.com/cpu.path", peer, annotationOwner, owner))
-		for _, key := range []string{annotationPort, annotationPortName, annotationPath, annotationScheme, annotationContainer} {
-			if pod.Annotations[key] == "" {
-				delete(pod.Annotations, key)
+	keys := []string{annotationPort, annotationPortName, annotationPath, annotationScheme, annotationContainer, "profiles.grafana.com/cpu.path", annotationOwner, annotationRules}
+	f.Add("8080", "pprof", "/debug/pprof", "http", "app", "", "", "")
+	f.Add("80@evil", "x", "@evil:80/x", "file", "proxy", "/../profile", "a\nb", "cpu,x")
+	f.Add("1", "", "//evil", "HTTPS", "", "/x/heap", "cpu", "cpu, memory")
+	for _, annotations := range hostile.Annotations() {
+		if of := func(i int) string { return annotations[keys[i]] }; len(of(0)+of(1)+of(2)+of(3)+of(4)+of(5)+of(6)+of(7)) > 0 {
+			f.Add(of(0), of(1), of(2), of(3), of(4), of(5), of(6), of(7))
+		}
+	}
+	f.Fuzz(func(t *testing.T, port, name, path, scheme, container, peer, owner, rules string) {
+		values := []string{port, name, path, scheme, container, peer, owner, rules}
+		pod := web()
+		for i, key := range keys {
+			if delete(pod.Annotations, key); values[i] != "" {
+				pod.Annotations[key] = values[i]
 			}
 		}
 		got, listed := plain().read(pod)
 		if !listed {
 			t.Fatal("not listed")
 		}
-		if got.reason != "" {
-			if got.detail == "" {
-				t.Errorf("%q without a detail", got.reason)
-			}
-			return
-		}
-		e := got.target.Endpoint
-		u, err := url.Parse(e.URL("profile", nil).String())
-		if err != nil || u.Hostname() != "10.88.0.17" || u.Path != e.Path+"/profile" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-			t.Errorf("%+v reaches %v, %v", e, u, err)
-		}
+		checkFound(t, values, got)
 	})
 }

@@ -6,10 +6,12 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
@@ -21,6 +23,7 @@ import (
 	ktest "k8s.io/client-go/testing"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/test/hostile"
 )
 
 type words = map[string]string
@@ -245,15 +248,46 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// TestHostileAnnotations: what leaves is a line that names an owner, and addresses that a
+// browser opens elsewhere.
+func TestHostileAnnotations(t *testing.T) {
+	for _, annotations := range hostile.Annotations() {
+		r, _ := resolver(DefaultConfig(), pod(annotations, annotations), namespace(annotations, annotations))
+		owner, links := r.Owner(t.Context(), target())
+		if len(owner) > 253 || strings.ContainsFunc(owner, func(r rune) bool { return !unicode.IsPrint(r) }) {
+			t.Errorf("%.200q: owner %q", annotations, owner)
+		}
+		for name, address := range links {
+			checkLink(t, annotations, address)
+			if strings.Trim(name, "abcdefghijklmnopqrstuvwxyz") != "" {
+				t.Errorf("%.200q: link %q", annotations, name)
+			}
+		}
+	}
+}
+
+func checkLink(t *testing.T, from any, address string) {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil ||
+		strings.ContainsFunc(address, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("\"<>`", r) }) {
+		t.Errorf("%.200q became the link %q, %v", from, address, err)
+	}
+}
+
 // FuzzLink: what leaves is an address that a browser opens elsewhere, or nothing.
 func FuzzLink(f *testing.F) {
 	for _, s := range []string{"https://x/y?z#a", "javascript:alert(1)", "//x", "https://", "http:x", "https://a@b", "HTTPS://X", "https://x/\n", "https://[::1]:1/%zz"} {
 		f.Add(s)
 	}
+	for _, annotations := range hostile.Annotations() {
+		if s := annotations["gopprof.io/link-runbook"]; s != "" {
+			f.Add(s)
+		}
+	}
 	f.Fuzz(func(t *testing.T, s string) {
-		got := validLink(s)
-		if got != "" && !strings.HasPrefix(got, "http://") && !strings.HasPrefix(got, "https://") || strings.ContainsAny(got, "\"<> \n") {
-			t.Errorf("%q became %q", s, got)
+		if got := validLink(s); got != "" {
+			checkLink(t, s, got)
 		}
 	})
 }

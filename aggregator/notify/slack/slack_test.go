@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	corpus "github.com/gopprof/gopprof/test/hostile"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -210,6 +211,9 @@ func FuzzMessage(f *testing.F) {
 	f.Add("<!channel>")
 	f.Add("`")
 	f.Add("\xff")
+	for _, name := range corpus.Names() {
+		f.Add(name)
+	}
 	f.Fuzz(func(t *testing.T, s string) {
 		if clean(s, 10) == "" {
 			s += "x" // an empty name is not what this is about

@@ -334,3 +334,32 @@ func FuzzVerify(f *testing.F) {
 		}
 	})
 }
+
+// FuzzKeys: whatever the API server answers, there are keys and an issuer, or an error.
+func FuzzKeys(f *testing.F) {
+	x := newSigner(f, "one", jose.ES256)
+	good, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: x.key.Public(), KeyID: "one", Algorithm: string(jose.ES256), Use: "sig"}}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(good, []byte(`{"issuer":"https://kubernetes.default.svc"}`))
+	f.Add(good, []byte(`{"issuer":""}`))
+	f.Add([]byte(`{"keys":[]}`), []byte(`{}`))
+	f.Add([]byte(`{"keys":[{"kty":"RSA","kid":"one","n":"AA","e":"AQAB"},{"kty":"oct","kid":"one","k":"AA"},{"kty":"EC","crv":"P-256","x":"","y":""}]}`), []byte(`null`))
+	f.Add([]byte(`{"keys":[{"kty":"RSA","x5c":["AA=="],"x5u":"http://evil.example/"}]}`), []byte(`[]`))
+	f.Fuzz(func(t *testing.T, keys, about []byte) {
+		k := &keyring{get: func(_ context.Context, path string) ([]byte, error) {
+			if path == "/openid/v1/jwks" {
+				return keys, nil
+			}
+			return about, nil
+		}}
+		r, err := k.fetch(t.Context())
+		if err != nil {
+			return
+		}
+		if len(r.keys.Keys) == 0 || len(r.issuers) != 1 || r.issuers[0] == "" {
+			t.Errorf("took %+v", r)
+		}
+	})
+}

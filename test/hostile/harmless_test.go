@@ -1,0 +1,173 @@
+package hostile
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+)
+
+// What may stand before a person, written down apart from the code that sees to it.
+var (
+	svgElements   = strings.Fields("svg g title text polygon polyline path ellipse")
+	svgAttributes = strings.Fields("xmlns id class width height viewBox transform fill stroke stroke-width stroke-dasharray fill-opacity stroke-opacity points d cx cy rx ry x y text-anchor font-family font-size font-weight font-style")
+	htmlElements  = strings.Fields("html head meta title link body header main footer nav h1 h2 p a bdi small table caption thead tbody tr th td time section pre code ul li form label input button span div dl dt dd strong em br")
+	htmlTag       = regexp.MustCompile(`<\s*/?\s*([^\s/>]+)([^>]*)>`)
+	htmlAttribute = regexp.MustCompile(`([^\s=]+)="([^"]*)"`)
+)
+
+// checkSVG parses a drawing and holds that it can do nothing but be looked at.
+func checkSVG(t *testing.T, svg []byte) {
+	t.Helper()
+	dec := xml.NewDecoder(bytes.NewReader(svg))
+	for {
+		token, err := dec.Token()
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		if err != nil {
+			t.Fatalf("not XML: %v\n%.2000s", err, svg)
+		}
+		switch token := token.(type) {
+		case xml.StartElement:
+			if !slices.Contains(svgElements, token.Name.Local) || token.Name.Space != "http://www.w3.org/2000/svg" {
+				t.Errorf("element %+v", token.Name)
+			}
+			for _, a := range token.Attr {
+				value := strings.TrimPrefix(a.Value, "http://www.w3.org/2000/svg")
+				if !slices.Contains(svgAttributes, a.Name.Local) || a.Name.Space != "" || strings.ContainsAny(value, ":&<>\"'\\\x00\n") || strings.Contains(value, "url") {
+					t.Errorf("attribute %+v", a)
+				}
+			}
+		case xml.CharData:
+			checkText(t, string(token))
+		case xml.Comment, xml.Directive, xml.ProcInst:
+			t.Errorf("%T %.100v", token, token)
+		}
+	}
+}
+
+// checkHTML holds that a page consists of our own elements, that its links stay here, and
+// that nothing in it runs.
+func checkHTML(t *testing.T, page []byte) {
+	t.Helper()
+	if !bytes.Contains(page, []byte("</html>")) {
+		t.Errorf("not a page: %.500s", page)
+	}
+	checkText(t, string(page))
+	tags := htmlTag.FindAllSubmatch(page, -1)
+	if strings.Count(string(page), "<") != len(tags) {
+		t.Errorf("%d times <, %d tags", strings.Count(string(page), "<"), len(tags))
+	}
+	for _, tag := range tags {
+		name := strings.ToLower(string(tag[1]))
+		if name != "!doctype" && !slices.Contains(htmlElements, name) {
+			t.Errorf("element %q", tag[0])
+		}
+		for _, a := range htmlAttribute.FindAllSubmatch(tag[2], -1) {
+			checkHTMLAttribute(t, strings.ToLower(string(a[1])), string(a[2]))
+		}
+	}
+}
+
+func checkHTMLAttribute(t *testing.T, name, value string) {
+	t.Helper()
+	if strings.HasPrefix(name, "on") || slices.Contains([]string{"style", "srcdoc", "http-equiv", "src"}, name) {
+		t.Errorf("attribute %s=%q", name, value)
+	}
+	if (name == "href" || name == "action") && (!strings.HasPrefix(value, "/") || strings.HasPrefix(value, "//")) {
+		t.Errorf("attribute %s=%q leads away", name, value)
+	}
+}
+
+// checkJSON holds that a document is one, and that each of its strings may be printed.
+func checkJSON(t *testing.T, document []byte) {
+	t.Helper()
+	var v any
+	if err := json.Unmarshal(document, &v); err != nil {
+		t.Fatalf("not JSON: %v", err)
+	}
+	checkText(t, string(document))
+	eachString(v, func(s string) { checkText(t, s) })
+}
+
+func eachString(v any, visit func(string)) {
+	switch v := v.(type) {
+	case string:
+		visit(v)
+	case []any:
+		for _, e := range v {
+			eachString(e, visit)
+		}
+	case map[string]any:
+		for k, e := range v {
+			visit(k)
+			eachString(e, visit)
+		}
+	}
+}
+
+// checkSlack holds that a message mentions nobody and links to nothing but the report.
+func checkSlack(t *testing.T, message []byte) {
+	t.Helper()
+	checkJSON(t, message)
+	var m struct {
+		Text   string
+		Blocks []struct{ Text struct{ Type, Text string } }
+	}
+	if err := json.Unmarshal(message, &m); err != nil {
+		t.Fatal(err)
+	}
+	texts := []string{m.Text}
+	for _, b := range m.Blocks {
+		if b.Text.Type == "mrkdwn" {
+			texts = append(texts, b.Text.Text)
+		}
+	}
+	for _, s := range texts {
+		blocks := strings.Split(s, "```") // every other one is code, where Markdown's links are text
+		if strings.Contains(strings.ReplaceAll(s, "<https://gopprof.example/", ""), "<") || len(blocks)%2 == 0 {
+			t.Errorf("a link, a mention or an open block: %q", s)
+		}
+		for i := 0; i < len(blocks); i += 2 {
+			if strings.Contains(blocks[i], "](") {
+				t.Errorf("a link in Markdown: %q", s)
+			}
+		}
+	}
+	if strings.Contains(m.Text, "@everyone") || strings.Contains(m.Text, "@here") {
+		t.Errorf("a mention: %q", m.Text)
+	}
+}
+
+// checkText holds that a text does nothing to a terminal, and does not turn or hide what
+// is written. It may have several lines.
+func checkText(t *testing.T, s string) {
+	t.Helper()
+	for i, r := range s {
+		if r == utf8.RuneError || r == '\n' || r == '\t' || unicode.IsPrint(r) || r == '\u00a0' || r == '\u200b' {
+			continue
+		}
+		t.Errorf("character %U in %.200q", r, s[max(0, i-20):])
+		return
+	}
+	if !utf8.ValidString(s) {
+		t.Errorf("not UTF-8: %.200q", s)
+	}
+}
+
+// checkLine holds that a text is one bounded line that may be printed.
+func checkLine(t *testing.T, s string) {
+	t.Helper()
+	checkText(t, s)
+	if strings.Contains(s, "\n") || len(s) > 2000 {
+		t.Errorf("not a line: %.300q", s)
+	}
+}

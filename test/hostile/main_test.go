@@ -1,0 +1,90 @@
+package hostile
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+)
+
+const (
+	// mostBytes of memory is what one hostile target may get out of either program.
+	mostBytes = 128_000_000
+	// mostTime is when a victim is killed: the machine is busy, and may be much slower.
+	mostTime = 5 * time.Minute
+)
+
+// scratch is removed when all tests are done.
+var scratch string
+
+func TestMain(m *testing.M) {
+	var err error
+	if scratch, err = os.MkdirTemp("", "hostile"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(scratch)
+	os.Exit(code)
+}
+
+// victim builds the program, without the race detector, and returns its path.
+var victim = sync.OnceValues(func() (string, error) {
+	path := filepath.Join(scratch, "victim")
+	out, err := exec.Command("go", "build", "-o", path, "./victim").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("building the victim: %w: %s", err, out)
+	}
+	return path, nil
+})
+
+// suffer has a victim in one of its roles do jobs. Whatever happens to it ends with it:
+// it limits its own memory, and it is killed after mostTime.
+func suffer[J, R any](ctx context.Context, role string, jobs []J, env ...string) ([]R, error) {
+	program, err := victim()
+	if err != nil {
+		return nil, err
+	}
+	in, err := json.Marshal(jobs)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, mostTime)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program, role)
+	cmd.Env = append(os.Environ(), append(env, "GOMEMLIMIT=off", "GOGC=100")...)
+	cmd.Stdin = bytes.NewReader(in)
+	var out, complaint bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &complaint
+	if err := cmd.Run(); err != nil {
+		return nil, fmt.Errorf("the victim %s: %w (%v): %.4000s", role, err, ctx.Err(), &complaint)
+	}
+	var results []R
+	if err := json.Unmarshal(out.Bytes(), &results); err != nil {
+		return nil, err
+	}
+	if len(results) != len(jobs) {
+		return nil, fmt.Errorf("the victim %s did %d jobs of %d", role, len(results), len(jobs))
+	}
+	return results, nil
+}
+
+// groups are cases that share a victim: all light ones, and every other alone.
+func groups(cases []Case) [][]Case {
+	var together []Case
+	var out [][]Case
+	for _, c := range cases {
+		if c.Light {
+			together = append(together, c)
+		} else {
+			out = append(out, []Case{c})
+		}
+	}
+	return append(out, together)
+}

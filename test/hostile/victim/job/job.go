@@ -1,0 +1,70 @@
+// Package job is what victim is told, and what it says.
+package job
+
+import (
+	"time"
+
+	"github.com/gopprof/gopprof/pkg/gopprof"
+)
+
+// Take has an agent profile a hostile target and, at the same time, a good one.
+type Take struct {
+	Hostile gopprof.Endpoint
+	Good    gopprof.Endpoint
+	Kinds   []gopprof.Kind
+	Timeout time.Duration // of one profile
+	CAFile  string
+}
+
+// Taken is what came of it.
+type Taken struct {
+	Reason   gopprof.Reason // of the capture, or of its first failure; empty: profiles
+	Detail   string
+	Bytes    int64
+	Seconds  float64
+	Good     gopprof.Reason // of the good target's capture; empty: profiles
+	GoodTook float64        // seconds
+	Dialled  []string       // addresses, in order
+	Memory   Memory
+}
+
+// Report has an aggregator make a report of files.
+type Report struct {
+	Files []File
+	Text  string // put wherever an agent can put a text
+}
+
+// File is one profile.
+type File struct {
+	Kind gopprof.Kind
+	Path string
+}
+
+// Reported is all that a person, or a program of his, gets to see.
+type Reported struct {
+	Refused     string         // why the capture was not taken in with the text in every name
+	Reason      gopprof.Reason // why it was not at all, or why its first unreadable profile was not
+	Detail      string
+	NoDrawing   string
+	Drawings    [][]byte
+	DrawSeconds float64
+	Page        []byte // HTML
+	List        []byte // HTML
+	JSON        []byte // of the API
+	Event       []byte // on NATS, and to webhooks
+	Slack       []byte
+	Memory      Memory
+}
+
+// Memory is resident memory in bytes, in the process that does the job and in those that it
+// started.
+type Memory struct {
+	Before, Peak             int64
+	WorkerBefore, WorkerPeak int64 // of what draws
+	Dot                      int64 // the most that dot had
+}
+
+// Cost is the most that one process took for the job.
+func (m Memory) Cost() int64 {
+	return max(m.Peak-m.Before, m.WorkerPeak-m.WorkerBefore, m.Dot)
+}
