@@ -1,6 +1,7 @@
 package rig
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -140,11 +141,13 @@ func (r *Rig) AggregatorConfig() (path string, err error) {
 			return "", err
 		}
 	}
-	return r.write("aggregator.yaml", aggregatorConfig)
+	return r.write("aggregator.yaml", cmp.Or(r.AggregatorYAML, aggregatorConfig))
 }
 
 // AgentConfig writes the agent's configuration.
-func (r *Rig) AgentConfig() (path string, err error) { return r.write("agent.yaml", agentConfig) }
+func (r *Rig) AgentConfig() (path string, err error) {
+	return r.write("agent.yaml", cmp.Or(r.AgentYAML, agentConfig))
+}
 
 // AggregatorRuns tells the rig where the aggregator is.
 func (r *Rig) AggregatorRuns(nats, api string) {
