@@ -3,9 +3,11 @@ package soak
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
+	"testing"
 
 	"golang.org/x/sys/unix"
 )
@@ -70,3 +72,25 @@ func (d *disk) fill() error {
 func (d *disk) free() error { return os.Remove(d.ballast) }
 
 func (d *disk) close() { _ = unix.Close(d.fd) }
+
+func TestDiskIsFullAndFreeAgain(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "disk")
+	d, err := newDisk(dir)
+	if err != nil {
+		t.Skipf("no disk that can be filled on this machine: %v", err)
+	}
+	t.Cleanup(d.close)
+	for n, full := range []bool{false, true, false} {
+		change := d.free
+		if full {
+			change = d.fill
+		}
+		if err := change(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+		err := os.WriteFile(filepath.Join(dir, strconv.Itoa(n)), make([]byte, 64<<10), 0o600)
+		if errors.Is(err, unix.ENOSPC) != full || !full && err != nil {
+			t.Errorf("writing while full is %v: %v", full, err)
+		}
+	}
+}

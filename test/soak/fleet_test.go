@@ -3,14 +3,13 @@ package soak
 import (
 	"context"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/gopprof/gopprof/test/parts"
 	"github.com/gopprof/gopprof/test/rig"
@@ -22,9 +21,9 @@ const (
 	workloads   = 10
 	podsOfEach  = 5
 	limitCores  = 0.02
-	limitBytes  = 24 << 20
+	limitBytes  = 32 << 20
 	hotCores    = 0.9 * limitCores
-	hotMebibyte = 18 // with what it has anyway, 0.85 of the limit
+	hotMebibyte = 24 // with what it has anyway, 0.85 of the limit; a profile needs some of the rest
 )
 
 // fleet is fifty targets, each a process in a cgroup of its own.
@@ -163,69 +162,16 @@ func (f *fleet) watch(ctx context.Context, x *target) {
 		x.stop()
 	}
 	c := f.scene.SeriesConfig()
-	c.Cgroup, c.Pod, c.Container = x.cgroup.Path, x.pod, "app"
+	c.Cgroup, c.Pod, c.Container, c.Gaps = x.cgroup.Path, x.pod, "app", io.Discard // gaps are what Heapster leaves, too
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = series.New(c).Run(ctx) // gaps are what Heapster leaves, too
+		if err := series.New(c).Run(ctx); err != nil && ctx.Err() == nil {
+			f.scene.t.Errorf("no second witness of %s: %v", x.pod, err)
+		}
 	}()
 	x.stop = func() { cancel(); <-done }
-}
-
-// heats are the ways in which a target may be hot: what makes it so, and no more.
-var heats = []struct{ heat, cool string }{
-	{fmt.Sprintf("/heat?cores=%g", hotCores), "/cool"},
-	{fmt.Sprintf("/grow?mb=%d", hotMebibyte), "/shrink"},
-}
-
-// live heats and cools the pods of one workload until ctx ends, and leaves them cold: as a
-// rule one or two pods, now and then all of them, as in a peak of traffic.
-func (f *fleet) live(ctx context.Context, workload int, random *rand.Rand, rest time.Duration) {
-	pods := slices.Clone(f.targets[workload*podsOfEach : (workload+1)*podsOfEach])
-	for wait(ctx, spread(random, rest)) {
-		n := []int{1, 1, 1, 1, 1, 2, 2, 3, 5, 1}[random.IntN(10)]
-		what := heats[0]
-		if random.IntN(5) == 0 {
-			what = heats[1]
-		}
-		random.Shuffle(len(pods), func(i, j int) { pods[i], pods[j] = pods[j], pods[i] })
-		for _, x := range pods[:n] {
-			f.turn(x, what.heat, true)
-		}
-		wait(ctx, spread(random, 12*time.Second))
-		for _, x := range pods[:n] {
-			f.turn(x, what.cool, false)
-		}
-	}
-}
-
-// turn makes a target hot or cold.
-func (f *fleet) turn(x *target, path string, hot bool) {
-	x.mu.Lock()
-	x.hot = hot && x.burner != nil
-	x.mu.Unlock()
-	f.ask(x, path)
-}
-
-// ask asks something of a target. One that a fault took down is not asked; its limit is so
-// tight that an answer takes a while.
-func (f *fleet) ask(x *target, path string) {
-	x.mu.Lock()
-	b := x.burner
-	x.mu.Unlock()
-	if b == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-	defer cancel()
-	if err := b.Post(ctx, path); err != nil {
-		x.mu.Lock()
-		defer x.mu.Unlock()
-		if x.burner == b { // nobody took it down: it ended by itself
-			f.scene.t.Errorf("target %s: %v", x.pod, err)
-		}
-	}
 }
 
 // some returns a target that a fault may befall, a hot one if there is one.
@@ -242,19 +188,4 @@ func (f *fleet) some(random *rand.Rand) *target {
 		hot = f.targets
 	}
 	return hot[random.IntN(len(hot))]
-}
-
-// spread draws a time of which d is the mean.
-func spread(random *rand.Rand, d time.Duration) time.Duration {
-	return d/2 + time.Duration(random.Int64N(int64(d)))
-}
-
-// wait lets time pass, and returns false when ctx ends.
-func wait(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(d):
-		return true
-	}
 }
