@@ -70,8 +70,8 @@ const mostPerHour = 900
 
 // rest is the mean time for which a workload is cold.
 func rest() time.Duration {
-	const podsHot, hot = 1.8, 12 * time.Second // means of one heat
-	cycle := time.Duration(workloads * podsHot / mostPerHour * float64(min(*length, time.Hour)))
+	const captures, hot = 2.5, 12 * time.Second // of one heat, as seen
+	cycle := time.Duration(workloads * captures / mostPerHour * float64(min(*length, time.Hour)))
 	return max(cycle-hot, 10*time.Second)
 }
 
