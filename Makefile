@@ -74,6 +74,13 @@ test: tools compiler ## every test, with the race detector
 fuzz: ## every fuzz test in turn, for FUZZTIME (1m) each
 	tools/fuzz.sh $(FUZZTIME) $(TESTFLAGS)
 
+# How long the soak goes on, and the seed of one that is to be repeated.
+SOAK ?= 30m
+SEED ?=
+.PHONY: soak
+soak: $(TOOLS)/influxd graphviz ## fifty targets and one fault after the other for SOAK=30m, then the account; SEED=n repeats one
+	go test -count=1 -v -timeout 0 $(TESTFLAGS) ./test/soak -run '^TestSoak$$' -soak.length=$(SOAK) $(if $(SEED),-soak.seed=$(SEED))
+
 .PHONY: e2e e2e-images
 e2e: e2e-images ## the main job in the cluster of KUBECONFIG: test/e2e/README.md
 	GOPPROF_E2E=1 go test -count=1 -v -timeout 60m $(TESTFLAGS) ./test/e2e/kubernetes

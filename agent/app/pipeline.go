@@ -98,19 +98,22 @@ func unreadReason(err error) gopprof.Reason {
 	return gopprof.ReasonNoReadings
 }
 
-// fire starts a capture for each rule that fired.
+// fire starts a capture for each rule that fired. That it fired is logged here, before
+// anything can fail or has to wait: what became of it stands in exactly one line after, or
+// nowhere when the agent was killed meanwhile.
 func (p *pipeline) fire(ctx context.Context, fired []judge.Fired) {
 	for _, f := range fired {
+		log := p.logOf(f)
+		log.Info("rule fired", zap.Float64("ratio", ratioOf(f)))
 		p.captures.Go(func() {
-			p.guard.do(guardedCapture, func() { p.capture(ctx, f) }, fieldsOf(f.Target),
+			p.guard.do(guardedCapture, func() { p.capture(ctx, f, log) }, fieldsOfFired(f),
 				func() { p.judge.Refused(f, gopprof.ReasonInternal, p.now()) })
 		})
 	}
 }
 
 // capture is the way of one firing: ask → take, while the series are asked → publish.
-func (p *pipeline) capture(ctx context.Context, f judge.Fired) {
-	log := p.logOf(f)
+func (p *pipeline) capture(ctx context.Context, f judge.Fired, log *zap.Logger) {
 	turn, err := p.turns.enter(ctx, f.Target.Key(), func(before *turn) bool { return p.join(f, before, log) })
 	if err != nil {
 		p.refuse(f, log, reasonOf(err), err)
@@ -120,7 +123,9 @@ func (p *pipeline) capture(ctx context.Context, f judge.Fired) {
 	}
 	defer close(turn.ended)
 	defer turn.leave()
-	order, ok := p.granted(ctx, f, log)
+	id := p.newID()
+	log = log.With(zap.String("capture", id))
+	order, ok := p.granted(ctx, f, id, log)
 	if !ok {
 		return
 	}
@@ -156,7 +161,7 @@ func (p *pipeline) awaited(capture gopprof.Capture, agreement <-chan gopprof.Agr
 		Result: gopprof.AgreementUnavailable, Reason: gopprof.ReasonNoAnswer, Detail: "the agent ended before the series answered",
 	}
 	if err := p.publish.Hold(capture, p.now().Add(heldFor)); err != nil {
-		log.Warn("capture not held in the spool", zap.String("capture", capture.ID), zap.Error(err))
+		log.Warn("capture not held in the spool", zap.Error(err))
 	}
 	return <-agreement
 }
@@ -172,14 +177,13 @@ func (p *pipeline) join(f judge.Fired, before *turn, log *zap.Logger) bool {
 	}
 	p.judge.Captured(f, before.taken.ID, before.agreement, p.now())
 	p.remember()
-	log.Info("rule fired beside another one", zap.String("capture", before.taken.ID), zap.Float64("ratio", ratioOf(f)))
+	log.Info("firing joined another rule's capture", zap.String("capture", before.taken.ID))
 	return true
 }
 
 // granted asks whether the firing may become a capture, and returns its order if it may.
-func (p *pipeline) granted(ctx context.Context, f judge.Fired, log *zap.Logger) (gopprof.Order, bool) {
-	id := p.newID()
-	log.Info("rule fired", zap.String("capture", id), zap.Float64("ratio", ratioOf(f)))
+func (p *pipeline) granted(ctx context.Context, f judge.Fired, id string, log *zap.Logger) (gopprof.Order, bool) {
+	log.Info("capture asked for")
 	decision := p.ask.Ask(ctx, firingOf(f, id, p.now()))
 	if !decision.Go {
 		p.refuse(f, log, decision.Reason, nil)
@@ -196,7 +200,7 @@ func (p *pipeline) handOn(ctx context.Context, f judge.Fired, capture gopprof.Ca
 	}
 	p.judge.Captured(f, capture.ID, capture.Agreement, p.now())
 	p.remember()
-	log.Info("witnesses compared", zap.String("capture", capture.ID), zap.String("agreement", string(capture.Agreement.Result)),
+	log.Info("witnesses compared", zap.String("agreement", string(capture.Agreement.Result)),
 		zap.String("reason", string(capture.Agreement.Reason)), zap.String("detail", capture.Agreement.Detail))
 	return true
 }
@@ -207,7 +211,7 @@ func (p *pipeline) tellNothing(order gopprof.Order, log *zap.Logger, err error) 
 	nothing := order.Nothing(err, p.now())
 	nothing.Agent = p.version
 	if err := p.publish.Publish(context.Background(), nothing); err != nil {
-		log.Warn("aggregator not told", zap.String("capture", order.Capture), zap.Error(err))
+		log.Warn("aggregator not told", zap.Error(err))
 	}
 }
 
@@ -241,7 +245,11 @@ func (p *pipeline) drain(ctx context.Context) error {
 }
 
 func (p *pipeline) logOf(f judge.Fired) *zap.Logger {
-	return p.log.With(append(fieldsOf(f.Target), zap.String("rule", f.Rule.Name))...)
+	return p.log.With(fieldsOfFired(f)...)
+}
+
+func fieldsOfFired(f judge.Fired) []zap.Field {
+	return append(fieldsOf(f.Target), zap.String("rule", f.Rule.Name))
 }
 
 func orderOf(f judge.Fired, id, incident string, now time.Time) gopprof.Order {

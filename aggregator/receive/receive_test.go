@@ -232,7 +232,7 @@ func TestMetricsAndLog(t *testing.T) {
 	for _, e := range logs.All() {
 		lines = append(lines, e.Message)
 	}
-	want := []string{"capture given back", "handling a capture panicked", "capture given back"}
+	want := []string{"capture acknowledged", "capture given back", "handling a capture panicked", "capture given back", "capture acknowledged"}
 	if !slices.Equal(lines, want) {
 		t.Errorf("log: %q, want %q", lines, want)
 	}
@@ -246,5 +246,26 @@ func TestConfigCheck(t *testing.T) {
 	want := []string{"drain_timeout", "handle_timeout", "in_progress_interval", "max_starts", "retry_delay", "retry_max_delay", "workers"}
 	if !slices.Equal(keys, want) {
 		t.Errorf("mistakes in %v, want %v", keys, want)
+	}
+}
+
+// What was seen through stands in the log, and what NATS did not note does not: it comes
+// again.
+func TestAcknowledgingIsLogged(t *testing.T) {
+	for name, c := range map[string]struct {
+		fails map[string]error
+		want  int
+	}{
+		"noted":     {nil, 1},
+		"not noted": {fail("ack", bus.ErrAway), 0},
+	} {
+		core, lines := observer.New(zap.InfoLevel)
+		d := delivery("seen-through")
+		d.fails = c.fails
+		New(DefaultConfig(), fakeHandler{}, zap.New(core), prometheus.NewRegistry()).receive(t.Context(), t.Context(), d)
+		said := lines.FilterMessage("capture acknowledged").FilterField(zap.String("capture", "seen-through")).FilterField(zap.String("outcome", "stored"))
+		if said.Len() != c.want {
+			t.Errorf("%s: said so %d times, want %d: %v", name, said.Len(), c.want, lines.All())
+		}
 	}
 }

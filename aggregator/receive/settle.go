@@ -22,11 +22,21 @@ func (r *Receiver) settle(ctx context.Context, d Delivery, v verdict) verdict {
 		r.finished(ctx, d)
 	}
 	if v.outcome == stored || v.outcome == resumed {
-		r.unsettled(d, d.Ack(ctx))
+		r.acknowledge(ctx, d, v)
 		return v
 	}
 	r.giveBack(d, v)
 	return v
+}
+
+// acknowledge is the last that is done for a capture, and says so: whoever reads the log
+// can tell what was seen through from what is still on its way.
+func (r *Receiver) acknowledge(ctx context.Context, d Delivery, v verdict) {
+	if err := d.Ack(ctx); err != nil {
+		r.unsettled(d, err)
+		return
+	}
+	r.log.Info("capture acknowledged", append(fieldsOf(d), zap.String("outcome", string(v.outcome)))...)
 }
 
 // bury puts the delivery among the dead letters, when those who wait for the capture were
@@ -57,12 +67,18 @@ func (r *Receiver) giveBack(d Delivery, v verdict) {
 	if v.outcome == drained {
 		delay = 0 // another aggregator may take it at once
 	}
+	r.log.Warn("capture given back", append(fieldsOf(d), zap.String("reason", string(v.outcome)), zap.Duration("again_in", delay), zap.Error(v.err))...)
+	r.unsettled(d, d.Nak(delay))
+}
+
+// fieldsOf names a delivery in the log.
+func fieldsOf(d Delivery) []zap.Field {
 	c, _ := d.Capture()
 	t := c.Target
-	r.log.Warn("capture given back", zap.String("node", t.Node), zap.String("namespace", t.Namespace), zap.String("pod", t.Pod),
-		zap.String("container", t.Container), zap.String("capture", c.ID), zap.String("reason", string(v.outcome)),
-		zap.Duration("again_in", delay), zap.Error(v.err))
-	r.unsettled(d, d.Nak(delay))
+	return []zap.Field{
+		zap.String("node", t.Node), zap.String("namespace", t.Namespace), zap.String("pod", t.Pod),
+		zap.String("container", t.Container), zap.String("capture", c.ID),
+	}
 }
 
 // delay doubles with each delivery.

@@ -47,7 +47,7 @@ func TestItDoesWhatItIsAsked(t *testing.T) {
 func TestItRefusesNonsense(t *testing.T) {
 	s := newShop(0)
 	t.Cleanup(s.close)
-	for _, request := range []string{"/heat", "/heat?cores=-1", "/heat?cores=NaN", "/heat?cores=1000", "/grow?mb=x", "/grow?mb=-1", "/grow?mb=100000", "/contend?clerks=1000"} {
+	for _, request := range []string{"/heat", "/heat?cores=-1", "/heat?cores=NaN", "/heat?cores=1000", "/grow?mb=x", "/grow?mb=-1", "/grow?mb=100000", "/contend?clerks=1000", "/answer", "/answer?pprof=badly"} {
 		w := httptest.NewRecorder()
 		s.handler().ServeHTTP(w, httptest.NewRequest("POST", request, nil))
 		if w.Code != http.StatusBadRequest {
@@ -113,4 +113,41 @@ func processCPU(t *testing.T) time.Duration {
 		t.Fatal(err)
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// What is asked of pprof while it never answers ends with who asks, and does not hold up
+// the end of the program.
+func TestItsProfilesAnswerAsTold(t *testing.T) {
+	s := newShop(0)
+	t.Cleanup(s.close)
+	server := httptest.NewServer(s.handler())
+	t.Cleanup(server.Close)
+	tell := func(how string) {
+		resp, err := http.Post(server.URL+"/answer?pprof="+how, "", nil)
+		if err != nil || resp.StatusCode != http.StatusOK {
+			t.Fatal(resp, err)
+		}
+		resp.Body.Close()
+	}
+	for _, c := range []struct {
+		how  string
+		want int // 0: none
+	}{{"error", 500}, {"never", 0}, {"well", 200}} {
+		tell(c.how)
+		client := http.Client{}
+		if c.want == 0 {
+			client.Timeout = 100 * time.Millisecond
+		}
+		resp, err := client.Get(server.URL + "/debug/pprof/goroutine")
+		if c.want == 0 {
+			if err == nil {
+				t.Errorf("%s: answered %s", c.how, resp.Status)
+			}
+			continue
+		}
+		if err != nil || resp.StatusCode != c.want {
+			t.Fatalf("%s: %v, %v, want %d", c.how, resp, err, c.want)
+		}
+		resp.Body.Close()
+	}
 }

@@ -4,6 +4,7 @@
 //	POST /heat?cores=0.9   burn that many cores          POST /cool     back to the base load
 //	POST /grow?mb=100      keep so much more memory      POST /shrink   give it all back
 //	POST /contend?clerks=8 wait for locks (0 stops)      GET  /state    what it does now, JSON
+//	POST /answer?pprof=how the pages of pprof from now on: well, error (status 500), never
 //
 // and net/http/pprof under /debug/pprof/. It listens on loopback only, unless it is told
 // that it has a network of its own, as in a pod. Its address is printed as its first line,

@@ -19,6 +19,7 @@ type shop struct {
 	pricing pricing.Engine
 	catalog catalog.Cache
 	orders  orders.Ledger
+	pages   pages
 }
 
 // state is what the shop does now.
@@ -48,11 +49,12 @@ func (s *shop) handler() http.Handler {
 	mux.HandleFunc("POST /shrink", func(w http.ResponseWriter, r *http.Request) { s.catalog.Empty(); s.tell(w, r) })
 	mux.HandleFunc("POST /contend", s.contend)
 	mux.HandleFunc("GET /state", s.tell)
-	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
-	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
-	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("POST /answer", s.pages.change)
+	mux.HandleFunc("GET /debug/pprof/", s.pages.of(pprof.Index))
+	mux.HandleFunc("GET /debug/pprof/profile", s.pages.of(pprof.Profile))
+	mux.HandleFunc("GET /debug/pprof/trace", s.pages.of(pprof.Trace))
+	mux.HandleFunc("GET /debug/pprof/cmdline", s.pages.of(pprof.Cmdline))
+	mux.HandleFunc("GET /debug/pprof/symbol", s.pages.of(pprof.Symbol))
 	return mux
 }
 

@@ -99,8 +99,9 @@ func (d *demo) heat(ctx context.Context) (capture string, err error) {
 			return "", err
 		}
 		d.step(step.at.Name, step.say(line))
+		capture = line.Text("capture")
 	}
-	return fired.Text("capture"), nil
+	return capture, nil
 }
 
 func (d *demo) step(who, what string) { d.say("%-22s %s", who, what) }

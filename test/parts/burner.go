@@ -101,10 +101,14 @@ func (b *Burner) Grow(ctx context.Context, mebibytes int) error {
 	return b.Post(ctx, fmt.Sprintf("/grow?mb=%d", mebibytes))
 }
 
-// Post sends a request by its path and query.
+// Post sends a request by its path and query. It waits ten seconds for an answer, or until
+// the deadline of ctx, if that has one.
 func (b *Burner) Post(ctx context.Context, path string) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
+	if _, bounded := ctx.Deadline(); !bounded {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+b.Addr+path, nil)
 	if err != nil {
 		return fmt.Errorf("asking the burner: %w", err)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"sync"
@@ -14,10 +15,16 @@ import (
 type Inbox struct {
 	URL string
 
-	mu       sync.Mutex // guards messages and news
+	mu       sync.Mutex // guards the rest
 	messages [][]byte
+	told     map[string]int // messages of each report, by the ID in the header
+	refusing bool
+	refused  int
 	news     chan struct{} // closed when there are more
 }
+
+// headerReport is the header in which a message has its report's ID.
+const headerReport = "Gopprof-Report"
 
 // StartInbox starts the owner's end of the webhook.
 func (r *Rig) StartInbox() error {
@@ -25,7 +32,7 @@ func (r *Rig) StartInbox() error {
 	if err != nil {
 		return fmt.Errorf("starting the inbox: %w", err)
 	}
-	r.Inbox = &Inbox{URL: "http://" + l.Addr().String() + "/hooks/gopprof", news: make(chan struct{})}
+	r.Inbox = &Inbox{URL: "http://" + l.Addr().String() + "/hooks/gopprof", told: map[string]int{}, news: make(chan struct{})}
 	r.values.Inbox = r.Inbox.URL
 	server := &http.Server{Handler: r.Inbox}
 	done := make(chan struct{})
@@ -43,9 +50,31 @@ func (i *Inbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	if i.refusing {
+		i.refused++
+		http.Error(w, "told to refuse", http.StatusInternalServerError)
+		return
+	}
 	i.messages = append(i.messages, body)
+	i.told[r.Header.Get(headerReport)]++
 	close(i.news)
 	i.news = make(chan struct{})
+}
+
+// Refuse makes it answer every message with status 500 from now on, or take them again. It
+// returns how many were refused so far.
+func (i *Inbox) Refuse(refuse bool) (refused int) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.refusing = refuse
+	return i.refused
+}
+
+// Told returns how many messages were taken about each report.
+func (i *Inbox) Told() map[string]int {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return maps.Clone(i.told)
 }
 
 // About returns the messages so far that are about a capture.

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -135,6 +136,31 @@ func (p *Process) AwaitWhere(ctx context.Context, message string, match func(Lin
 		case <-ctx.Done():
 			return nil, fmt.Errorf("%s did not say %q in time: see %s", p.Name, message, p.File)
 		}
+	}
+}
+
+// Lines returns its log so far, and a channel that is closed when there is more.
+func (p *Process) Lines() (lines []Line, more <-chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clip(p.lines), p.news
+}
+
+// Signal sends the program a signal.
+func (p *Process) Signal(s os.Signal) error {
+	if err := p.cmd.Process.Signal(s); err != nil {
+		return fmt.Errorf("sending %s to %s: %w", s, p.Name, err)
+	}
+	return nil
+}
+
+// ExitCode is how it ended by itself; -1 while it runs, or when a signal ended it.
+func (p *Process) ExitCode() int {
+	select {
+	case <-p.done:
+		return p.cmd.ProcessState.ExitCode()
+	default:
+		return -1
 	}
 }
 

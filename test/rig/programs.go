@@ -1,6 +1,7 @@
 package rig
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -81,18 +82,25 @@ func (r *Rig) write(name, text string) (path string, err error) {
 	return path, nil
 }
 
-// StartInfluxDB starts the database of the series.
+// StartInfluxDB starts the database of the series. Started again, it takes up its data at
+// the same address.
 func (r *Rig) StartInfluxDB(ctx context.Context) error {
 	dir := filepath.Join(r.Dir, "influxdb")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("starting InfluxDB: %w", err)
 	}
-	db, err := parts.StartInfluxDB(context.WithoutCancel(ctx), dir)
+	options, first := parts.InfluxDBOptions{}, r.InfluxDB == nil
+	if !first {
+		options.Listen = r.InfluxDB.Listen
+	}
+	db, err := parts.StartInfluxDBWith(context.WithoutCancel(ctx), dir, options)
 	if err != nil {
 		return err
 	}
-	r.later(func() { _ = db.Stop() })
 	r.InfluxDB, r.values.InfluxDB = db, db.URL
+	if first {
+		r.later(func() { _ = r.InfluxDB.Stop() })
+	}
 	return nil
 }
 
@@ -140,11 +148,13 @@ func (r *Rig) AggregatorConfig() (path string, err error) {
 			return "", err
 		}
 	}
-	return r.write("aggregator.yaml", aggregatorConfig)
+	return r.write("aggregator.yaml", cmp.Or(r.AggregatorYAML, aggregatorConfig))
 }
 
 // AgentConfig writes the agent's configuration.
-func (r *Rig) AgentConfig() (path string, err error) { return r.write("agent.yaml", agentConfig) }
+func (r *Rig) AgentConfig() (path string, err error) {
+	return r.write("agent.yaml", cmp.Or(r.AgentYAML, agentConfig))
+}
 
 // AggregatorRuns tells the rig where the aggregator is.
 func (r *Rig) AggregatorRuns(nats, api string) {

@@ -51,6 +51,9 @@ type Config struct {
 	// Warm and Quiet are the times between two looks at a target; 0 is a tenth and a fifth of
 	// the window.
 	Warm, Quiet time.Duration
+	// AgentYAML and AggregatorYAML are templates of the programs' configurations; empty are
+	// those of the main job.
+	AgentYAML, AggregatorYAML string
 }
 
 // Rig is one run. Its parts are made in this order by their Start methods.

@@ -12,6 +12,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -28,7 +29,8 @@ type Config struct {
 	Namespace string
 	Pod       string
 	Container string
-	Cgroup    string // path below the cgroup root, the same in every v1 hierarchy
+	Cgroup    string    // path below the cgroup root, the same in every v1 hierarchy
+	Gaps      io.Writer // is told when a gap begins; nil is the standard error
 }
 
 // Register declares the flags that Flags returns.
@@ -84,10 +86,17 @@ func (w *Writer) Run(ctx context.Context) error {
 		}
 		err := w.Batch(ctx, end)
 		if err != nil && !gap && ctx.Err() == nil {
-			fmt.Fprintln(os.Stderr, "a gap in the series begins:", err)
+			fmt.Fprintln(w.gaps(), "a gap in the series begins:", err)
 		}
 		gap = err != nil
 	}
+}
+
+func (w *Writer) gaps() io.Writer {
+	if w.config.Gaps != nil {
+		return w.config.Gaps
+	}
+	return os.Stderr
 }
 
 // Batch reads the cgroup and writes the points of the interval that ends now.

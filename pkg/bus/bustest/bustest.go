@@ -34,6 +34,9 @@ type Options struct {
 	Nodes     []string                // one agent user for each
 	Consumers []embedded.ConsumerUser // readers of reports
 	Streams   *bus.StreamConfig       // nil is the default
+	// Dir is the directory of a server that was stopped, to be looked at; empty is one of
+	// the test's own.
+	Dir string
 }
 
 // Bus is a running server with everybody's keys.
@@ -55,7 +58,10 @@ func Start(t testing.TB, o Options) *Bus {
 		b.streams = *o.Streams
 	}
 	b.cfg = embedded.DefaultConfig()
-	b.cfg.Listen, b.cfg.Dir, b.cfg.Consumers = "127.0.0.1:0", t.TempDir(), o.Consumers
+	b.cfg.Listen, b.cfg.Dir, b.cfg.Consumers = "127.0.0.1:0", o.Dir, o.Consumers
+	if b.cfg.Dir == "" {
+		b.cfg.Dir = t.TempDir()
+	}
 	for _, n := range o.Nodes {
 		file, public := NewKeyFile(t)
 		b.keys[n] = file

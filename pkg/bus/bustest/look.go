@@ -10,20 +10,47 @@ import (
 // Messages is how many messages a stream holds, as an administrator would see it.
 func (b *Bus) Messages(stream string) uint64 {
 	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.t.Context(), Patience)
+	defer cancel()
+	s, done := b.stream(ctx, stream)
+	defer done()
+	return s.CachedInfo().State.Msgs
+}
+
+// Read returns all messages that a stream holds, oldest first, as an administrator would
+// see them. It changes nothing.
+func (b *Bus) Read(stream string) []*jetstream.RawStreamMsg {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.t.Context(), Patience)
+	defer cancel()
+	s, done := b.stream(ctx, stream)
+	defer done()
+	state := s.CachedInfo().State
+	var all []*jetstream.RawStreamMsg
+	for next := state.FirstSeq; len(all) < int(state.Msgs); next = all[len(all)-1].Sequence + 1 {
+		m, err := s.GetMsg(ctx, next, jetstream.WithGetMsgSubject(">")) // the first one from there on
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		all = append(all, m)
+	}
+	return all
+}
+
+// stream returns a stream, and what closes the connection that looks at it.
+func (b *Bus) stream(ctx context.Context, name string) (s jetstream.Stream, done func()) {
+	b.t.Helper()
 	nc, err := nats.Connect("", nats.InProcessServer(b.Server), nats.Nkey(b.Server.NKey(), b.Server.Sign), nats.CustomInboxPrefix("_INBOX.aggregator"))
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	defer nc.Close()
 	js, err := jetstream.New(nc)
+	if err == nil {
+		s, err = js.Stream(ctx, name)
+	}
 	if err != nil {
+		nc.Close()
 		b.t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(b.t.Context(), Patience)
-	defer cancel()
-	s, err := js.Stream(ctx, stream)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	return s.CachedInfo().State.Msgs
+	return s, nc.Close
 }

@@ -1,0 +1,187 @@
+package soak
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gopprof/gopprof/test/rig"
+)
+
+var begin = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+
+// said makes a log of lines like "5 a cpu rule fired", of second, pod, rule and message,
+// with "key=value" behind it.
+func said(text string) (lines []rig.Line) {
+	for line := range strings.Lines(text) {
+		words := strings.Fields(line)
+		if len(words) == 0 {
+			continue
+		}
+		second, _ := time.ParseDuration(words[0] + "s")
+		l := rig.Line{"time": begin.Add(second).Format(timeLayout), "namespace": "shop", "pod": words[1], "rule": words[2]}
+		var message []string
+		for _, w := range words[3:] {
+			if key, value, ok := strings.Cut(w, "="); ok {
+				l[key] = value
+			} else {
+				message = append(message, w)
+			}
+		}
+		l["msg"] = strings.Join(message, " ")
+		lines = append(lines, l)
+	}
+	return lines
+}
+
+const firstLife = `
+1 a cpu rule fired
+1 a cpu capture asked for capture=A
+2 a memory rule fired
+3 a cpu capture taken capture=A
+3 a cpu capture spooled capture=A
+3 a cpu witnesses compared capture=A
+4 a memory firing joined another rule's capture capture=A
+4 b cpu rule fired
+4 b cpu capture asked for capture=B
+4 b cpu firing came to nothing capture=B reason=budget
+5 a cpu capture published capture=A
+6 c cpu rule fired
+6 c cpu capture asked for capture=C
+7 d cpu rule fired
+7 e cpu rule fired
+7 e cpu capture asked for capture=E
+8 e cpu capture spooled capture=E
+`
+
+const secondLife = `
+20 e cpu capture published capture=E
+21 d cpu rule fired
+21 d cpu capture asked for capture=D
+22 d cpu capture spooled capture=D
+22 d cpu witnesses compared capture=D
+23 d cpu capture published capture=D
+`
+
+const aggregatorLives = `
+6 a cpu report committed capture=A
+6 a cpu capture acknowledged capture=A
+21 e cpu report committed capture=E
+22 e cpu capture acknowledged capture=E
+24 d cpu report committed capture=D
+25 d cpu capture acknowledged capture=D
+`
+
+func goodBooks() Books {
+	return Books{
+		Agent:      []Life{{said(firstLife), begin.Add(9 * time.Second)}, {Lines: said(secondLife)}},
+		Aggregator: said(aggregatorLives),
+		Listed:     []string{"A", "E", "D"}, Stored: []string{"E", "A", "D"}, Announced: []string{"A", "E", "D"},
+		Told: map[string]int{"A": 1, "E": 2}, Silent: map[string]bool{"D": true}, Dead: map[string]string{},
+	}
+}
+
+var closedSet = map[string]bool{"budget": true, "worker_died": true, "internal": true, "fired": true}
+
+func TestEveryTriggerIsAccountedFor(t *testing.T) {
+	a := Make(goodBooks(), closedSet)
+	if len(a.Faults) > 0 {
+		t.Errorf("faults of good books: %q", a.Faults)
+	}
+	got := map[End]int{}
+	for _, trigger := range a.Triggers {
+		got[trigger.Ends[0]]++
+	}
+	want := map[End]int{{How: Reported}: 3, {How: Joined, Reason: "A"}: 1, {How: Refused, Reason: "budget"}: 1, {How: Lost}: 2}
+	if !maps.Equal(got, want) {
+		t.Errorf("ends %v, want %v", got, want)
+	}
+	if way := goodBooks().Underway(); len(way) > 0 {
+		t.Errorf("underway: %q", way)
+	}
+}
+
+func without(ids []string, id string) []string {
+	return slices.DeleteFunc(slices.Clone(ids), func(s string) bool { return s == id })
+}
+
+// Each of these books has one thing wrong, which is found.
+func TestWhatIsWrongIsFound(t *testing.T) {
+	edit := func(life int, old, new string) func(*Books) {
+		texts := []string{firstLife, secondLife}
+		return func(b *Books) { b.Agent[life].Lines = said(strings.Replace(texts[life], old, new, 1)) }
+	}
+	for name, c := range map[string]struct {
+		spoil func(*Books)
+		want  string
+	}{
+		"a spooled capture vanished": {func(b *Books) {
+			b.Stored, b.Listed, b.Announced = without(b.Stored, "E"), without(b.Listed, "E"), without(b.Announced, "E")
+			delete(b.Told, "E")
+		}, "(capture E): ended in 0 ways"},
+		"a capture handed on vanished": {func(b *Books) {
+			b.Stored, b.Listed, b.Announced = without(b.Stored, "D"), without(b.Listed, "D"), without(b.Announced, "D")
+		}, "(capture D): ended in 0 ways"},
+		"lost, and nobody killed the agent":     {func(b *Books) { b.Agent[0].Killed = time.Time{} }, "(capture C): ended in 0 ways"},
+		"lost long before the agent was killed": {func(b *Books) { b.Agent[0].Killed = begin.Add(time.Hour) }, "and still in hand"},
+		"taken long before the agent was killed": {func(b *Books) {
+			edit(0, "7 d cpu rule fired", "7 d cpu rule fired\n7 c cpu capture taken capture=C")(b)
+			b.Agent[0].Killed = begin.Add(time.Minute)
+		}, "and not in the spool"},
+		"refused and reported": {func(b *Books) {
+			b.Stored, b.Listed, b.Announced, b.Told["B"] = append(b.Stored, "B"), append(b.Listed, "B"), append(b.Announced, "B"), 1
+		}, "(capture B): ended in 2 ways"},
+		"reported and dead":            {func(b *Books) { b.Dead["A"] = "worker_died" }, "(capture A): ended in 2 ways"},
+		"dead without a trigger":       {func(b *Books) { b.Dead["X"] = "worker_died" }, "dead letter X has no trigger"},
+		"a refusal without a reason":   {edit(0, "reason=budget", ""), `the reason ""`},
+		"a reason beyond the set":      {edit(0, "reason=budget", "reason=mood"), `the reason "mood"`},
+		"a defect for a reason":        {edit(0, "reason=budget", "reason=internal"), `the reason "internal"`},
+		"fired twice":                  {edit(0, "7 d cpu rule fired", "6 c cpu rule fired"), "fired again before it ended"},
+		"ended without having fired":   {edit(1, "21 d cpu rule fired", ""), "which did not fire"},
+		"ended as another capture":     {edit(1, "witnesses compared capture=D", "witnesses compared capture=A"), `ended as capture "A"`},
+		"two triggers of one capture":  {edit(1, "asked for capture=D", "asked for capture=A"), "another trigger has the same capture"},
+		"joined what was refused":      {edit(0, "another rule's capture capture=A", "another rule's capture capture=B"), `joined capture "B"`},
+		"a report without a trigger":   {func(b *Books) { b.Stored = append(b.Stored, "X") }, "report X has no trigger"},
+		"stored twice":                 {func(b *Books) { b.Stored = append(b.Stored, "A") }, "report A is 2 times in the store"},
+		"listed twice":                 {func(b *Books) { b.Listed = append(b.Listed, "A") }, "report A is 2 times in the list"},
+		"announced twice":              {func(b *Books) { b.Announced = append(b.Announced, "A") }, "report A is 2 times in the stream"},
+		"not announced":                {func(b *Books) { b.Announced = without(b.Announced, "A") }, "report A is 0 times in the stream"},
+		"not listed":                   {func(b *Books) { b.Listed = without(b.Listed, "A") }, "report A is 0 times in the list"},
+		"announced and not stored":     {func(b *Books) { b.Announced = append(b.Announced, "X") }, "report X is in the stream and not in the store"},
+		"not told":                     {func(b *Books) { delete(b.Told, "A") }, "report A was not told"},
+		"told though contradicted":     {func(b *Books) { b.Told["D"] = 1 }, "report D was contradicted, and told"},
+		"told of what is not there":    {func(b *Books) { b.Told["X"] = 1 }, "report X was told, and is not in the store"},
+		"a line without its time":      {func(b *Books) { delete(b.Agent[0].Lines[0], "time") }, "a line without its time"},
+		"a dead letter with no reason": {func(b *Books) { b.Dead["C"] = "" }, "dead letter for the reason"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := goodBooks()
+			c.spoil(&b)
+			faults := Make(b, closedSet).Faults
+			if !slices.ContainsFunc(faults, func(f string) bool { return strings.Contains(f, c.want) }) {
+				t.Errorf("faults %q, want one with %q", faults, c.want)
+			}
+		})
+	}
+}
+
+func TestWhatIsUnderwayIsSeen(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*Books)
+		want   string
+	}{
+		"a trigger":              {func(b *Books) { b.Agent[1].Lines = append(b.Agent[1].Lines, said("30 a cpu rule fired")...) }, "fired and goes on"},
+		"a capture":              {func(b *Books) { b.Aggregator = b.Aggregator[:5] }, "capture D was handed on"},
+		"a message to the owner": {func(b *Books) { delete(b.Told, "A") }, "report A was not told"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := goodBooks()
+			c.change(&b)
+			if way := b.Underway(); len(way) != 1 || !strings.Contains(way[0], c.want) {
+				t.Errorf("underway %q, want one with %q", way, c.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,92 @@
+package soak
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/gopprof/gopprof/docs/gen/metricsdoc"
+	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/test/parts"
+	"github.com/gopprof/gopprof/test/rig"
+)
+
+// mayBe returns the reasons of the closed set that the faults can give. That one of the
+// others comes up is a fault.
+func (s *scene) mayBe() map[string]bool {
+	s.t.Helper()
+	root, err := parts.Root()
+	must(s.t, err)
+	set, err := metricsdoc.Reasons(filepath.Join(root, "pkg", "gopprof", "reason.go"))
+	must(s.t, err)
+	closed := map[string]bool{}
+	for _, r := range set {
+		closed[r.Name] = true
+	}
+	may := map[string]bool{}
+	for _, r := range []gopprof.Reason{
+		gopprof.ReasonBudget, gopprof.ReasonNodeBusy, gopprof.ReasonContended, gopprof.ReasonCapturing, gopprof.ReasonCancelled,
+		gopprof.ReasonUnreachable, gopprof.ReasonTimeout, gopprof.ReasonStatus, gopprof.ReasonGone, gopprof.ReasonWorkerDied,
+	} {
+		if !closed[string(r)] {
+			s.t.Errorf("reason %s is not in the closed set", r)
+		}
+		may[string(r)] = true
+	}
+	return may
+}
+
+// audit fails the test for each fault of the account, with what both programs said of it,
+// and for what neither should ever say.
+func (s *scene) audit(a Account) {
+	for _, fault := range a.Faults {
+		s.t.Errorf("%s%s", fault, s.about(fault))
+	}
+	for _, name := range []string{"agent.log", "aggregator.log"} {
+		log, err := os.ReadFile(filepath.Join(s.Dir, name))
+		must(s.t, err)
+		for line := range strings.Lines(string(log)) {
+			if alarming(line) {
+				s.t.Errorf("%s: %s", name, strings.TrimSpace(line))
+			}
+		}
+	}
+	if left := s.spooled(); len(left) > 0 {
+		s.t.Errorf("leftover in the spool: %v", left)
+	}
+}
+
+// alarming tells whether a line is of a severity that none of the faults explains, or no
+// log line at all: a panic, a race, a complaint of the runtime.
+func alarming(text string) bool {
+	var l rig.Line
+	if json.Unmarshal([]byte(text), &l) != nil {
+		return true
+	}
+	explained := []string{
+		"budget became unreachable, firing agents are on their own", // frozen for more than a moment
+	}
+	return l.Text("level") == "error" && !slices.Contains(explained, l.Text("msg"))
+}
+
+// about returns what the logs say of the capture that a fault names.
+func (s *scene) about(fault string) string {
+	var b strings.Builder
+	for _, word := range strings.FieldsFunc(fault, func(r rune) bool { return r == ' ' || r == '(' || r == ')' || r == '"' || r == ':' }) {
+		if gopprof.CheckID(word) != nil {
+			continue
+		}
+		for _, name := range []string{"agent.log", "aggregator.log"} {
+			log, _ := os.ReadFile(filepath.Join(s.Dir, name))
+			for line := range strings.Lines(string(log)) {
+				if strings.Contains(line, word) {
+					fmt.Fprintf(&b, "\n\t%s: %s", name, strings.TrimSpace(line))
+				}
+			}
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,101 @@
+// Package soak lets gopprof work for a long time while its parts fail one after the other,
+// and accounts for every trigger afterwards.
+//
+// A length and a seed enter; a table leaves, and a failure for every trigger that did not
+// end in exactly one way: a report, a named reason, or with the agent that was killed while
+// it took the profile. The account (books.go, read.go, account.go) is pure: logs and
+// findings enter, an account and its faults leave. It may believe neither program: that a
+// report exists is what the store, the API, the stream and the owner say of it.
+package soak
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/gopprof/gopprof/test/rig"
+)
+
+// Life is one life of the agent's process.
+type Life struct {
+	Lines  []rig.Line
+	Killed time.Time // zero: it was not killed, but lives or ended when it was told to
+}
+
+// Books are what an account is made of.
+type Books struct {
+	Agent      []Life            // in order
+	Aggregator []rig.Line        // of all of its lives, in order
+	Listed     []string          // IDs of the reports that the API lists
+	Stored     []string          // IDs of the reports in the store
+	Announced  []string          // IDs of the reports in the stream
+	Dead       map[string]string // reasons of the dead letters, by capture
+	Told       map[string]int    // messages that the owner took, by report
+	Silent     map[string]bool   // reports that are told to nobody, because the series contradicted them
+}
+
+// Lines of the logs that the account is made of.
+const (
+	lineFired     = "rule fired"
+	lineAsked     = "capture asked for"
+	lineJoined    = "firing joined another rule's capture"
+	lineNothing   = "firing came to nothing"
+	lineHanded    = "witnesses compared"
+	lineSpooled   = "capture spooled"
+	linePublished = "capture published"
+
+	lineCommitted    = "report committed"
+	lineAcknowledged = "capture acknowledged"
+	lineDead         = "capture dead-lettered"
+)
+
+// Underway tells what has not come to its end, going by the logs; nothing when all has.
+func (b Books) Underway() (what []string) {
+	if len(b.Agent) > 0 {
+		triggers, _ := read(b.Agent[len(b.Agent)-1:])
+		for _, t := range triggers {
+			if !t.closed {
+				what = append(what, fmt.Sprintf("%s fired and goes on", t))
+			}
+		}
+	}
+	ended := b.mentioned(lineAcknowledged, lineDead)
+	for id := range durable(b.Agent) {
+		if !ended[id] {
+			what = append(what, "capture "+id+" was handed on and not acknowledged")
+		}
+	}
+	for id := range b.mentioned(lineCommitted) {
+		if b.Told[id] == 0 && !b.Silent[id] {
+			what = append(what, "report "+id+" was not told")
+		}
+	}
+	slices.Sort(what)
+	return what
+}
+
+// mentioned returns the captures that the aggregator's log names in lines with these
+// messages.
+func (b Books) mentioned(messages ...string) map[string]bool {
+	captures := map[string]bool{}
+	for _, l := range b.Aggregator {
+		if slices.Contains(messages, l.Text("msg")) {
+			captures[l.Text("capture")] = true
+		}
+	}
+	return captures
+}
+
+// durable returns the captures that an agent has said to be in its spool or in NATS, among
+// them those without profiles, which tell that a firing came to nothing.
+func durable(lives []Life) map[string]bool {
+	captures := map[string]bool{}
+	for _, life := range lives {
+		for _, l := range life.Lines {
+			if m := l.Text("msg"); m == lineSpooled || m == linePublished {
+				captures[l.Text("capture")] = true
+			}
+		}
+	}
+	return captures
+}

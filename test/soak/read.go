@@ -1,0 +1,117 @@
+package soak
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/gopprof/gopprof/test/rig"
+)
+
+// Trigger is one firing of a rule on a target.
+type Trigger struct {
+	Target, Rule string
+	Fired        time.Time
+	Capture      string // its ID; empty when it was not asked for
+	Ends         []End  // exactly one, or there is a fault
+
+	life   int
+	closed bool // the agent's log says how it ended
+}
+
+// String names the trigger for a person.
+func (t *Trigger) String() string {
+	name := fmt.Sprintf("%s on %s at %s", t.Rule, t.Target, t.Fired.Format("15:04:05.000"))
+	if t.Capture != "" {
+		name += " (capture " + t.Capture + ")"
+	}
+	return name
+}
+
+// End is how a trigger ended.
+type End struct {
+	How    How
+	Reason string // of Refused and Dead
+}
+
+// How is a way in which a trigger may end.
+type How string
+
+// The ways.
+const (
+	Reported How = "report"          // committed under its own ID
+	Joined   How = "joined"          // another rule's capture of the target was its, too
+	Refused  How = "refused"         // by agent or aggregator, with a reason
+	Lost     How = "lost with agent" // killed before it was in the spool
+	Dead     How = "dead letter"
+)
+
+// timeLayout is that of zap's ISO 8601.
+const timeLayout = "2006-01-02T15:04:05.000Z0700"
+
+// read returns the triggers of the lives, each with the end that the agent's log gives it,
+// and what cannot be: on one target a rule fires again only when what it did before ended.
+func read(lives []Life) (triggers []*Trigger, faults []string) {
+	for i, life := range lives {
+		r := reader{life: i, open: map[string]*Trigger{}}
+		for _, l := range life.Lines {
+			r.line(l)
+		}
+		triggers, faults = append(triggers, r.triggers...), append(faults, r.faults...)
+	}
+	return triggers, faults
+}
+
+// reader reads one life.
+type reader struct {
+	life     int
+	open     map[string]*Trigger // by target and rule
+	triggers []*Trigger
+	faults   []string
+}
+
+func (r *reader) line(l rig.Line) {
+	target := l.Text("namespace") + "/" + l.Text("pod")
+	key, message := target+" "+l.Text("rule"), l.Text("msg")
+	t := r.open[key]
+	switch message {
+	case lineFired:
+		if t != nil {
+			r.faults = append(r.faults, fmt.Sprintf("%s: fired again before it ended", t))
+		}
+		at, err := time.Parse(timeLayout, l.Text("time"))
+		if err != nil {
+			r.faults = append(r.faults, fmt.Sprintf("a line without its time: %v", l))
+		}
+		t = &Trigger{Target: target, Rule: l.Text("rule"), Fired: at, life: r.life}
+		r.open[key], r.triggers = t, append(r.triggers, t)
+	case lineAsked, lineJoined, lineNothing, lineHanded:
+		if t == nil {
+			r.faults = append(r.faults, fmt.Sprintf("%s of %s, which did not fire", message, key))
+			return
+		}
+		r.went(t, l)
+		if t.closed {
+			delete(r.open, key)
+		}
+	}
+}
+
+// went notes how a trigger went on.
+func (r *reader) went(t *Trigger, l rig.Line) {
+	capture := l.Text("capture")
+	switch l.Text("msg") {
+	case lineAsked:
+		t.Capture = capture
+		return
+	case lineJoined:
+		t.Ends = append(t.Ends, End{How: Joined, Reason: capture})
+	case lineNothing:
+		t.Ends = append(t.Ends, End{How: Refused, Reason: l.Text("reason")})
+		fallthrough
+	case lineHanded:
+		if capture != t.Capture {
+			r.faults = append(r.faults, fmt.Sprintf("%s: ended as capture %q", t, capture))
+		}
+	}
+	t.closed = true
+}
