@@ -78,6 +78,9 @@ func (p *pipeline) turnOfSeries(ctx, captures context.Context, witness *secondWi
 		return
 	}
 	for _, target := range p.discover.Snapshot().Targets {
+		if target.ByHand {
+			continue
+		}
 		p.fire(captures, p.judged(target, ofTarget{seriesWindows{witness}, target}, now))
 	}
 }

@@ -36,6 +36,9 @@ func (s *state) Now() gopprof.NodeState {
 	}
 	for _, t := range snapshot.Targets {
 		detail, gone := s.gone(t.Key())
+		if t.ByHand {
+			detail = "profiled by hand only: nobody watches it"
+		}
 		node.Targets = append(node.Targets, gopprof.TargetState{
 			Target: t, Gone: gone, Detail: detail,
 			Local:  s.local.Windows(t.Key(), s.window, shownWindows),

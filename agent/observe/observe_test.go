@@ -66,6 +66,15 @@ func TestPanicCostsOneTargetOneTurn(t *testing.T) {
 	}
 }
 
+func TestTargetThatIsProfiledByHandIsLeftAlone(t *testing.T) {
+	w := newWorld(t, observe.DefaultConfig())
+	w.start("a")
+	w.targets[0].ByHand = true
+	if seen := w.watch(time.Minute); len(seen) != 0 || len(w.reads["a"]) != 0 {
+		t.Errorf("observed %+v, read %d times", seen, len(w.reads["a"]))
+	}
+}
+
 func TestNewTargetIsReadOftenAtFirst(t *testing.T) {
 	w := newWorld(t, observe.DefaultConfig())
 	w.start("a")

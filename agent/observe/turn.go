@@ -18,6 +18,9 @@ func (o *Observer) plan(targets []gopprof.Target, now time.Time) []gopprof.Targe
 	}
 	var due []gopprof.Target
 	for _, t := range targets {
+		if t.ByHand {
+			continue
+		}
 		h := o.historyOf(t)
 		h.seen, h.dropped = now, false
 		if h.isDue(now) {

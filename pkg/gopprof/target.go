@@ -72,6 +72,8 @@ type Target struct {
 
 	// What follows is the node's own business and never sent.
 
+	// ByHand is a target that nobody watches, because its cgroup is not this node's.
+	ByHand bool `json:"-"`
 	// Rules are the names of the rules that the target is judged by, separated by commas;
 	// empty is all of them.
 	Rules string `json:"-"`

@@ -21,7 +21,8 @@ type File struct {
 	node discover.Node // whose name stands in for pods that have none
 }
 
-// Entry is one program. Exactly one of cgroup, pid and pid_file says what it uses.
+// Entry is one program. Exactly one of cgroup, pid and pid_file says what it uses, unless it
+// is profiled by hand only.
 type Entry struct {
 	// Namespace is the group that the program belongs to, as in Kubernetes: a team, a
 	// product, an environment. Required.
@@ -52,6 +53,10 @@ type Entry struct {
 	PID int `yaml:"pid"`
 	// PIDFile is a file that holds such a PID, read again when it changes.
 	PIDFile string `yaml:"pid_file"`
+	// ByHand is a program whose control group is not on this host, such as the API server of a
+	// managed cluster: nobody watches it, and whoever asks for its profile gets it. Default
+	// false.
+	ByHand bool `yaml:"by_hand"`
 }
 
 // name is what may stand in names, which become parts of file names, subjects and pages.
@@ -114,8 +119,11 @@ func (e Entry) checkCgroup(report func(key, problem string)) {
 		}
 	}
 	switch {
+	case e.ByHand && named > 0:
+		report("by_hand", "goes without cgroup, pid and pid_file: leave out the one or the other")
+	case e.ByHand:
 	case named == 0:
-		report("pid", "is missing: one of cgroup, pid and pid_file is required")
+		report("pid", "is missing: one of cgroup, pid and pid_file is required, or by_hand: true")
 	case named > 1:
 		report("", "has more than one of cgroup, pid and pid_file")
 	}
@@ -186,6 +194,7 @@ func (e Entry) target(node discover.Node) (gopprof.Target, error) {
 		Owner:     e.Owner,
 		Endpoint:  endpoint,
 		Cgroup:    gopprof.Cgroup{Path: e.Cgroup, PID: e.PID},
+		ByHand:    e.ByHand,
 	}, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -53,8 +54,13 @@ func TestTargetsOfAFile(t *testing.T) {
 		Pod: "vm-17", Container: "api",
 		Endpoint: gopprof.Endpoint{Scheme: "https", Host: "prices.example.com", Port: 443, Path: "/internal/pprof"},
 		Cgroup:   gopprof.Cgroup{PID: 4711},
+	}, {
+		Cluster: "prod", Node: "host-1", Namespace: "kube-system", Workload: gopprof.Workload{Kind: "Host", Name: "kube-apiserver"},
+		Pod: "host-1", Container: "kube-apiserver",
+		Endpoint: gopprof.Endpoint{Scheme: "https", Host: "api.example.com", Port: 6443, Path: "/debug/pprof"},
+		ByHand:   true,
 	}}
-	if len(s.Targets) != 2 || s.Targets[0] != want[0] || s.Targets[1] != want[1] || len(s.Refused) != 0 {
+	if !slices.Equal(s.Targets, want) || len(s.Refused) != 0 {
 		t.Errorf("got  %+v\nwant %+v", s, want)
 	}
 }
