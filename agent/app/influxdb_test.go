@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -100,8 +101,9 @@ func TestServersThatAreNoWitness(t *testing.T) {
 		"no series":          {says(200, jsonType, `{"results":[{"statement_id":0}]}`), gopprof.ReasonSeriesAbsent},
 	} {
 		t.Run(name, func(t *testing.T) {
-			handler := c.handler
-			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler(w, r) }))
+			var handler atomic.Pointer[http.HandlerFunc]
+			handler.Store(&c.handler)
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*handler.Load())(w, r) }))
 			defer server.Close()
 			w := witnessAt(t, server.URL, func(c *heapster.Config) {
 				if name == "hanging" {
@@ -109,10 +111,11 @@ func TestServersThatAreNoWitness(t *testing.T) {
 				}
 			})
 			expectAgreement(t, agreed(t, w), gopprof.AgreementUnavailable, c.reason)
-			handler = says(200, jsonType, hotAnswer()) // the way back is automatic
 			if name == "hanging" {
 				return // its time-out is too short for a busy machine
 			}
+			mended := says(200, jsonType, hotAnswer())
+			handler.Store(&mended) // the way back is automatic
 			expectAgreement(t, agreed(t, w), gopprof.AgreementConfirmed, "")
 		})
 	}

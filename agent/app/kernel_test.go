@@ -51,7 +51,11 @@ func (k *kernel) boot(saved judge.Saved) {
 	}
 }
 
-func (k *kernel) now() time.Time { return noon.Add(k.clock + k.set) }
+func (k *kernel) now() time.Time {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return noon.Add(k.clock + k.set)
+}
 
 // Snapshot implements discoverer.
 func (k *kernel) Snapshot() discover.Snapshot { return discover.Snapshot{Targets: k.targets} }
@@ -103,10 +107,12 @@ func (k *kernel) tick(d time.Duration) {
 	for key, cores := range k.cores {
 		k.used[key] += time.Duration(cores * float64(d))
 	}
+	k.mu.Lock() // captures that still run ask for the time
+	defer k.mu.Unlock()
 	k.clock += d
 }
 
-// captures are what was published so far, as the kernel's clock had it.
+// taken is how many captures were published so far.
 func (k *kernel) taken() int {
 	k.mu.Lock()
 	defer k.mu.Unlock()
