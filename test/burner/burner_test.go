@@ -57,7 +57,7 @@ func TestItRefusesNonsense(t *testing.T) {
 }
 
 func TestItListensOnLoopbackOnly(t *testing.T) {
-	if err := run(t.Context(), options{listen: ":0"}); err == nil || !strings.Contains(err.Error(), "not a loopback address") {
+	if err := run(t.Context(), options{listen: ":0", gcPercent: 100}); err == nil || !strings.Contains(err.Error(), "not a loopback address") {
 		t.Errorf("err %v", err)
 	}
 }
@@ -65,7 +65,7 @@ func TestItListensOnLoopbackOnly(t *testing.T) {
 func TestItsAddressIsWrittenAndItEndsWhenTold(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "addr")
 	ended := make(chan error, 1)
-	go func() { ended <- run(t.Context(), options{listen: "127.0.0.1:0", addrFile: file}) }()
+	go func() { ended <- run(t.Context(), options{listen: "127.0.0.1:0", addrFile: file, gcPercent: 100}) }()
 	deadline := time.Now().Add(10 * time.Second)
 	for {
 		address, err := os.ReadFile(file)

@@ -22,6 +22,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/debug"
 	"syscall"
 	"time"
 )
@@ -34,6 +35,7 @@ func main() {
 	flag.Float64Var(&o.baseCores, "base-cores", 0.02, "cores used while nothing was asked for")
 	flag.IntVar(&o.mutexFraction, "mutex-fraction", 0, "runtime.SetMutexProfileFraction; 0 is not enabled")
 	flag.IntVar(&o.blockRate, "block-rate", 0, "runtime.SetBlockProfileRate in ns; 0 is not enabled")
+	flag.IntVar(&o.gcPercent, "gc-percent", 100, "debug.SetGCPercent: how much garbage it keeps for each 100 bytes in use; little, when its limit is tight")
 	untilStdin := flag.Bool("until-stdin-closes", false, "end when the standard input does, so as not to outlive who started it")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
@@ -55,11 +57,13 @@ type options struct {
 	anywhere                 bool
 	baseCores                float64
 	mutexFraction, blockRate int
+	gcPercent                int
 }
 
 func run(ctx context.Context, o options) error {
 	runtime.SetMutexProfileFraction(o.mutexFraction)
 	runtime.SetBlockProfileRate(o.blockRate)
+	debug.SetGCPercent(o.gcPercent)
 	l, err := listen(o.listen, o.anywhere)
 	if err != nil {
 		return err

@@ -38,7 +38,7 @@ observe: {warm_interval: {{.Warm}}, quiet_interval: {{.Quiet}}, warm_for: 15s}
 agreement: {every: 1s, wait: 8s}
 judge:
   cpu: {window: {{.Window}}, cpu_seconds: {{.CPUSeconds}}, cooldown: 5s, max_cooldown: 10s, kinds: [cpu, heap]}
-  memory: {window: {{.Window}}, cooldown: 5s, max_cooldown: 10s, kinds: [heap]}
+  memory: {threshold: 0.6, rearm: 0.5, window: {{.Window}}, cooldown: 5s, max_cooldown: 10s, kinds: [heap]}
   throttled: {window: {{.Window}}, cpu_seconds: {{.CPUSeconds}}, cooldown: 5s, max_cooldown: 10s, kinds: [cpu]}
 take: {max_at_once: 4, connect_timeout: 2s, timeout: 5s}
 publish: {retry_max: 2s}
