@@ -27,9 +27,11 @@ embedded:
 streams: {ack_wait: 10s}
 receive: {in_progress_interval: 2s, retry_delay: 1s}
 store: {url: "file://{{.Dir}}/reports"}
+{{- if .Inbox}}
 notify:
   receivers: [{name: inbox, channel: webhook, url: "{{.Inbox}}"}]
   routes: [{owner: {{.Owner}}, receivers: [inbox]}]
+{{- end}}
 `
 
 const agentConfig = `

@@ -67,7 +67,7 @@ func (c *cluster) tell(t *testing.T) {
 	defer cancel()
 	for _, args := range [][]string{
 		{"get", "pods", "-A", "-o", "wide"},
-		{"-n", "gopprof", "get", "events", "--sort-by=.lastTimestamp"},
+		{"get", "events", "-A", "--sort-by=.lastTimestamp"},
 		{"-n", "gopprof", "logs", "-l", "app.kubernetes.io/part-of=gopprof", "--tail=100", "--prefix", "--all-containers"},
 	} {
 		out, err := kubectl(ctx, args...)
