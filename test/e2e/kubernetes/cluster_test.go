@@ -29,6 +29,9 @@ type cluster struct {
 func install(t *testing.T) *cluster {
 	t.Helper()
 	ctx := within(t, 10*time.Minute)
+	if cordoned := run(ctx, t, "get", "nodes", "-o", `jsonpath={.items[?(@.spec.unschedulable==true)].metadata.name}`); cordoned != "" {
+		t.Fatalf("cordoned, by an earlier run that was cut off: kubectl uncordon %s", cordoned)
+	}
 	overlay := filepath.Join(root(t), "manifests", "overlays", "e2e")
 	t.Cleanup(func() { nothingLeft(t) }) // runs last
 	if !hasDefaultStorage(ctx, t) {
