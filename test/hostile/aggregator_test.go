@@ -1,11 +1,8 @@
 package hostile
 
 import (
-	"errors"
-	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"testing"
 
 	"github.com/gopprof/gopprof/pkg/bus"
@@ -31,7 +28,7 @@ func TestAggregator(t *testing.T) {
 		var sent []Case // of the group
 		var jobs []job.Report
 		for i, c := range group {
-			files, ok := write(t, c)
+			files, ok := capturedFiles(t, c)
 			if !ok {
 				t.Logf("%s: refused before it is in memory: a capture of more than capture_max_bytes", c.Name)
 				continue
@@ -52,40 +49,21 @@ func TestAggregator(t *testing.T) {
 	}
 }
 
-// errEnough ends a payload that the bus would refuse.
-var errEnough = errors.New("enough")
-
-type limited struct {
-	w    io.Writer
-	left int64
-}
-
-func (l *limited) Write(p []byte) (int, error) {
-	if l.left -= int64(len(p)); l.left < 0 {
-		return 0, errEnough
-	}
-	return l.w.Write(p)
-}
-
-// write puts a case's payloads into files; false for what no capture may hold.
-func write(t *testing.T, c Case) ([]job.File, bool) {
+// capturedFiles are what a capture of a case consists of; false for one that no capture may hold.
+func capturedFiles(t *testing.T, c Case) ([]job.File, bool) {
 	t.Helper()
-	left := bus.DefaultStreamConfig().CaptureMaxBytes
 	var files []job.File
+	left := bus.DefaultStreamConfig().CaptureMaxBytes
 	for _, k := range c.Kinds() {
-		f, err := os.Create(filepath.Join(t.TempDir(), "profile"))
+		path := written(t, c, k)
+		info, err := os.Stat(path)
 		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		to := &limited{f, left}
-		if err := c.Of(k)(to); errors.Is(err, errEnough) {
 			return nil, false
-		} else if err != nil {
-			t.Fatal(err)
 		}
-		left = to.left
-		files = append(files, job.File{Kind: k, Path: f.Name()})
+		if left -= info.Size(); left < 0 {
+			return nil, false
+		}
+		files = append(files, job.File{Kind: k, Path: path})
 	}
 	return files, true
 }

@@ -11,6 +11,10 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/gopprof/gopprof/pkg/bus"
+	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/test/hostile/victim/job"
 )
 
 const (
@@ -43,6 +47,26 @@ var victim = sync.OnceValues(func() (string, error) {
 	}
 	return path, nil
 })
+
+// payloads are written once, for both programs.
+var payloads = sync.OnceValues(func() (job.Written, error) {
+	jobs := []job.Write{{Dir: scratch, Most: bus.DefaultStreamConfig().CaptureMaxBytes}}
+	done, err := suffer[job.Write, job.Written](context.Background(), "write", jobs)
+	if err != nil {
+		return nil, err
+	}
+	return done[0], nil
+})
+
+// written is the file of a payload, or "" for one that is longer than a capture may be.
+func written(t *testing.T, c Case, k gopprof.Kind) string {
+	t.Helper()
+	all, err := payloads()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all[c.Name][k]
+}
 
 // suffer has a victim in one of its roles do jobs. Whatever happens to it ends with it:
 // it limits its own memory, and it is killed after mostTime.

@@ -5,6 +5,7 @@ import (
 	"encoding/pem"
 	"io"
 	"log"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -42,7 +43,7 @@ func (p *place) start(c Case) gopprof.Endpoint {
 	if c.Raw != nil {
 		return endpoint(c, p.listen(p.below(c)).Addr())
 	}
-	s := httptest.NewUnstartedServer(c.Handler())
+	s := httptest.NewUnstartedServer(p.handler(c))
 	s.Config.ErrorLog = log.New(io.Discard, "", 0) // refused handshakes are the test
 	if c.Identity == nil {
 		s.Start()
@@ -52,6 +53,33 @@ func (p *place) start(c Case) gopprof.Endpoint {
 	}
 	p.t.Cleanup(func() { s.CloseClientConnections(); s.Close() })
 	return endpoint(c, s.Listener.Addr())
+}
+
+// handler is the case's, with its payloads out of their files.
+func (p *place) handler(c Case) http.Handler {
+	if c.Payload == nil {
+		return c.Handler()
+	}
+	for _, k := range c.Kinds() {
+		path := written(p.t, c, k)
+		if path == "" {
+			continue
+		}
+		file := func(w io.Writer) error {
+			f, err := os.Open(path)
+			if err != nil {
+				return err
+			}
+			defer f.Close()
+			_, err = io.Copy(w, f)
+			return err
+		}
+		if c.More = maps.Clone(c.More); c.More == nil {
+			c.More = map[gopprof.Kind]Payload{}
+		}
+		c.More[k] = file
+	}
+	return c.Handler()
 }
 
 // below is what answers a case's connections, inside TLS if it has an identity.

@@ -35,6 +35,8 @@ func run(role string) error {
 		return fmt.Errorf("limiting memory: %w", err)
 	}
 	switch role {
+	case "write":
+		return all(payloads)
 	case "take":
 		return all(capture)
 	case "report":

@@ -7,6 +7,15 @@ import (
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
+// Write has the corpus's payloads written into a directory, those of at most so many bytes.
+type Write struct {
+	Dir  string
+	Most int64
+}
+
+// Written are the files, by the case's name and the kind.
+type Written map[string]map[gopprof.Kind]string
+
 // Take has an agent profile a hostile target and, at the same time, a good one.
 type Take struct {
 	Hostile gopprof.Endpoint
