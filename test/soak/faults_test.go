@@ -3,11 +3,8 @@ package soak
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"time"
-
-	"github.com/gopprof/gopprof/test/rig"
 )
 
 // fault is one thing that goes wrong. strike returns when it is mended. while ends when the
@@ -17,12 +14,14 @@ type fault struct {
 	strike func(ctx, while context.Context, random *rand.Rand) error
 }
 
-// faults are those that this machine can have.
-func (s *scene) faults() []fault {
+// kills are the faults that end a program at once.
+func (s *scene) kills() []fault {
+	return []fault{{"agent killed", s.agentKilled}, {"aggregator killed", s.aggregatorKilled}, {"both killed", s.bothKilled}}
+}
+
+// others are the other faults that this machine can have.
+func (s *scene) others() []fault {
 	all := []fault{
-		{"agent killed", s.agentKilled},
-		{"aggregator killed", s.aggregatorKilled},
-		{"both killed", s.bothKilled},
 		{"agent stopped", s.agentStopped},
 		{"aggregator stopped", s.aggregatorStopped},
 		{"aggregator frozen", s.aggregatorFrozen},
@@ -41,65 +40,8 @@ func (s *scene) faults() []fault {
 	return all
 }
 
-// quiet is the mean time between the end of one fault and the next one.
-const quiet = 4 * time.Second
-
-// suffer lets one fault after the other strike until while ends, each kind once before any
-// comes again. It returns how often each kind did.
-func (s *scene) suffer(ctx, while context.Context, random *rand.Rand) (struck map[string]int, err error) {
-	struck = map[string]int{}
-	var deck []fault
-	for wait(while, spread(random, quiet)) {
-		if len(deck) == 0 {
-			deck = s.faults()
-			random.Shuffle(len(deck), func(i, j int) { deck[i], deck[j] = deck[j], deck[i] })
-		}
-		f := deck[0]
-		deck = deck[1:]
-		began := time.Now()
-		if err := f.strike(ctx, while, random); err != nil {
-			return struck, fmt.Errorf("%s: %w", f.kind, err)
-		}
-		struck[f.kind]++
-		s.t.Logf("%s  %s, for %.1f s", began.Format("15:04:05.000"), f.kind, time.Since(began).Seconds())
-	}
-	return struck, nil
-}
-
 // last draws how long a fault lasts.
 func last(random *rand.Rand) time.Duration { return spread(random, 4*time.Second) }
-
-// strikes waits for the moment at which a program is killed: any, or when the log says that
-// something has just happened, or a little later.
-func (s *scene) strikes(ctx context.Context, random *rand.Rand) {
-	moments := []struct {
-		of      *rig.Process
-		message string
-	}{
-		{}, {s.Agent, lineFired}, {s.Agent, lineAsked}, {s.Agent, "capture taken"}, {s.Agent, lineSpooled}, {s.Agent, linePublished},
-		{s.Aggregator, "capture granted"}, {s.Aggregator, lineCommitted}, {s.Aggregator, "report announced"}, {s.Aggregator, lineAcknowledged},
-	}
-	m := moments[random.IntN(len(moments))]
-	later := []time.Duration{0, time.Duration(random.Int64N(int64(time.Second)))}[random.IntN(2)]
-	if m.of != nil {
-		within, cancel := context.WithTimeout(ctx, 10*time.Second)
-		defer cancel()
-		_, _ = m.of.AwaitWhere(within, m.message, fresh(m.of, m.message)) // it need not happen
-	}
-	wait(ctx, later)
-}
-
-// fresh matches what a program says from now on.
-func fresh(p *rig.Process, message string) func(rig.Line) bool {
-	lines, _ := p.Lines()
-	old := 0
-	for _, l := range lines {
-		if l.Text("msg") == message {
-			old++
-		}
-	}
-	return func(rig.Line) bool { old--; return old < 0 }
-}
 
 func (s *scene) agentKilled(ctx, while context.Context, random *rand.Rand) error {
 	s.strikes(while, random)
