@@ -73,7 +73,16 @@ func validLink(s string) string {
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil {
 		return ""
 	}
-	return u.String()
+	if shown := u.String(); !strings.ContainsFunc(shown, endsLink) {
+		return shown
+	}
+	return ""
+}
+
+// endsLink tells of characters at which a page or a message may take a link for ended: in a
+// host net/url lets them pass, elsewhere it escapes them.
+func endsLink(r rune) bool {
+	return r <= ' ' || r > '~' || strings.ContainsRune("\"<>`", r)
 }
 
 // of returns the address for a target, or "" when it would be none.

@@ -277,7 +277,7 @@ func checkLink(t *testing.T, from any, address string) {
 
 // FuzzLink: what leaves is an address that a browser opens elsewhere, or nothing.
 func FuzzLink(f *testing.F) {
-	for _, s := range []string{"https://x/y?z#a", "javascript:alert(1)", "//x", "https://", "http:x", "https://a@b", "HTTPS://X", "https://x/\n", "https://[::1]:1/%zz"} {
+	for _, s := range []string{"https://x/y?z#a", "javascript:alert(1)", "//x", "https://", "http:x", "https://a@b", "HTTPS://X", "https://x/\n", "https://[::1]:1/%zz", "http://0\"00", "https://x<y>/"} {
 		f.Add(s)
 	}
 	for _, annotations := range hostile.Annotations() {
