@@ -121,7 +121,7 @@ func TestStorageThatIsSlow(t *testing.T) {
 	s.through(t, s.several(4), func(ctx context.Context) (before, after error) {
 		mu.Lock()
 		hung++
-		hangs := hung%5 == 1 && hung < 20
+		hangs := hung%5 == 1 && hung < 60
 		mu.Unlock()
 		if hangs {
 			<-ctx.Done()

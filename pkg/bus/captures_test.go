@@ -52,21 +52,21 @@ func TestCaptureArrivesWhole(t *testing.T) {
 
 func TestCaptureIsRedeliveredUntilAcknowledged(t *testing.T) {
 	t.Parallel()
-	b := bustest.Start(t, bustest.Options{Nodes: []string{"a"}, Streams: streams(func(c *bus.StreamConfig) { c.AckWait = time.Second })})
+	b := bustest.Start(t, bustest.Options{Nodes: []string{"a"}, Streams: streams(func(c *bus.StreamConfig) { c.AckWait = 2 * time.Second })})
 	agg, agent := b.Aggregator(), b.Agent("a")
 	r := receive(t, agg)
 	publish(t, agent, capture(t, "a", 10))
 	first := r.next() // forgotten, as if its worker had died
 	second := r.next()
-	if second.Capture.ID != first.Capture.ID || second.Deliveries() != 2 {
+	if second.Capture.ID != first.Capture.ID || second.Deliveries() < 2 { // more, where the test itself is held up
 		t.Fatalf("delivery %d of %s, want 2 of %s", second.Deliveries(), second.Capture.ID, first.Capture.ID)
 	}
 	if err := second.Nak(10 * time.Millisecond); err != nil {
 		t.Fatal(err)
 	}
 	third := r.next()
-	if third.Capture.ID != first.Capture.ID || third.Deliveries() != 3 {
-		t.Fatalf("delivery %d of %s, want 3 of %s", third.Deliveries(), third.Capture.ID, first.Capture.ID)
+	if third.Capture.ID != first.Capture.ID || third.Deliveries() <= second.Deliveries() {
+		t.Fatalf("delivery %d of %s, want one after %d of %s", third.Deliveries(), third.Capture.ID, second.Deliveries(), first.Capture.ID)
 	}
 	if err := third.Fetch(within(t)); err != nil { // the bytes outlive redelivery
 		t.Fatal(err)
@@ -128,13 +128,33 @@ func TestPublishingAgainIsNoOp(t *testing.T) {
 	}
 }
 
+// A node may send a capture under an ID that another node used: neither the server's window
+// nor anything else makes them one.
+func TestSameIDFromAnotherNode(t *testing.T) {
+	b := bustest.Start(t, bustest.Options{Nodes: []string{"a", "b"}})
+	agg := b.Aggregator()
+	ours := capture(t, "a", bus.ChunkBytes+1, 10)
+	theirs := ours
+	theirs.Target.Node = "b"
+	publish(t, b.Agent("b"), theirs)
+	publish(t, b.Agent("a"), ours)
+	r := receive(t, agg)
+	for range 2 {
+		d := r.next()
+		if err := d.Fetch(within(t)); err != nil {
+			t.Errorf("of node %q: %v", d.Capture.Target.Node, err)
+		}
+		ack(t, d)
+	}
+}
+
 // forgotten waits until the server's own window no longer knows the capture: a copy of
 // its message under the same ID is then refused by the subject's sequence, not dropped.
 func forgotten(t *testing.T, agg *bus.Aggregator, c gopprof.Capture) {
 	t.Helper()
 	bustest.Eventually(t, "the dedupe window passes", func() bool {
 		m := nats.NewMsg(bus.Root + "capture." + bustest.Cluster + ".a." + c.ID)
-		m.Header.Set(nats.MsgIdHdr, c.ID)
+		m.Header.Set(nats.MsgIdHdr, m.Subject)
 		m.Header.Set(nats.ExpectedLastSubjSeqHdr, "0")
 		return agg.PublishRaw(within(t), m) != nil
 	})

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -62,17 +61,19 @@ func (a *Agent) encodeCapture(c gopprof.Capture) ([]byte, error) {
 }
 
 // publishChunk stores one chunk. The stream keeps one message for each subject, so that a
-// repeat takes the place of the first even after the window of the message IDs.
+// repeat takes the place of the first even after the window of the message IDs. Those are
+// one space for all senders of a stream, so they are subjects: what one node sent must not
+// pass for another's.
 func (a *Agent) publishChunk(ctx context.Context, capture string, n int, data []byte) error {
 	m := &nats.Msg{Subject: bytesSubject(a.cluster, a.node, capture, n), Data: data}
-	_, err := a.publish(ctx, m, jetstream.WithMsgID(capture+"."+strconv.Itoa(n)))
+	_, err := a.publish(ctx, m, jetstream.WithMsgID(m.Subject))
 	return err
 }
 
 // publishMessage stores the capture message unless it waits in the queue already.
 func (a *Agent) publishMessage(ctx context.Context, capture string, data []byte) error {
 	m := &nats.Msg{Subject: captureSubject(a.cluster, a.node, capture), Data: data}
-	_, err := a.publish(ctx, m, jetstream.WithMsgID(capture), jetstream.WithExpectLastSequencePerSubject(0))
+	_, err := a.publish(ctx, m, jetstream.WithMsgID(m.Subject), jetstream.WithExpectLastSequencePerSubject(0))
 	if wrongLastSequence(err) {
 		return nil
 	}
