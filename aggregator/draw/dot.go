@@ -23,13 +23,13 @@ type limits struct {
 // errOutput means that dot wrote more than it may.
 var errOutput = errors.New("the drawing is too large")
 
-// runDot lays out a graph. dot gets its limits before its input, so that it has read
+// run lays out a graph. dot gets its limits before its input, so that it has read
 // nothing when it is free of them; it runs in the caller's process group, which whoever
 // limits the caller's time kills as one.
-func runDot(ctx context.Context, path string, graph []byte, lim limits) ([]byte, error) {
-	cmd := exec.CommandContext(ctx, path, "-Tsvg")
+func (g graphviz) run(ctx context.Context, graph []byte, lim limits) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, g.Dot, "-Tsvg")
 	cmd.Dir = "/"
-	cmd.Env = environment()
+	cmd.Env = g.environment()
 	out := &bounded{limit: int(lim.OutputBytes), err: errOutput}
 	complaint := &bounded{limit: 4 << 10}
 	cmd.Stdout, cmd.Stderr = out, complaint

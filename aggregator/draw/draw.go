@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
@@ -43,6 +44,9 @@ type Drawer struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 	closing sync.Once
+
+	looking  sync.Mutex // held while graphviz is looked for
+	graphviz graphviz   // the zero value until it is found
 
 	mu   sync.Mutex
 	idle []*child // started, without a job; at most as many as there are free places
@@ -79,29 +83,54 @@ func lookPath(name string) (string, error) {
 // Available tells whether drawings can be made, by making a trivial one. The error is
 // ErrUnavailable, with what to do.
 func (d *Drawer) Available() error {
-	dot, err := d.dot()
+	g, err := d.found()
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(d.ctx, d.cfg.Timeout)
 	defer cancel()
 	lim := limits{CPUSeconds: d.cfg.CPUSeconds, MemoryBytes: d.cfg.MemoryBytes, OutputBytes: d.cfg.SVGBytes}
-	svg, err := runDot(ctx, dot, []byte(`digraph "available" { N1 [label="works"] }`), lim)
+	svg, err := g.run(ctx, []byte(`digraph "available" { N1 [label="works"] }`), lim)
 	if err == nil {
 		_, err = sanitize(svg, d.cfg.SVGBytes)
 	}
 	if err != nil {
-		return fmt.Errorf("%w: %q does not work: %w", ErrUnavailable, dot, err)
+		return fmt.Errorf("%w: %q does not work: %w", ErrUnavailable, g.Dot, err)
 	}
 	return nil
 }
 
-func (d *Drawer) dot() (string, error) {
-	dot, err := lookPath(d.cfg.Dot)
-	if err != nil {
-		return "", fmt.Errorf("%w: graphviz's dot is missing (%w): install graphviz, or set where dot is", ErrUnavailable, err)
+// lookingMost is how long graphviz may take to say what it has: some 20 ms on a free
+// machine.
+const lookingMost = 5 * time.Second
+
+// found returns graphviz, which may be installed, replaced and cleaned away while we run.
+func (d *Drawer) found() (graphviz, error) {
+	d.looking.Lock()
+	defer d.looking.Unlock()
+	if d.ctx.Err() != nil {
+		return graphviz{}, ErrClosed
 	}
-	return dot, nil
+	if d.graphviz.usable() {
+		return d.graphviz, nil
+	}
+	d.forget()
+	ctx, cancel := context.WithTimeout(d.ctx, lookingMost)
+	defer cancel()
+	g, err := findGraphviz(ctx, d.cfg.Dot, d.log)
+	if err != nil {
+		return graphviz{}, err
+	}
+	d.graphviz = g
+	return g, nil
+}
+
+// forget removes the directory of plugins.
+func (d *Drawer) forget() {
+	if d.graphviz.Plugins != "" {
+		os.RemoveAll(d.graphviz.Plugins) //nolint:errcheck // links in the system's directory of temporary files
+	}
+	d.graphviz = graphviz{}
 }
 
 // Draw returns the call graph of a profile as SVG, which may be shown to a person: it
@@ -117,7 +146,7 @@ func (d *Drawer) Draw(ctx context.Context, kind gopprof.Kind, data []byte) ([]by
 }
 
 func (d *Drawer) draw(ctx context.Context, kind gopprof.Kind, data []byte) ([]byte, error) {
-	dot, err := d.dot()
+	g, err := d.found()
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +163,7 @@ func (d *Drawer) draw(ctx context.Context, kind gopprof.Kind, data []byte) ([]by
 	}
 	defer d.measure(time.Now())
 	svg, err := d.job(ctx, request{
-		Kind: kind, Dot: dot, Nodes: d.cfg.Nodes, CPUSeconds: d.cfg.CPUSeconds,
+		Kind: kind, Graphviz: g, Nodes: d.cfg.Nodes, CPUSeconds: d.cfg.CPUSeconds,
 		MemoryBytes: d.cfg.MemoryBytes, SVGBytes: d.cfg.SVGBytes, Size: int64(len(data)),
 	}, data)
 	if err != nil {
@@ -223,6 +252,9 @@ func (d *Drawer) close() {
 		c.stop() //nolint:errcheck // killed
 	}
 	d.idle = nil
+	d.looking.Lock()
+	defer d.looking.Unlock()
+	d.forget()
 }
 
 // reasonOf classes a failure for the metric.

@@ -16,7 +16,7 @@ const maxHeaderBytes = 64 << 10
 // request is the header of a job; the profile's bytes follow.
 type request struct {
 	Kind        gopprof.Kind `json:"kind"`
-	Dot         string       `json:"dot"`
+	Graphviz    graphviz     `json:"graphviz"`
 	Nodes       int          `json:"nodes"`
 	CPUSeconds  int          `json:"cpuSeconds"`
 	MemoryBytes int64        `json:"memoryBytes"`

@@ -19,11 +19,11 @@ import (
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
-// script makes a program that takes the place of dot.
+// script makes a program that takes the place of dot, when it is to draw.
 func script(t *testing.T, body string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "dot")
-	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+body+"\n"), 0o755); err != nil {
+	if err := os.WriteFile(path, []byte("#!/bin/sh\n[ \"$1\" = -Tsvg ] || exit 0\n"+body+"\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	return path

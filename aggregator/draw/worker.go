@@ -67,5 +67,5 @@ func work(ctx context.Context, req request, body []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return runDot(ctx, req.Dot, dot, limits{CPUSeconds: req.CPUSeconds, MemoryBytes: req.MemoryBytes, OutputBytes: req.SVGBytes})
+	return req.Graphviz.run(ctx, dot, limits{CPUSeconds: req.CPUSeconds, MemoryBytes: req.MemoryBytes, OutputBytes: req.SVGBytes})
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
+	"github.com/gopprof/gopprof/pkg/api"
 	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/config"
 	"github.com/gopprof/gopprof/pkg/gopprof"
@@ -53,7 +54,7 @@ func captureCost(ctx context.Context, b *bench) error {
 }
 
 func benchProfiles(ctx context.Context) ([]gopprof.Profile, error) {
-	cpu, err := cpuProfile(ctx, 10*time.Second)
+	cpu, err := cpuProfile(ctx, 5*time.Second)
 	if err != nil {
 		return nil, err
 	}
@@ -109,6 +110,20 @@ func sendAll(ctx context.Context, r *rig.Rig, agent *bus.Agent, p gopprof.Profil
 	for _, id := range sent {
 		if _, err := r.Aggregator.AwaitWhere(ctx, "report announced", func(l rig.Line) bool { return l.Text("capture") == id }); err != nil {
 			return err
+		}
+	}
+	return drawn(ctx, r, sent[0])
+}
+
+// drawn fails when a report has no call graph: what is compared would be less work.
+func drawn(ctx context.Context, r *rig.Rig, id string) error {
+	var report gopprof.Report
+	if err := r.GetJSON(ctx, api.PathReport(id), &report); err != nil {
+		return err
+	}
+	for _, f := range report.Files {
+		if f.Drawing == "" {
+			return fmt.Errorf("the %s profile has no call graph: %s", f.Kind, f.Detail)
 		}
 	}
 	return nil

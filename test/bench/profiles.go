@@ -66,17 +66,21 @@ func serviceWork() {
 	_ = new(big.Int).Exp(big.NewInt(3), big.NewInt(4093), big.NewInt(1<<61-1)).String()
 }
 
-// heapProfile has so many samples, each of 30 frames out of 5,000 functions.
+// heapProfile has so many samples: the leaves of a tree of stacks, 30 frames deep, out of
+// 5,000 functions.
 func heapProfile(samples int) gopprof.Profile {
+	const depth, functions = 30, 5000
 	stacks := make([]profiletest.Stack, samples)
 	for i := range stacks {
-		frames := make([]string, 30)
-		for j := range frames {
-			frames[j] = fmt.Sprintf("example.com/shop/package%d.(*Type%d).Method%d", (i*31+j*17)%50, (i*13+j*7)%10, (i+j*j)%10)
+		frames := make([]string, depth)
+		for d := range depth {
+			branch := i >> max(0, 16-d) // the callers of many are the same
+			f := (branch*7919 + d*613) % functions
+			frames[depth-1-d] = fmt.Sprintf("example.com/shop/package%d.(*Type%d).Method%d", f%50, f/50%10, f/500)
 		}
 		stacks[i] = profiletest.On(int64(512*(1+i%1000)), frames...)
 	}
-	return profileOf(gopprof.KindHeap, 0, profiletest.Gzip(profiletest.Heap(stacks...)))
+	return profileOf(gopprof.KindHeap, 0, profiletest.Heap(stacks...))
 }
 
 // goroutineProfile is a genuine one of so many goroutines, which wait at a hundred depths.

@@ -84,14 +84,14 @@ func (f *file) text(s string) uint64 {
 }
 
 func (f *file) add(frames []string, values ...int64) {
-	var sample Message
+	var locations, numbers []uint64
 	for _, frame := range frames {
-		sample = sample.Varint(SampleLocation, f.location(frame))
+		locations = append(locations, f.location(frame))
 	}
 	for _, v := range values {
-		sample = sample.Varint(SampleValue, uint64(v))
+		numbers = append(numbers, uint64(v))
 	}
-	f.header = f.header.Bytes(Sample, sample)
+	f.header = f.header.Bytes(Sample, Message{}.Packed(SampleLocation, locations...).Packed(SampleValue, numbers...))
 }
 
 func (f *file) location(frame string) uint64 {
