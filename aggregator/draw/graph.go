@@ -53,13 +53,16 @@ func runDriver(p *profile.Profile, f *flagSet, out *capture) error {
 	})
 }
 
+// nodeFraction is the part of the total below which a function is not drawn.
+const nodeFraction = 0.005
+
 // flags sets every value of the driver's configuration, because what an earlier call set
 // stays set. Without -output it would write to standard output.
 func flags(sampleType string, nodes int) []string {
 	return []string{
 		"-dot", "-output=graph", "-symbolize=none",
 		"-sample_index=" + sampleType, "-nodecount=" + strconv.Itoa(nodes),
-		"-nodefraction=0.005", "-edgefraction=0.001", "-trim=true",
+		"-nodefraction=" + strconv.FormatFloat(nodeFraction, 'f', -1, 64), "-edgefraction=0.001", "-trim=true",
 		"-unit=minimum", "-divide_by=1", "-mean=false", "-normalize=false",
 		"-functions", "-flat", "-noinlines=false", "-showcolumns=false",
 		"-call_tree=false", "-relative_percentages=false", "-compact_labels=false",

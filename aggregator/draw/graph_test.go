@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -92,4 +93,81 @@ func TestLargeHeap(t *testing.T) {
 	if n := bytes.Count(svg, []byte(`class="node"`)); n < 40 || n > 81 {
 		t.Errorf("%d functions in the drawing, want at most 80 and the legend", n)
 	}
+}
+
+// What is left out before the driver changes nothing in its graph: not an edge, not a
+// dash, not a number of the legend.
+func TestCondensedGraphIsTheSame(t *testing.T) {
+	profiles := map[string][]byte{"of this program": cpuProfile()}
+	for seed := range uint64(40) {
+		profiles[fmt.Sprint("seed ", seed)] = profiletest.Heap(forest(rand.New(rand.NewPCG(seed, 1)))...)
+	}
+	small := 0
+	for name, file := range profiles {
+		kind := gopprof.KindHeap
+		if name == "of this program" {
+			kind = gopprof.KindCPU
+		}
+		p, err := profile.Parse(file, profile.DefaultLimits())
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole, err := p.Clean(kind)
+		if err != nil {
+			t.Fatal(err)
+		}
+		condensed, err := p.Clean(kind)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sampleType, before := whole.Raw().SampleType[0].Type, frames(whole)
+		condensed = condensed.Condense(nodeFraction)
+		if frames(condensed) < before*3/4 {
+			small++
+		}
+		want, err := composeDOT(whole, sampleType, 30)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := composeDOT(condensed, sampleType, 30)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got, want) {
+			t.Errorf("%s: the graphs differ:\n%s\nof the whole profile:\n%s", name, got, want)
+		}
+	}
+	if small < 10 {
+		t.Errorf("only %d of the profiles have a quarter less frames: nothing is compared", small)
+	}
+}
+
+// frames is the number of frames in all stacks.
+func frames(p *profile.Profile) (n int) {
+	for _, s := range p.Raw().Sample {
+		n += len(s.Location)
+	}
+	return n
+}
+
+// forest returns stacks as programs have them: most calls go the same way, and the rest
+// spreads over many functions. Some call themselves, some have no name.
+func forest(r *rand.Rand) (stacks []profiletest.Stack) {
+	functions := 50 << r.IntN(8)
+	for range 2000 {
+		var frames []string
+		for at, depth := 1, 3+r.IntN(25); len(frames) < depth; {
+			name := fmt.Sprintf("example.com/shop/p%d.F%d", at%7, at%functions)
+			if at%97 == 13 {
+				name = ""
+			}
+			frames = append(frames, name)
+			if r.IntN(10) > 0 {
+				at = at*3%1_000_003 + min(2, int(r.ExpFloat64()))
+			}
+		}
+		slices.Reverse(frames)
+		stacks = append(stacks, profiletest.On(int64(512<<r.IntN(12)), frames...))
+	}
+	return stacks
 }

@@ -63,7 +63,7 @@ func work(ctx context.Context, req request, body []byte) ([]byte, error) {
 	if len(raw.Sample) == 0 {
 		return nil, fmt.Errorf("the %s profile is empty", req.Kind)
 	}
-	dot, err := composeDOT(clean, raw.SampleType[0].Type, req.Nodes)
+	dot, err := composeDOT(clean.Condense(nodeFraction), raw.SampleType[0].Type, req.Nodes)
 	if err != nil {
 		return nil, err
 	}

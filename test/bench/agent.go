@@ -42,7 +42,7 @@ func agentCostAt(ctx context.Context, b *bench, n int) error {
 	if err := r.StartAggregator(ctx); err != nil {
 		return err
 	}
-	agent, err := b.startAgent(r, targets.file, "")
+	agent, err := b.startAgent(ctx, r, targets.file, "")
 	if err != nil {
 		return err
 	}
@@ -54,7 +54,7 @@ func agentCostAt(ctx context.Context, b *bench, n int) error {
 }
 
 // startAgent starts an agent at its default settings, with more lines of configuration.
-func (b *bench) startAgent(r *rig.Rig, targets, more string) (*rig.Process, error) {
+func (b *bench) startAgent(ctx context.Context, r *rig.Rig, targets, more string) (*rig.Process, error) {
 	if err := os.WriteFile(filepath.Join(r.Dir, "targets.yaml"), []byte(targets), 0o600); err != nil {
 		return nil, err
 	}
@@ -69,7 +69,12 @@ nats: {url: %[2]q, nkey_file: %[1]s/agent.nk}
 	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
 		return nil, err
 	}
-	return r.Start("agent", append(b.program("agent"), "--config", path))
+	agent, err := r.Start("agent", append(b.program("agent"), "--config", path))
+	if err != nil {
+		return nil, err
+	}
+	_, err = agent.Await(ctx, "agent started")
+	return agent, err
 }
 
 // compareAgent measures after both have settled: a quiet target is read every 30 s, and memory

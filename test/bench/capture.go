@@ -24,7 +24,7 @@ import (
 // captureCost measures the aggregator with everything that it starts, from a capture's message
 // to its announced report with a call graph, and beside it `go tool pprof -svg` on the same file.
 func captureCost(ctx context.Context, b *bench) error {
-	files, err := benchProfiles(ctx)
+	files, err := benchProfiles(ctx, b)
 	if err != nil {
 		return err
 	}
@@ -53,13 +53,17 @@ func captureCost(ctx context.Context, b *bench) error {
 	return nil
 }
 
-func benchProfiles(ctx context.Context) ([]gopprof.Profile, error) {
+func benchProfiles(ctx context.Context, b *bench) ([]gopprof.Profile, error) {
 	cpu, err := cpuProfile(ctx, 5*time.Second)
 	if err != nil {
 		return nil, err
 	}
+	heap, err := heapProfile(ctx, b)
+	if err != nil {
+		return nil, err
+	}
 	goroutine, err := goroutineProfile(10_000)
-	return []gopprof.Profile{cpu, heapProfile(60_000), goroutine}, err
+	return []gopprof.Profile{cpu, heap, goroutine}, err
 }
 
 func compareCapture(ctx context.Context, b *bench, r *rig.Rig, agent *bus.Agent, p gopprof.Profile) error {

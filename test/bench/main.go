@@ -8,6 +8,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -52,6 +53,7 @@ type bench struct {
 var roles = map[string]func(context.Context, string) error{
 	"cadvisor-manager": runManager,
 	"service":          runService,
+	"heap":             runHeap,
 }
 
 func main() {
@@ -87,15 +89,13 @@ func run(ctx context.Context, only string, span time.Duration) error {
 		return err
 	}
 	fmt.Printf("%s, %d processors, %s\n", runtime.Version(), runtime.NumCPU(), time.Now().UTC().Format(time.DateOnly))
+	var failed []error
 	for _, b := range benchmarks {
-		if !wanted.MatchString(b.name) {
-			continue
-		}
-		if err := runOne(ctx, &bench{root: root, self: self, out: os.Stdout, span: span}, b.name, b.run); err != nil {
-			return err
+		if wanted.MatchString(b.name) && ctx.Err() == nil {
+			failed = append(failed, runOne(ctx, &bench{root: root, self: self, out: os.Stdout, span: span}, b.name, b.run))
 		}
 	}
-	return nil
+	return errors.Join(failed...)
 }
 
 func runOne(ctx context.Context, b *bench, name string, f func(context.Context, *bench) error) (err error) {

@@ -88,7 +88,7 @@ func startService(ctx context.Context, b *bench, r *rig.Rig, group *parts.Cgroup
 		return "", err
 	}
 	targets := fmt.Sprintf("- {namespace: shop, workload: checkout, pod: checkout-0, pprof: \"http://%s/debug/pprof\", cgroup: %s}\n", addr, group.Path)
-	if _, err := b.startAgent(r, "targets:\n"+targets, "state_interval: 2s\n"); err != nil {
+	if _, err := b.startAgent(ctx, r, "targets:\n"+targets, "state_interval: 2s\n"); err != nil {
 		return "", err
 	}
 	return "http://" + string(addr) + "/order", r.AwaitTarget(ctx)

@@ -8,8 +8,14 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"go/importer"
+	"go/token"
 	"math/big"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
+	"runtime"
 	"runtime/pprof"
 	"slices"
 	"strings"
@@ -17,7 +23,6 @@ import (
 	"time"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
-	"github.com/gopprof/gopprof/pkg/profile/profiletest"
 )
 
 // cpuProfile is a genuine one: of this program, while it does what services do.
@@ -66,21 +71,33 @@ func serviceWork() {
 	_ = new(big.Int).Exp(big.NewInt(3), big.NewInt(4093), big.NewInt(1<<61-1)).String()
 }
 
-// heapProfile has so many samples: the leaves of a tree of stacks, 30 frames deep, out of
-// 5,000 functions.
-func heapProfile(samples int) gopprof.Profile {
-	const depth, functions = 30, 5000
-	stacks := make([]profiletest.Stack, samples)
-	for i := range stacks {
-		frames := make([]string, depth)
-		for d := range depth {
-			branch := i >> max(0, 16-d) // the callers of many are the same
-			f := (branch*7919 + d*613) % functions
-			frames[depth-1-d] = fmt.Sprintf("example.com/shop/package%d.(*Type%d).Method%d", f%50, f/50%10, f/500)
-		}
-		stacks[i] = profiletest.On(int64(512*(1+i%1000)), frames...)
+// heapProfile is a genuine one of some 60,000 samples: of a process that checks the types of
+// net/http and of all that it imports, looked at as often as that takes.
+func heapProfile(ctx context.Context, b *bench) (gopprof.Profile, error) {
+	file := filepath.Join(b.dir, "heap-made.pb.gz")
+	argv := b.role("heap", file)
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return gopprof.Profile{}, fmt.Errorf("making a heap profile: %w: %s", err, out)
 	}
-	return profileOf(gopprof.KindHeap, 0, profiletest.Heap(stacks...))
+	data, err := os.ReadFile(file)
+	return profileOf(gopprof.KindHeap, 0, data), err
+}
+
+// runHeap writes the heap profile of what it does.
+func runHeap(_ context.Context, file string) error {
+	runtime.MemProfileRate = 550
+	checked, err := importer.ForCompiler(token.NewFileSet(), "source", nil).Import("net/http")
+	if err != nil {
+		return err
+	}
+	var out bytes.Buffer
+	if err := pprof.Lookup("heap").WriteTo(&out, 0); err != nil {
+		return err
+	}
+	runtime.KeepAlive(checked)
+	return os.WriteFile(file, out.Bytes(), 0o600)
 }
 
 // goroutineProfile is a genuine one of so many goroutines, which wait at a hundred depths.

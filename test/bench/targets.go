@@ -52,7 +52,7 @@ func (t *targets) add(burner string, i int, warm bool) error {
 		return err
 	}
 	t.undo = append(t.undo, func() { _ = group.Remove() })
-	addr := "127.0.0.1:1"
+	addr := fmt.Sprintf("127.0.0.1:%d", 1+i) // of an idle one, which nobody dials
 	if warm {
 		service, err := parts.StartBurner(burner, group, "-base-cores", "0.012")
 		if err != nil {
@@ -63,7 +63,7 @@ func (t *targets) add(burner string, i int, warm bool) error {
 	} else if err := t.idle(group); err != nil {
 		return err
 	}
-	t.file += fmt.Sprintf("- {namespace: bench, workload: service-%d, pprof: \"http://%s/debug/pprof\", cgroup: %s}\n", i/5, addr, group.Path)
+	t.file += fmt.Sprintf("- {namespace: bench, workload: service-%d, pod: service-%d, pprof: \"http://%s/debug/pprof\", cgroup: %s}\n", i/5, i, addr, group.Path)
 	return nil
 }
 
