@@ -33,7 +33,6 @@ func main() {
 	flag.StringVar(&o.config, "config", "/etc/gopprof/agent.yaml", "configuration `file`")
 	flag.StringVar(&o.node, "node", "", "`name` of this node, over the configuration's: one file serves all nodes of a cluster")
 	check := flag.Bool("check-config", false, "read the configuration, say what is wrong with it, and exit")
-	probe := flag.String("probe", "", "ask the agent that runs here for `livez` or readyz and exit with status 0 or 1")
 	give := flag.String("give", "", "make the `directory`, give it to the user of --to, and exit; for an init container that is root")
 	to := flag.String("to", "65532:65532", "`uid:gid` of --give")
 	version := flag.Bool("version", false, "print the version and exit")
@@ -51,8 +50,6 @@ func main() {
 		}
 	case *check:
 		os.Exit(with(o, func(app.Config) error { fmt.Printf("%s: ok\n", o.config); return nil }))
-	case *probe != "":
-		os.Exit(with(o, func(c app.Config) error { return ops.Probe(context.Background(), c.Status, *probe) }))
 	default:
 		os.Exit(with(o, run))
 	}

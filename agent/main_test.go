@@ -2,9 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -74,32 +71,6 @@ func TestFlags(t *testing.T) {
 	}
 	if out, status := execAgent(t, "--config", "/does/not/exist.yaml"); status != 2 || !strings.Contains(out, "/does/not/exist.yaml") {
 		t.Errorf("no file: status %d: %q", status, out)
-	}
-}
-
-func TestProbeAsksTheStatusPort(t *testing.T) {
-	var asked []string
-	ready := http.StatusServiceUnavailable
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked = append(asked, r.URL.Path)
-		if r.URL.Path == "/readyz" {
-			w.WriteHeader(ready)
-			fmt.Fprintln(w, "nats: away")
-		}
-	}))
-	defer server.Close()
-	path := write(t, "status: {listen: '"+strings.TrimPrefix(server.URL, "http://")+"'}\nnats: {url: 'nats://127.0.0.1:4222'}\n")
-	if out, status := execAgent(t, "--config", path, "--probe", "livez"); status != 0 || out != "" {
-		t.Errorf("livez: status %d: %q", status, out)
-	}
-	if out, status := execAgent(t, "--config", path, "--probe", "readyz"); status != 1 || out != "agent: nats: away\n" {
-		t.Errorf("readyz: status %d: %q", status, out)
-	}
-	if _, status := execAgent(t, "--config", path, "--probe", "metrics"); status != 1 {
-		t.Errorf("metrics: status %d", status)
-	}
-	if got := strings.Join(asked, " "); got != "/livez /readyz" {
-		t.Errorf("asked %s", got)
 	}
 }
 

@@ -40,7 +40,6 @@ func main() {
 	}
 	path := flag.String("config", "/etc/gopprof/aggregator.yaml", "configuration `file`")
 	check := flag.Bool("check-config", false, "read the configuration, say what is wrong with it, and exit")
-	probe := flag.String("probe", "", "ask the aggregator that runs here for `livez` or readyz and exit with status 0 or 1")
 	letters := flag.Bool("dead-letters", false, "list the captures that the aggregator that runs here could not handle, and exit")
 	replay := flag.String("replay", "", "let the aggregator that runs here handle the dead letter with this `ID` again (all: every one), and exit")
 	newKey := flag.String("new-key", "", "write a new secret key of an agent or consumer to `file`, print its public key, and exit")
@@ -60,8 +59,6 @@ func main() {
 		os.Exit(with(*path, func(c app.Config) error { return app.DeadLetters(context.Background(), c.Status, os.Stdout) }))
 	case *replay != "":
 		os.Exit(with(*path, func(c app.Config) error { return app.Replay(context.Background(), c.Status, *replay, os.Stdout) }))
-	case *probe != "":
-		os.Exit(with(*path, func(c app.Config) error { return ops.Probe(context.Background(), c.Status, *probe) }))
 	default:
 		os.Exit(with(*path, run))
 	}

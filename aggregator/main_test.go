@@ -94,23 +94,6 @@ func TestNewKeyNeverOverwrites(t *testing.T) {
 	}
 }
 
-func TestProbeAsksTheStatusPort(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/readyz" {
-			w.WriteHeader(http.StatusServiceUnavailable)
-			fmt.Fprintln(w, "store: being indexed")
-		}
-	}))
-	defer server.Close()
-	path := write(t, "status: {listen: '"+strings.TrimPrefix(server.URL, "http://")+"'}\n")
-	if out, status := execAggregator(t, "--config", path, "--probe", "livez"); status != 0 || out != "" {
-		t.Errorf("livez: status %d: %q", status, out)
-	}
-	if out, status := execAggregator(t, "--config", path, "--probe", "readyz"); status != 1 || out != "aggregator: store: being indexed\n" {
-		t.Errorf("readyz: status %d: %q", status, out)
-	}
-}
-
 func TestDeadLettersAreListedAndReplayedByTheAggregatorThatRuns(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.Method + " " + r.URL.Path {

@@ -4,8 +4,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-
-	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
 // index holds the newest reports. It is complete from its floor upwards: every committed
@@ -16,7 +14,7 @@ type index struct {
 
 	mu      sync.RWMutex
 	floor   string
-	reports []gopprof.Report // newest (highest identifier) first
+	entries []*entry // newest (highest identifier) first
 }
 
 // Identifiers sort as strings. These lie below and above all of them.
@@ -28,18 +26,18 @@ const (
 func newIndex(most int) *index { return &index{most: most, floor: highestID} }
 
 func (x *index) find(id string) (int, bool) {
-	return slices.BinarySearchFunc(x.reports, id, func(r gopprof.Report, id string) int {
-		return strings.Compare(id, r.ID) // descending
+	return slices.BinarySearchFunc(x.entries, id, func(e *entry, id string) int {
+		return strings.Compare(id, e.id) // descending
 	})
 }
 
-func (x *index) get(id string) (gopprof.Report, bool) {
+func (x *index) get(id string) (*entry, bool) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	if i, ok := x.find(id); ok {
-		return x.reports[i], true
+		return x.entries[i], true
 	}
-	return gopprof.Report{}, false
+	return nil, false
 }
 
 // lacks tells whether a report should be in the index and is not.
@@ -53,9 +51,9 @@ func (x *index) lacks(id string) bool {
 func (x *index) ids() map[string]bool {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	ids := make(map[string]bool, len(x.reports))
-	for _, r := range x.reports {
-		ids[r.ID] = true
+	ids := make(map[string]bool, len(x.entries))
+	for _, e := range x.entries {
+		ids[e.id] = true
 	}
 	return ids
 }
@@ -63,63 +61,63 @@ func (x *index) ids() map[string]bool {
 func (x *index) len() int {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	return len(x.reports)
+	return len(x.entries)
 }
 
 // add takes a committed report in, unless it is older than all that the index holds.
-func (x *index) add(r gopprof.Report) {
+func (x *index) add(e *entry) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.insert(r)
+	x.insert(e)
 	x.trim()
 }
 
 // fill takes in what was read from the store, which is everything from floor upwards.
-func (x *index) fill(reports []gopprof.Report, floor string) {
+func (x *index) fill(entries []*entry, floor string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	for _, r := range reports {
-		x.insert(r)
+	for _, e := range entries {
+		x.insert(e)
 	}
 	x.floor = min(x.floor, floor)
 	x.trim()
 }
 
-func (x *index) insert(r gopprof.Report) {
-	if i, ok := x.find(r.ID); !ok {
-		x.reports = slices.Insert(x.reports, i, r)
+func (x *index) insert(e *entry) {
+	if i, ok := x.find(e.id); !ok {
+		x.entries = slices.Insert(x.entries, i, e)
 	}
 }
 
 func (x *index) trim() {
-	if len(x.reports) <= x.most {
+	if len(x.entries) <= x.most {
 		return
 	}
-	clear(x.reports[x.most:])
-	x.reports = x.reports[:x.most]
-	x.floor = max(x.floor, x.reports[x.most-1].ID)
+	clear(x.entries[x.most:])
+	x.entries = x.entries[:x.most]
+	x.floor = max(x.floor, x.entries[x.most-1].id)
 }
 
 func (x *index) remove(id string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if i, ok := x.find(id); ok {
-		x.reports = slices.Delete(x.reports, i, i+1)
+		x.entries = slices.Delete(x.entries, i, i+1)
 	}
 }
 
 // below returns the floor, and those reports from the floor upwards and below upper that
 // match, newest first, at most n.
-func (x *index) below(upper string, n int, match func(gopprof.Report) bool) (found []gopprof.Report, floor string) {
+func (x *index) below(upper string, n int, match func(card) bool) (found []*entry, floor string) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	i, ok := x.find(upper)
 	if ok {
 		i++
 	}
-	for ; i < len(x.reports) && len(found) < n && x.reports[i].ID >= x.floor; i++ {
-		if match(x.reports[i]) {
-			found = append(found, x.reports[i])
+	for ; i < len(x.entries) && len(found) < n && x.entries[i].id >= x.floor; i++ {
+		if match(x.entries[i].card) {
+			found = append(found, x.entries[i])
 		}
 	}
 	return found, x.floor

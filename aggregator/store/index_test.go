@@ -6,8 +6,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
 // The index against a plain list of everything that was committed: whatever is at or
@@ -27,7 +25,7 @@ func TestIndexIsCompleteAboveItsFloor(t *testing.T) {
 				fillAsRunDoes(x, committed)
 			default:
 				committed[id] = true
-				x.add(gopprof.Report{ID: id})
+				x.add(&entry{card: card{id: id}})
 			}
 			checkIndex(t, x, committed)
 		}
@@ -42,11 +40,14 @@ func fillAsRunDoes(x *index, committed map[string]bool) {
 		ids = ids[:x.most]
 		floor = ids[len(ids)-1]
 	}
-	var reports []gopprof.Report
+	x.fill(entriesOf(ids...), floor)
+}
+
+func entriesOf(ids ...string) (entries []*entry) {
 	for _, id := range ids {
-		reports = append(reports, gopprof.Report{ID: id})
+		entries = append(entries, &entry{card: card{id: id}})
 	}
-	x.fill(reports, floor)
+	return entries
 }
 
 func checkIndex(t *testing.T, x *index, committed map[string]bool) {
@@ -54,7 +55,7 @@ func checkIndex(t *testing.T, x *index, committed map[string]bool) {
 	if x.len() > x.most {
 		t.Fatalf("%d reports in an index of %d", x.len(), x.most)
 	}
-	found, floor := x.below(highestID, 1000, func(gopprof.Report) bool { return true })
+	found, floor := x.below(highestID, 1000, func(card) bool { return true })
 	var want, got []string
 	for _, id := range slices.Backward(sortedKeys(committed)) {
 		if id >= floor {
@@ -62,7 +63,7 @@ func checkIndex(t *testing.T, x *index, committed map[string]bool) {
 		}
 	}
 	for _, r := range found {
-		got = append(got, r.ID)
+		got = append(got, r.id)
 	}
 	if !slices.Equal(got, want) {
 		t.Fatalf("above floor %q:\n got %v\nwant %v", floor, got, want)
@@ -71,7 +72,7 @@ func checkIndex(t *testing.T, x *index, committed map[string]bool) {
 
 func TestIndexBelow(t *testing.T) {
 	x := newIndex(10)
-	x.fill([]gopprof.Report{{ID: "a"}, {ID: "b"}, {ID: "c"}, {ID: "d"}}, lowestID)
+	x.fill(entriesOf("a", "b", "c", "d"), lowestID)
 	for _, c := range []struct {
 		upper string
 		n     int
@@ -79,10 +80,10 @@ func TestIndexBelow(t *testing.T) {
 	}{
 		{highestID, 9, "dcba"}, {"d", 9, "cba"}, {"cc", 9, "cba"}, {"a", 9, ""}, {highestID, 2, "dc"}, {"c", 1, "b"}, {lowestID, 9, ""},
 	} {
-		found, _ := x.below(c.upper, c.n, func(gopprof.Report) bool { return true })
+		found, _ := x.below(c.upper, c.n, func(card) bool { return true })
 		var got strings.Builder
 		for _, r := range found {
-			got.WriteString(r.ID)
+			got.WriteString(r.id)
 		}
 		if got.String() != c.want {
 			t.Errorf("%d below %q: got %q, want %q", c.n, c.upper, got.String(), c.want)

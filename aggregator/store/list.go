@@ -9,8 +9,8 @@ import (
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
-// Page is one page of reports, newest first, in the order of their identifiers. What they
-// point to is shared and must not be changed. A report that is neither added nor deleted while the pages are read is on exactly one of them.
+// Page is one page of reports, newest first, in the order of their identifiers. A report
+// that is neither added nor deleted while the pages are read is on exactly one of them.
 type Page struct {
 	Reports []gopprof.Report
 	// Next asks for the page after this one; empty when this is the last. A page may hold
@@ -34,9 +34,13 @@ func (s *Store) List(ctx context.Context, q Query) (Page, error) {
 		return Page{}, err
 	}
 	limit := q.limit()
-	match := func(r gopprof.Report) bool { return r.ID >= lower && q.matches(r) }
+	match := func(c card) bool { return c.id >= lower && q.matches(c) }
 	// One more than asked for tells whether there is a next page.
-	found, floor := s.index.below(upper, limit+1, match)
+	indexed, floor := s.index.below(upper, limit+1, match)
+	found, err := unpack(indexed)
+	if err != nil {
+		return Page{}, fmt.Errorf("listing reports: %w", err)
+	}
 	var stopped string
 	if len(found) <= limit && floor > lower {
 		var older []gopprof.Report
@@ -74,7 +78,7 @@ func (s *Store) listStored(ctx context.Context, q Query, lower, upper string, n 
 			if err != nil {
 				return nil, "", err
 			}
-			found = append(found, slices.DeleteFunc(reports, func(r gopprof.Report) bool { return !q.matches(r) })...)
+			found = append(found, slices.DeleteFunc(reports, func(r gopprof.Report) bool { return !q.matches(cardOf(r)) })...)
 			read += len(batch)
 			if len(found) >= n || read >= maxReportsRead {
 				return found, batch[len(batch)-1].id, nil

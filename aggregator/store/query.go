@@ -64,18 +64,13 @@ func (q Query) bounds() (lower, upper string, err error) {
 	return lower, upper, nil
 }
 
-func (q Query) matches(r gopprof.Report) bool {
-	t := r.Capture.Target
-	if q.Kind != "" {
-		if _, ok := r.File(q.Kind); !ok {
-			return false
-		}
-	}
-	return (q.Cluster == "" || q.Cluster == t.Cluster) &&
-		(q.Namespace == "" || q.Namespace == t.Namespace) &&
-		(q.Workload == "" || q.Workload == t.Workload.Name || q.Workload == t.Workload.String()) &&
-		(q.Pod == "" || q.Pod == t.Pod) &&
-		(q.Incident == "" || q.Incident == r.Capture.Incident)
+func (q Query) matches(c card) bool {
+	return (q.Kind == "" || slices.Contains(c.kinds, q.Kind)) &&
+		(q.Cluster == "" || q.Cluster == c.cluster) &&
+		(q.Namespace == "" || q.Namespace == c.namespace) &&
+		(q.Workload == "" || q.Workload == c.workload.Name || q.Workload == c.workload.String()) &&
+		(q.Pod == "" || q.Pod == c.pod) &&
+		(q.Incident == "" || q.Incident == c.incident)
 }
 
 // folder returns what keys of a day that the query may mean have in common.

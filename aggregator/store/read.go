@@ -34,14 +34,13 @@ func (s *Store) Committed(ctx context.Context, c gopprof.Capture) (gopprof.Repor
 }
 
 // Report returns the report of an identifier: from memory, or else from its day in the
-// store. ErrNotFound when there is none, also for an identifier that is none. What a report
-// points to (files, profiles, functions) is shared and must not be changed.
+// store. ErrNotFound when there is none, also for an identifier that is none.
 func (s *Store) Report(ctx context.Context, id string) (gopprof.Report, error) {
 	if gopprof.CheckID(id) != nil {
 		return gopprof.Report{}, fmt.Errorf("report: %w", ErrNotFound)
 	}
-	if r, ok := s.index.get(id); ok {
-		return r, nil
+	if e, ok := s.index.get(id); ok {
+		return e.report()
 	}
 	refs, err := s.dayRefs(ctx, idTime(id), Query{})
 	if err != nil {

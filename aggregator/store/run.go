@@ -109,11 +109,11 @@ func (s *Store) fill(ctx context.Context) error {
 			break
 		}
 	}
-	reports, err := s.readRefs(ctx, newest)
+	entries, err := s.readEntries(ctx, newest)
 	if err != nil {
 		return fmt.Errorf("reading reports: %w", err)
 	}
-	s.index.fill(reports, floor)
+	s.index.fill(entries, floor)
 	return nil
 }
 
@@ -136,14 +136,32 @@ func (s *Store) takeIn(ctx context.Context, refs []ref) error {
 	missing := slices.DeleteFunc(slices.Clone(refs), func(r ref) bool {
 		return !r.committed || s.broken.has(r.id) || !s.index.lacks(r.id)
 	})
-	reports, err := s.readRefs(ctx, missing)
+	entries, err := s.readEntries(ctx, missing)
 	if err != nil {
 		return err
 	}
-	for _, r := range reports {
-		s.index.add(r)
+	for _, e := range entries {
+		s.index.add(e)
 	}
 	return nil
+}
+
+// readEntries reads reports for the index: a few of them unpacked at a time.
+func (s *Store) readEntries(ctx context.Context, refs []ref) (entries []*entry, err error) {
+	for batch := range slices.Chunk(refs, 4*readAtOnce) {
+		reports, err := s.readRefs(ctx, batch)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range reports {
+			e, err := newEntry(r)
+			if err != nil {
+				return nil, err
+			}
+			entries = append(entries, e)
+		}
+	}
+	return entries, nil
 }
 
 // turns remembers how each loop's last turn ended.

@@ -178,8 +178,13 @@ func (w *sweep) removeFiles(ctx context.Context, r ref) error {
 // else swept them.
 func (w *sweep) dropVanished(ctx context.Context, ids map[string]bool) {
 	for id := range ids {
-		r, ok := w.index.get(id)
+		e, ok := w.index.get(id)
 		if !ok {
+			continue
+		}
+		r, err := e.report()
+		if err != nil {
+			w.errs = append(w.errs, err)
 			continue
 		}
 		if p, err := placeOf(r.Capture); err == nil {

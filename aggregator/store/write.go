@@ -116,8 +116,8 @@ func (s *Store) commit(ctx context.Context, r gopprof.Report) error {
 	if err != nil {
 		return err
 	}
-	if other, ok := s.index.get(r.ID); ok && other.Capture.Target.Key() != r.Capture.Target.Key() {
-		return fmt.Errorf("%w: the identifier is that of a report of %q", ErrDifferent, other.Capture.Target.Key())
+	if err := s.checkOwner(r); err != nil {
+		return err
 	}
 	err = s.put(ctx, at.folder()+reportFile, data, typeReport)
 	if errors.Is(err, ErrDifferent) {
@@ -132,9 +132,29 @@ func (s *Store) commit(ctx context.Context, r gopprof.Report) error {
 	if err != nil {
 		return err
 	}
-	s.index.add(written)
+	indexed, err := newEntry(written)
+	if err != nil {
+		return err
+	}
+	s.index.add(indexed)
 	s.metrics.indexed.Set(float64(s.index.len()))
 	s.wrote("report", data)
+	return nil
+}
+
+// checkOwner refuses the identifier of another target's report.
+func (s *Store) checkOwner(r gopprof.Report) error {
+	e, ok := s.index.get(r.ID)
+	if !ok {
+		return nil
+	}
+	other, err := e.report()
+	if err != nil {
+		return err
+	}
+	if owner := other.Capture.Target.Key(); owner != r.Capture.Target.Key() {
+		return fmt.Errorf("%w: the identifier is that of a report of %q", ErrDifferent, owner)
+	}
 	return nil
 }
 

@@ -104,6 +104,7 @@ func runOne(ctx context.Context, b *bench, name string, f func(context.Context, 
 	}
 	b.printf("\n### %s\n\n", name)
 	if err := f(ctx, b); err != nil {
+		b.printf("\nfailed\n")
 		return fmt.Errorf("%s: %w (its files stay in %s)", name, err, b.dir)
 	}
 	return os.RemoveAll(b.dir)

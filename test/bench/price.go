@@ -52,7 +52,8 @@ func price(ctx context.Context, b *bench) error {
 	for i := range pairs {
 		var l [2]latencyOf
 		var t [2]float64
-		for captured := range 2 {
+		for turn := range 2 {
+			captured := (turn + i) % 2 // each goes first in half of the pairs
 			if l[captured], t[captured], err = priceOnce(ctx, r, service, captured == 1); err != nil {
 				return err
 			}

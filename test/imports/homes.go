@@ -64,6 +64,8 @@ func unlinked() map[string][]string {
 			"github.com/nats-io/nats-server", "gocloud.dev", "github.com/aws", "cloud.google.com",
 			"github.com/google/pprof/driver", "github.com/danielgtaylor/huma", "k8s.io/client-go/kubernetes",
 		},
+		// Its start is what every look of a kubelet costs.
+		"cmd/probe": {"net/http", "gopkg.in/yaml.v3", "go.uber.org/zap"},
 		// Never looks at a cgroup.
 		"aggregator": {"github.com/google/cadvisor", "github.com/opencontainers/cgroups", "github.com/influxdata"},
 	}

@@ -294,15 +294,35 @@ func checkConfigs(t *testing.T, objects []runtime.Object) {
 		}
 		switch {
 		case strings.HasPrefix(m.Name, "gopprof-agent-"):
-			clusters = append(clusters, checkAgent(t, dir, objects).Cluster)
+			c := checkAgent(t, dir, objects)
+			checkProbes(t, objects, "gopprof-agent", c.Status.Listen)
+			clusters = append(clusters, c.Cluster)
 		case strings.HasPrefix(m.Name, "gopprof-targets-"):
 			must(t, config.Load(dir, &static.File{}))
 		case strings.HasPrefix(m.Name, "gopprof-aggregator-"):
-			clusters = append(clusters, checkAggregator(t, dir).Kubernetes.Cluster)
+			c := checkAggregator(t, dir)
+			checkProbes(t, objects, "gopprof-aggregator", c.Status.Listen)
+			clusters = append(clusters, c.Kubernetes.Cluster)
 		}
 	}
 	if len(clusters) != 2 || clusters[0] != clusters[1] {
 		t.Errorf("clusters %q, want one configuration of each program, and the same cluster in both", clusters)
+	}
+}
+
+// checkProbes holds what a pod's probes ask against where its program listens.
+func checkProbes(t *testing.T, objects []runtime.Object, name, listen string) {
+	t.Helper()
+	for _, p := range pods(objects) {
+		if p.name != name {
+			continue
+		}
+		c := p.spec.Containers[0]
+		for what, probe := range map[string]*corev1.Probe{"livez": c.LivenessProbe, "readyz": c.ReadinessProbe} {
+			if probe == nil || probe.Exec == nil || len(probe.Exec.Command) != 2 || probe.Exec.Command[1] != listen+"/"+what {
+				t.Errorf("%s: the probe of %s is %+v, and the program listens at %s", name, what, probe, listen)
+			}
+		}
 	}
 }
 

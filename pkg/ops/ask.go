@@ -7,30 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"time"
 )
-
-// probeTimeout is how long a program may take to say how it is. It is shorter than the
-// time-out that manifests give a probe, so that the answer is ours and has a text.
-const probeTimeout = 4 * time.Second
-
-// The checks that Probe knows.
-const (
-	CheckLive  = "livez"
-	CheckReady = "readyz"
-)
-
-// Probe asks the status port of the program that runs beside us (as an exec probe of
-// Kubernetes does) whether it is alive or ready; nil means that it is. So nothing needs to
-// listen beyond loopback for the kubelet's sake.
-func Probe(ctx context.Context, status ServerConfig, check string) error {
-	if check != CheckLive && check != CheckReady {
-		return fmt.Errorf("probing: %q is neither %s nor %s", check, CheckLive, CheckReady)
-	}
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
-	defer cancel()
-	return Ask(ctx, status, http.MethodGet, "/"+check, io.Discard)
-}
 
 // complaintMost bounds what is read of an answer that is an error.
 const complaintMost = 16 << 10
