@@ -89,7 +89,7 @@ e2e-images: # built, and loaded by the command LOAD
 
 .PHONY: bench
 BENCH ?=
-bench: build $(TOOLS)/influxd graphviz ## what it costs, beside its peers, in the same run; BENCH=agent runs one
+bench: build $(TOOLS)/influxd graphviz ## what it costs, beside its peers, in the same run: docs/benchmarks.md; BENCH=agent runs one
 	@go build -o $(TOOLS)/ ./test/burner ./test/bench
 	@$(TOOLS)/bench -only '$(BENCH)'
 
