@@ -51,8 +51,8 @@ func FuzzFrame(f *testing.F) {
 	})
 }
 
-// FuzzCompose: whatever a profile says, the driver makes a graph of it or says why not, and
-// keeps nothing for the next one.
+// FuzzCompose: whatever a profile says, the driver makes a graph of it or says why not,
+// keeps nothing for the next one, and makes the same of its condensed form.
 func FuzzCompose(f *testing.F) {
 	for _, data := range hostile.Files(8 << 10) {
 		f.Add(data)
@@ -61,7 +61,7 @@ func FuzzCompose(f *testing.F) {
 	lim.DecompressedBytes, lim.MemoryBytes, lim.Frames = 1<<18, 2<<20, 50_000 // the fuzzer's time is for shapes
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var first []byte
-		for range 2 {
+		for _, fraction := range []float64{0, nodeFraction} {
 			p, err := profile.Parse(data, lim)
 			if err != nil {
 				return
@@ -69,6 +69,9 @@ func FuzzCompose(f *testing.F) {
 			c, err := p.Clean(gopprof.KindCPU)
 			if err != nil || len(c.Raw().Sample) == 0 {
 				return
+			}
+			if fraction > 0 {
+				c = c.Condense(fraction)
 			}
 			dot, err := composeDOT(c, "cpu", 80)
 			if err != nil {

@@ -153,8 +153,8 @@ func frames(p *profile.Profile) (n int) {
 // forest returns stacks as programs have them: most calls go the same way, and the rest
 // spreads over many functions. Some call themselves, some have no name.
 func forest(r *rand.Rand) (stacks []profiletest.Stack) {
-	functions := 50 << r.IntN(8)
-	for range 800 {
+	functions := 100 << r.IntN(4)
+	for range 3000 {
 		var frames []string
 		for at, depth := 1, 3+r.IntN(25); len(frames) < depth; {
 			name := fmt.Sprintf("example.com/shop/p%d.F%d", at%7, at%functions)
