@@ -73,6 +73,9 @@ func validLink(s string) string {
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil {
 		return ""
 	}
+	if strings.Contains(u.Host, "%") { // a zone, which means something on one machine only
+		return ""
+	}
 	if shown := u.String(); !strings.ContainsFunc(shown, endsLink) {
 		return shown
 	}
