@@ -64,8 +64,14 @@ func price(ctx context.Context, b *bench) error {
 	}
 	slices.Sort(latencies)
 	slices.Sort(throughputs)
-	b.printf("\nmedian of the ratios: p99 %.2f, throughput %.3f\n", latencies[pairs/2], throughputs[pairs/2])
+	b.printf("\nmedian of the ratios: p99 %.2f, throughput %.3f\n", middle(latencies), middle(throughputs))
 	return nil
+}
+
+// middle is the median of an even number of sorted values.
+func middle(sorted []float64) float64 {
+	n := len(sorted)
+	return (sorted[n/2-1] + sorted[n/2]) / 2
 }
 
 func toMS(d time.Duration) float64 { return d.Seconds() * 1000 }
