@@ -9,9 +9,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
 )
 
 // graphviz is an installed dot, and a directory of those of its plugins that a call graph
@@ -81,7 +84,8 @@ func choosePlugins(ctx context.Context, dot string) (dir string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if dir, err = os.MkdirTemp("", "gopprof-graphviz-"); err != nil {
+	removeRuins()
+	if dir, err = os.MkdirTemp("", fmt.Sprintf("%s%d-", linksPrefix, os.Getpid())); err != nil {
 		return "", err
 	}
 	defer func() {
@@ -105,6 +109,29 @@ func choosePlugins(ctx context.Context, dot string) (dir string, err error) {
 		return "", fmt.Errorf("listing plugins: %w%s", err, lastWords(string(out)))
 	}
 	return dir, nil
+}
+
+// linksPrefix begins the name of a directory of links; the PID of who made it follows.
+const linksPrefix = "gopprof-graphviz-"
+
+// began is when this process did.
+var began = time.Now()
+
+// removeRuins removes the directories of processes that were killed. In a container each has
+// the PID of the one before.
+func removeRuins() {
+	dirs, _ := filepath.Glob(filepath.Join(os.TempDir(), linksPrefix+"*")) // the pattern is ours
+	for _, dir := range dirs {
+		pid, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(dir), linksPrefix), "-")
+		maker, err := strconv.Atoi(pid)
+		info, gone := os.Lstat(dir)
+		if err != nil || gone != nil || !info.IsDir() || maker <= 0 {
+			continue
+		}
+		if ours := maker == os.Getpid(); ours && info.ModTime().Before(began) || !ours && errors.Is(unix.Kill(maker, 0), unix.ESRCH) {
+			os.RemoveAll(dir) //nolint:errcheck // another user's stays
+		}
+	}
 }
 
 // pluginDir is where dot has its plugins.

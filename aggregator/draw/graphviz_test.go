@@ -1,10 +1,13 @@
 package draw
 
 import (
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/zap/zaptest"
 )
@@ -54,6 +57,40 @@ func TestPluginsAreLinkedAnewWhenTheyAreGone(t *testing.T) {
 	d.Close()
 	if _, err := os.Stat(plugins); !os.IsNotExist(err) {
 		t.Errorf("the directory of links stays: %v", err)
+	}
+}
+
+// What a killed process left is removed by the next, and nobody else's.
+func TestRuinsOfKilledProcesses(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	dead := exec.Command("true")
+	if err := dead.Run(); err != nil {
+		t.Fatal(err)
+	}
+	stays := map[string]bool{
+		fmt.Sprint(linksPrefix, dead.Process.Pid, "-1"): false,
+		fmt.Sprint(linksPrefix, os.Getppid(), "-2"):     true,
+		fmt.Sprint(linksPrefix, os.Getpid(), "-3"):      true,
+		fmt.Sprint(linksPrefix, os.Getpid(), "-4"):      false, // of one with our PID, before us
+		linksPrefix + "x": true,
+		"another":         true,
+	}
+	for name := range stays {
+		dir := filepath.Join(os.TempDir(), name)
+		if err := os.MkdirAll(filepath.Join(dir, "below"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(name, "-4") {
+			if err := os.Chtimes(dir, began, began.Add(-time.Minute)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	removeRuins()
+	for name, want := range stays {
+		if _, err := os.Stat(filepath.Join(os.TempDir(), name)); (err == nil) != want {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
