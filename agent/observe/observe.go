@@ -52,8 +52,9 @@ type Observed struct {
 }
 
 // Observe reads those of the targets that are due, one after the other, and forgets those
-// that are not among the targets any more. Those that are profiled by hand only it leaves alone. It returns what it read, in the order of
-// targets; when ctx ends it returns early. It must not be called concurrently with itself.
+// that are not among the targets any more. Those that are profiled by hand only it leaves
+// alone. It returns what it read, in the order of targets; when ctx ends it returns early.
+// It must not be called concurrently with itself.
 func (o *Observer) Observe(ctx context.Context, targets []gopprof.Target, now time.Time) []Observed {
 	due := o.plan(targets, now)
 	observed := make([]Observed, 0, len(due))

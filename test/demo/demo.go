@@ -56,6 +56,7 @@ func (d *demo) startAll(ctx context.Context) error {
 			return "a process of its own reads the cgroup and writes them, every " + d.Window.String()
 		}},
 		{func() error { return d.StartAgent(ctx) }, "agent", func() string { return "why a target does or does not fire: " + d.Status }},
+		{func() error { return d.AwaitSeries(ctx) }, "first point", func() string { return "the second witness has seen a whole interval" }},
 		{func() error { return d.AwaitTarget(ctx) }, "all parts run", func() string { return rig.Workload + " idles" }},
 	} {
 		if err := step.start(); err != nil {

@@ -79,6 +79,7 @@ func TestHeatBecomesAReportAndAMessage(t *testing.T) {
 	ctx, r := newRig(t)
 	startBoth(ctx, t, r)
 	must(t, r.AwaitTarget(ctx))
+	must(t, r.AwaitSeries(ctx))
 	must(t, r.Burner.Heat(ctx, 1))
 	report := awaitReport(ctx, t, r, "?kind=cpu")
 

@@ -13,9 +13,11 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
@@ -155,6 +157,18 @@ func (r *Rig) AwaitTarget(ctx context.Context) error {
 			}
 		}
 		return fmt.Errorf("the aggregator does not know the target yet")
+	})
+}
+
+// AwaitSeries waits until the second witness has written what a whole interval used: heat
+// that comes before is in no interval of it, and nothing can confirm it.
+func (r *Rig) AwaitSeries(ctx context.Context) error {
+	return Poll(ctx, func() error {
+		answer, err := r.InfluxDB.Query(ctx, "k8s", `SELECT count("value") FROM "cpu/usage_rate"`)
+		if err == nil && !strings.Contains(answer, "cpu/usage_rate") {
+			err = errors.New("the series have no point of what was used")
+		}
+		return err
 	})
 }
 
