@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"bytes"
 	"fmt"
 	"runtime"
 
@@ -14,12 +15,26 @@ type Raw = profile.Profile
 
 // Profile is one parsed pprof file, without its labels.
 type Profile struct {
-	raw *Raw
+	raw  *Raw
+	cost int64
 }
 
 // Raw returns google/pprof's own form of the profile, for its driver, which changes it:
 // after that the Profile is used up.
 func (p *Profile) Raw() *Raw { return p.raw }
+
+// Cost returns what reading the file was estimated to take, in bytes of memory
+// (Limits.MemoryBytes is its bound); 0 of a profile that was made here.
+func (p *Profile) Cost() int64 { return p.cost }
+
+// Bytes returns the profile as a file: a gzipped protobuf, the same for the same profile.
+func (p *Profile) Bytes() ([]byte, error) {
+	var b bytes.Buffer
+	if err := p.raw.Write(&b); err != nil {
+		return nil, fmt.Errorf("writing a profile: %w", err)
+	}
+	return b.Bytes(), nil
+}
 
 // Parse reads a file. It is refused with ErrTooLarge or ErrInvalid.
 func Parse(data []byte, lim Limits) (*Profile, error) {
@@ -48,7 +63,7 @@ func Parse(data []byte, lim Limits) (*Profile, error) {
 	if err := checkFrames(raw, lim); err != nil {
 		return nil, err
 	}
-	return &Profile{raw: raw}, nil
+	return &Profile{raw: raw, cost: cost}, nil
 }
 
 // largeCost is the cost in bytes from which a file is worth a collection of garbage. A
@@ -88,17 +103,4 @@ func Validate(kind gopprof.Kind, data []byte, lim Limits) error {
 	}
 	_, _, err = p.column(kind)
 	return err
-}
-
-// Merge adds profiles of one kind into one.
-func Merge(profiles ...*Profile) (*Profile, error) {
-	raws := make([]*Raw, len(profiles))
-	for i, p := range profiles {
-		raws[i] = p.raw
-	}
-	raw, err := profile.Merge(raws)
-	if err != nil {
-		return nil, fmt.Errorf("merging %d profiles: %w: %v", len(profiles), ErrInvalid, err)
-	}
-	return &Profile{raw: raw}, nil
 }

@@ -133,30 +133,3 @@ func TestNotEnabled(t *testing.T) {
 		}
 	}
 }
-
-func TestMergeAdds(t *testing.T) {
-	p, err := Parse(genuine()[gopprof.KindCPU], DefaultLimits())
-	if err != nil {
-		t.Fatal(err)
-	}
-	twice, err := Merge(p, p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	one, two := p.Top(gopprof.KindCPU, 0), twice.Top(gopprof.KindCPU, 0)
-	if two.Total != 2*one.Total || len(one.Functions) != len(two.Functions) {
-		t.Fatalf("total %d, twice %d", one.Total, two.Total)
-	}
-	for i, f := range one.Functions {
-		if g := two.Functions[i]; g.Flat != 2*f.Flat || g.Cum != 2*f.Cum || g.Name != f.Name {
-			t.Errorf("once %+v, twice %+v", f, g)
-		}
-	}
-	heap, err := Parse(genuine()[gopprof.KindHeap], DefaultLimits())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Merge(p, heap); err == nil {
-		t.Error("a CPU and a heap profile were merged")
-	}
-}
