@@ -28,8 +28,8 @@ help: ## this list
 ##### Building
 
 .PHONY: build
-build: ## bin/agent and bin/aggregator
-	go build -ldflags '$(LDFLAGS)' -o bin/ ./agent ./aggregator
+build: ## bin/agent, bin/aggregator and bin/kubectl-gopprof
+	go build -ldflags '$(LDFLAGS)' -o bin/ ./agent ./aggregator ./cmd/kubectl-gopprof
 
 .PHONY: tools
 tools: $(TOOLS)/influxd $(TOOLS)/versitygw $(TOOLS)/kustomize $(TOOLS)/monitors $(TOOLS)/staticcheck graphviz ## what tests and the demo need: influxd, versitygw, kustomize, monitors, staticcheck, graphviz

@@ -6,14 +6,15 @@
 // and publish. A request repeated under the same capture ID starts nothing twice: it is
 // answered by what became of the first, so asking again is also how to learn that.
 //
-// It must never profile anything that discover does not list at this moment, and never
-// answer "accepted" for a request that take has refused.
+// It must never profile anything that discover does not list at this moment, never answer
+// "accepted" for a request that take has refused, and start nothing while it is paused.
 package accept
 
 import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
@@ -28,6 +29,10 @@ type Taker interface {
 	Start(ctx context.Context, o gopprof.Order) (wait func() (gopprof.Capture, error), err error)
 	// Cancel ends a running capture; false when there is none of that ID.
 	Cancel(capture string) bool
+	CancelAll()
+	// Left tells how long a capture still takes, 0 while it waits for its turn; false when
+	// it is not running.
+	Left(capture string) (left time.Duration, running bool)
 }
 
 // Targets returns what discover lists now.
@@ -46,6 +51,7 @@ type Acceptor struct {
 	log     *zap.Logger
 	metrics *metrics
 	now     func() time.Time
+	paused  atomic.Bool
 
 	mu      sync.Mutex
 	ctx     context.Context // Run's; nil while it does not run. guarded by mu
@@ -94,6 +100,42 @@ func (a *Acceptor) Cancel(_ context.Context, r gopprof.CancelRequest) gopprof.Ca
 	return reply
 }
 
+// Status says what became of a capture: accepted while it waits, is taken, or is done.
+func (a *Acceptor) Status(_ context.Context, r gopprof.StatusRequest) gopprof.CaptureReply {
+	reply := a.status(r.Capture)
+	a.metrics.answered("status", reply)
+	return reply
+}
+
+func (a *Acceptor) status(capture string) gopprof.CaptureReply {
+	if left, running := a.taker.Left(capture); running {
+		return gopprof.CaptureReply{Accepted: true, SecondsLeft: left.Seconds()}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if reply, ok := a.history.get(capture); ok {
+		return reply
+	}
+	return refuse(gopprof.ReasonUnknown, "this agent has not been asked for it since it started")
+}
+
+// Pause stops all profiling of this node, whoever asked for it, until it is called again
+// to let it go on. Who starts captures otherwise must look at Paused.
+func (a *Acceptor) Pause(_ context.Context, r gopprof.PauseRequest) gopprof.CaptureReply {
+	if was := a.paused.Swap(r.Paused); was != r.Paused {
+		a.log.Warn("profiling switched", zap.Bool("paused", r.Paused))
+	}
+	if r.Paused {
+		a.taker.CancelAll()
+	}
+	reply := gopprof.CaptureReply{Accepted: true}
+	a.metrics.answered("pause", reply)
+	return reply
+}
+
+// Paused tells whether nothing may be profiled.
+func (a *Acceptor) Paused() bool { return a.paused.Load() }
+
 func (a *Acceptor) answer(r gopprof.CaptureRequest) gopprof.CaptureReply {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -105,6 +147,9 @@ func (a *Acceptor) answer(r gopprof.CaptureRequest) gopprof.CaptureReply {
 	}
 	if a.ctx == nil || a.ctx.Err() != nil {
 		return refuse(gopprof.ReasonCancelled, "the agent is starting or stopping")
+	}
+	if a.Paused() {
+		return refuse(gopprof.ReasonPaused, "all profiling is paused")
 	}
 	target, err := find(a.targets, r)
 	if err != nil {
@@ -131,7 +176,7 @@ func (a *Acceptor) finish(o gopprof.Order, wait func() (gopprof.Capture, error))
 	if failed := a.publish.Publish(context.Background(), c); err == nil {
 		err = failed
 	}
-	reply := gopprof.CaptureReply{Accepted: true, Detail: "done"}
+	reply := gopprof.CaptureReply{Accepted: true, Detail: "done", Done: true}
 	if err != nil {
 		reply = refusal(err)
 		a.log.Warn("requested capture failed", zap.String("capture", o.Capture), zap.String("reason", string(reply.Reason)), zap.Error(err))

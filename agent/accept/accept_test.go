@@ -33,6 +33,7 @@ type taker struct {
 	fail   error         // of the capture
 	finish chan struct{} // closed: captures end by themselves
 	cancel map[string]context.CancelFunc
+	left   map[string]time.Duration // of running captures
 }
 
 func newTaker() *taker {
@@ -66,6 +67,21 @@ func (f *taker) Cancel(id string) bool {
 		cancel()
 	}
 	return cancel != nil
+}
+
+func (f *taker) CancelAll() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, cancel := range f.cancel {
+		cancel()
+	}
+}
+
+func (f *taker) Left(id string) (time.Duration, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	left, running := f.left[id]
+	return left, running
 }
 
 type publisher struct {
@@ -194,6 +210,55 @@ func TestRepeatedRequestIsAnsweredAfterItsDeadline(t *testing.T) {
 		if got := a.Capture(t.Context(), r); !got.Accepted || got.Detail != "done" {
 			t.Errorf("reply %+v, want done", got)
 		}
+	})
+}
+
+// Status tells how far a capture is, without starting anything.
+func TestStatus(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newTaker()
+		a, stop := start(t, f, listed(cart), &publisher{})
+		defer stop()
+		ask := func() gopprof.CaptureReply { return a.Status(t.Context(), gopprof.StatusRequest{Capture: id1}) }
+		wantReply(t, ask(), gopprof.ReasonUnknown)
+		wantReply(t, a.Capture(t.Context(), request(id1)), "")
+		f.left = map[string]time.Duration{id1: 2500 * time.Millisecond}
+		if got := ask(); !got.Accepted || got.SecondsLeft != 2.5 || got.Done {
+			t.Errorf("while it is taken: %+v", got)
+		}
+		f.left = nil
+		if got := ask(); !got.Accepted || got.Done {
+			t.Errorf("while it is published: %+v", got)
+		}
+		close(f.finish)
+		synctest.Wait()
+		if got := ask(); !got.Accepted || !got.Done {
+			t.Errorf("at its end: %+v", got)
+		}
+		if len(f.orders) != 1 {
+			t.Errorf("%d orders, want 1", len(f.orders))
+		}
+	})
+}
+
+// A pause ends what runs and lets nothing start, until it is lifted.
+func TestPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := newTaker(), &publisher{}
+		a, stop := start(t, f, listed(cart), p)
+		defer stop()
+		wantReply(t, a.Capture(t.Context(), request(id1)), "")
+		wantReply(t, a.Pause(t.Context(), gopprof.PauseRequest{ID: id2, Paused: true}), "")
+		synctest.Wait()
+		if len(p.got) != 1 || len(p.got[0].Failures) != 1 || p.got[0].Failures[0].Reason != gopprof.ReasonCancelled {
+			t.Errorf("what ran was not cancelled: %+v", p.got)
+		}
+		wantReply(t, a.Capture(t.Context(), request(id2)), gopprof.ReasonPaused)
+		if !a.Paused() || len(f.orders) != 1 {
+			t.Errorf("paused: %v; %d orders, want 1", a.Paused(), len(f.orders))
+		}
+		wantReply(t, a.Pause(t.Context(), gopprof.PauseRequest{ID: id2}), "")
+		wantReply(t, a.Capture(t.Context(), request(id2)), "")
 	})
 }
 

@@ -224,7 +224,7 @@ func (a *App) newPipeline() *pipeline {
 
 func (a *App) newAsking(newID func() string) *asking {
 	own := &asking{
-		aggregator: a.bus, perHour: a.config.AggregatorAbsent.CapturesPerHour,
+		paused: a.accept.Paused, aggregator: a.bus, perHour: a.config.AggregatorAbsent.CapturesPerHour,
 		newID: newID, remember: a.memory.ownBudget, log: a.log,
 	}
 	a.memory.recall(ownBudgetFile, &own.recent)
@@ -241,7 +241,7 @@ func (a *App) makeServer(context.Context) (err error) {
 	a.state = &state{
 		cluster: a.config.Cluster, node: a.config.Node, version: ops.Version(),
 		discover: a.discover, local: localWindows{a.observe}, gone: a.observe.Gone, judge: a.judge, witness: a.witness,
-		window: shown(a.judge.Rules()), now: time.Now,
+		window: shown(a.judge.Rules()), now: time.Now, paused: a.accept.Paused,
 	}
 	handler := ops.Handler(a.reg, a.health, map[string]http.Handler{"GET /status": a.state})
 	if a.server, err = ops.NewServer(a.config.Status.Listen, handler); err != nil || a.config.Status.MetricsListen == "" {

@@ -18,6 +18,7 @@ type aggregatorAsker interface {
 // asking asks the aggregator whether a firing may become a capture. When nobody answers,
 // the node decides under a small budget of its own: the moment will not come back.
 type asking struct {
+	paused     func() bool // nil: never
 	aggregator aggregatorAsker
 	perHour    int // captures without an answer
 	newID      func() string
@@ -30,6 +31,9 @@ type asking struct {
 
 // Ask returns the aggregator's decision, or the node's own.
 func (a *asking) Ask(ctx context.Context, firing gopprof.Firing) gopprof.Decision {
+	if a.paused != nil && a.paused() {
+		return gopprof.Decision{Reason: gopprof.ReasonPaused}
+	}
 	decision, err := a.aggregator.Ask(ctx, firing)
 	if err == nil && decision.Reason != gopprof.ReasonNoAnswer { // the aggregator that could not reach its own budget says so
 		return decision

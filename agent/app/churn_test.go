@@ -17,7 +17,7 @@ const many = 250 // pods of one node
 func (k *kernel) state() *state {
 	return &state{
 		discover: k, local: localWindows{k.seen}, gone: k.seen.Gone, judge: k.pipeline.judge,
-		witness: &secondWitness{}, window: time.Minute, now: k.now,
+		witness: &secondWitness{}, window: time.Minute, now: k.now, paused: func() bool { return false },
 	}
 }
 

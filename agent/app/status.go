@@ -22,6 +22,7 @@ type state struct {
 	gone     func(key string) (detail string, gone bool)
 	judge    *judge.Judge
 	witness  *secondWitness
+	paused   func() bool
 	window   time.Duration // length of the local windows that are shown
 	now      func() time.Time
 }
@@ -31,7 +32,7 @@ func (s *state) Now() gopprof.NodeState {
 	snapshot := s.discover.Snapshot()
 	series := s.witness.Answers()
 	node := gopprof.NodeState{
-		Cluster: s.cluster, Node: s.node, At: s.now(), Version: s.version,
+		Cluster: s.cluster, Node: s.node, At: s.now(), Version: s.version, Paused: s.paused(),
 		Targets: make([]gopprof.TargetState, 0, len(snapshot.Targets)), Refused: snapshot.Refused,
 	}
 	for _, t := range snapshot.Targets {
@@ -40,7 +41,7 @@ func (s *state) Now() gopprof.NodeState {
 			detail = "profiled by hand only: nobody watches it"
 		}
 		node.Targets = append(node.Targets, gopprof.TargetState{
-			Target: t, Gone: gone, Detail: detail,
+			Target: t, Gone: gone, Detail: detail, Labels: gopprof.SplitLabels(t.Labels),
 			Local:  s.local.Windows(t.Key(), s.window, shownWindows),
 			Series: newest(own(t, series[t.Series()]), shownWindows),
 			Rules:  s.judge.States(t.Key()),

@@ -253,3 +253,19 @@ func TestCancelledQuestionIsNotShared(t *testing.T) {
 		}
 	})
 }
+
+// While profiling is paused nobody is asked, and the node decides nothing by itself.
+func TestAskingWhilePaused(t *testing.T) {
+	paused := true
+	a := &asking{
+		paused: func() bool { return paused }, aggregator: asked{err: errors.New("away")}, perHour: 1,
+		newID: func() string { return "i" }, remember: func([]time.Time) {}, log: zap.NewNop(),
+	}
+	if d := a.Ask(t.Context(), gopprof.Firing{At: time.Now()}); d.Go || d.Reason != gopprof.ReasonPaused || len(a.recent) != 0 {
+		t.Errorf("paused: %+v", d)
+	}
+	paused = false
+	if d := a.Ask(t.Context(), gopprof.Firing{At: time.Now()}); !d.Go {
+		t.Errorf("afterwards: %+v", d)
+	}
+}

@@ -149,6 +149,30 @@ func (t *Taker) Cancel(capture string) bool {
 	return false
 }
 
+// CancelAll ends every capture, as Cancel does.
+func (t *Taker) CancelAll() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, j := range t.jobs {
+		j.cancel()
+	}
+}
+
+// Left tells how long a capture is expected to take from now; 0 while it waits for its
+// turn. It is false when no such capture is running.
+func (t *Taker) Left(capture string) (left time.Duration, running bool) {
+	now := t.deps.Now()
+	for _, r := range t.Running() {
+		if r.Capture == capture {
+			if r.Kind == "" {
+				return 0, true
+			}
+			return max(0, r.Until.Sub(now)), true
+		}
+	}
+	return 0, false
+}
+
 // Running is a capture that is not done.
 type Running struct {
 	Capture string

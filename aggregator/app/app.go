@@ -18,6 +18,7 @@ import (
 
 	"github.com/gopprof/gopprof/aggregator/announce"
 	"github.com/gopprof/gopprof/aggregator/dispatch"
+	"github.com/gopprof/gopprof/aggregator/dispatch/operations"
 	"github.com/gopprof/gopprof/aggregator/dispatch/resolve"
 	"github.com/gopprof/gopprof/aggregator/draw"
 	"github.com/gopprof/gopprof/aggregator/explain"
@@ -46,6 +47,7 @@ type App struct {
 
 	tokens   *kubernetes.Verifier  // nil: not for Kubernetes
 	owners   *resolve.Resolver     // nil: not for Kubernetes
+	users    users                 // whom the cluster's API server vouches for
 	publish  *kubernetes.Publisher // nil: nothing to publish
 	nats     *embedded.Server      // nil: external
 	bus      *bus.Aggregator
@@ -53,6 +55,7 @@ type App struct {
 	draw     *draw.Drawer
 	notify   *notify.Notifier
 	dispatch *dispatch.Dispatcher
+	manual   *operations.Keeper
 	serve    *serve.Server
 	status   *ops.Server
 	metrics  *ops.Server // nil: none
@@ -159,16 +162,19 @@ func (a *App) makeDispatch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	operations, err := a.bus.Bucket(ctx, bus.BucketOperations)
+	records, err := a.bus.Bucket(ctx, bus.BucketOperations)
 	if err != nil {
 		return err
 	}
-	a.dispatch = dispatch.New(a.config.Dispatch, dispatch.Deps{Budget: budget, Operations: operations, Agents: a.bus}, a.log, a.reg)
+	a.dispatch = dispatch.New(a.config.Dispatch, dispatch.Deps{Budget: budget, Paused: func() bool { return a.manual.Paused() }}, a.log, a.reg)
+	a.manual = operations.New(a.config.Operations, operations.Deps{
+		Records: records, Agents: a.bus, Nodes: a.dispatch, Selector: resolve.Selector, Alone: a.nats != nil,
+	}, a.log, a.reg)
 	return nil
 }
 
 func (a *App) makeServers(context.Context) (err error) {
-	if a.serve, err = serve.New(a.config.Serve, serve.Deps{Reports: reports{a.store}, Captures: a.dispatch}, a.log, a.reg); err != nil {
+	if a.serve, err = serve.New(a.config.Serve, serve.Deps{Reports: reports{a.store}, Captures: byHand{a.manual, a.dispatch}, Groups: newGroups(reports{a.store}), Tokens: a.users.tokens(), APIServer: a.users.apiServer()}, a.log, a.reg); err != nil {
 		return err
 	}
 	if a.addr, err = a.serve.Listen(); err != nil {
@@ -192,7 +198,7 @@ func (a *App) makeReceive(context.Context) error {
 		explain:  func(c gopprof.Capture) gopprof.Explanation { return explain.Explain(c, limits) },
 		draw:     a.draw,
 		announce: announce.New(a.bus, a.log, a.reg),
-		dispatch: a.dispatch,
+		dispatch: ends{a.dispatch, a.manual},
 		page:     func(id string) string { return a.config.Serve.Page(a.addr, id) },
 		now:      time.Now,
 	}
@@ -219,6 +225,7 @@ func (a *App) Run(ctx context.Context) error {
 	s.Go("api", a.serve.Run)
 	s.Go("notify", func(ctx context.Context) error { return a.bus.Reports(ctx, "notify", a.notify.Handle) })
 	s.Go("answer", func(ctx context.Context) error { return a.bus.Answer(ctx, a.dispatch.Decide) })
+	s.Go("operations", a.manual.Run)
 	s.Go("states", func(ctx context.Context) error { return a.bus.States(ctx, a.dispatch.Observe) })
 	s.Go("receive", func(ctx context.Context) error { return a.receive.Run(ctx, receive.FromBus(a.bus)) })
 	a.log.Info("aggregator started", zap.String("version", ops.Version()), zap.String("api", a.APIAddr()),

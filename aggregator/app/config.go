@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/gopprof/gopprof/aggregator/dispatch"
+	"github.com/gopprof/gopprof/aggregator/dispatch/operations"
 	"github.com/gopprof/gopprof/aggregator/draw"
 	"github.com/gopprof/gopprof/aggregator/notify"
 	"github.com/gopprof/gopprof/aggregator/receive"
@@ -44,6 +45,8 @@ type Config struct {
 	Store store.Config `yaml:"store"`
 	// Dispatch is the budget of captures.
 	Dispatch dispatch.Config `yaml:"dispatch"`
+	// Operations bounds the captures that people ask for.
+	Operations operations.Config `yaml:"operations"`
 	// Notify says who is told.
 	Notify notify.Config `yaml:"notify"`
 }
@@ -64,6 +67,7 @@ func DefaultConfig() Config {
 		Draw:            draw.DefaultConfig(),
 		Store:           store.DefaultConfig(),
 		Dispatch:        dispatch.DefaultConfig(),
+		Operations:      operations.DefaultConfig(),
 		Notify:          notify.DefaultConfig(),
 	}
 }

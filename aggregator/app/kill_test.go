@@ -80,31 +80,24 @@ func (s *scene) heard(id string) int {
 	return s.told[id]
 }
 
-// accepting agents take every request.
-type accepting struct{}
-
-func (accepting) RequestCapture(context.Context, string, string, gopprof.CaptureRequest) (gopprof.CaptureReply, error) {
-	return gopprof.CaptureReply{Accepted: true}, nil
-}
-
-func (accepting) RequestCancel(context.Context, string, string, gopprof.CancelRequest) (gopprof.CaptureReply, error) {
-	return gopprof.CaptureReply{}, nil
-}
-
 var shopTarget = gopprof.Target{
 	Cluster: bustest.Cluster, Node: "a", Namespace: "shop", Workload: gopprof.Workload{Kind: "Deployment", Name: "api"},
 	Pod: "api-0", PodUID: "u1", Container: "app",
 	Endpoint: gopprof.Endpoint{Scheme: "http", Host: "10.0.0.1", Port: 6060, Path: "/debug/pprof"},
 }
 
-// ask asks for a capture by hand and returns it as its agent took it.
+// ask asks for a capture by hand and returns it as its agent took it. It has a place in the
+// budget as well, as one that a rule caused, so that both are closed at its end.
 func (s *scene) ask(mark string) gopprof.Capture {
 	s.t.Helper()
-	d := s.dispatcher(s.bus, nil, accepting{})
-	d.Observe(gopprof.NodeState{Cluster: bustest.Cluster, Node: "a", Targets: []gopprof.TargetState{{Target: shopTarget}}})
-	op, err := d.Capture(s.t.Context(), gopprof.Manual{Who: "ada", Namespace: "shop", Pod: "api-0"})
+	all := s.ends(s.bus, nil)
+	all.dispatch.Observe(gopprof.NodeState{Cluster: bustest.Cluster, Node: "a", Targets: []gopprof.TargetState{{Target: shopTarget}}})
+	op, err := all.manual.Capture(s.t.Context(), gopprof.Manual{Who: "ada", Namespace: "shop", Pod: "api-0"})
 	if err != nil {
 		s.t.Fatal(err)
+	}
+	if d := all.dispatch.Decide(s.t.Context(), gopprof.Firing{Capture: op.Captures[0].Capture, Target: shopTarget, Rule: "cpu"}); !d.Go {
+		s.t.Fatalf("no place in the budget: %+v", d)
 	}
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	c := gopprof.Capture{
@@ -209,7 +202,7 @@ func (s *scene) starts(t *testing.T) []string {
 
 func (s *scene) operation(t *testing.T, c gopprof.Capture) gopprof.OperationCapture {
 	t.Helper()
-	op, err := s.dispatcher(s.bus, nil, accepting{}).Operation(t.Context(), c.Trigger.Request.Operation)
+	op, err := s.ends(s.bus, nil).manual.Operation(t.Context(), c.Trigger.Request.Operation)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,6 +37,8 @@ type apiServer struct {
 	dir   string
 	token string // the aggregator's
 
+	more map[string]func(*http.Request) any // what else is answered, by path; set before anything is asked
+
 	mu        sync.Mutex
 	configMap string // ca.crt in it
 }
@@ -47,7 +49,7 @@ func startAPIServer(t *testing.T) *apiServer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &apiServer{key: key, dir: t.TempDir(), token: "the aggregator's own"}
+	s := &apiServer{key: key, dir: t.TempDir(), token: "the aggregator's own", more: map[string]func(*http.Request) any{}}
 	mux := http.NewServeMux()
 	say := func(pattern string, v any) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
@@ -74,6 +76,11 @@ func startAPIServer(t *testing.T) *apiServer {
 		_ = json.NewEncoder(w).Encode(object("ConfigMap", "gopprof-ca", "", nil))
 	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if answer, ok := s.more[r.URL.Path]; ok && r.Header.Get("Authorization") == "Bearer "+s.token {
+			w.Header().Set("Content-Type", "application/json")
+			_ = json.NewEncoder(w).Encode(answer(r))
+			return
+		}
 		t.Errorf("asked for %s %s", r.Method, r.URL)
 		w.WriteHeader(http.StatusForbidden)
 	})
@@ -201,13 +208,20 @@ kubernetes:
 func TestKubernetesMustMakeSense(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "aggregator.yaml")
 	for text, want := range map[string]string{
-		"kubernetes: {cluster: \"\"}":                                                                    "kubernetes.cluster",
-		"kubernetes: {ca: {config_map: a/b}}":                                                            "kubernetes.ca.config_map",
-		"embedded: {own_ca: {enabled: true}}\nkubernetes: {ca: {config_map: a/b}}":                       "",
-		"kubernetes: {ca: {config_map: a/b, file: /x}}":                                                  "",
-		"nats: {url: tls://x}\nembedded: {own_ca: {enabled: true}}\nkubernetes: {ca: {config_map: a/b}}": "kubernetes.ca.config_map",
-		"embedded: {own_ca: {enabled: true, names: [\"a b\"]}}":                                          "embedded.own_ca.names[0]",
-		"kubernetes: {tokens: {audience: \"\"}}":                                                         "kubernetes.tokens.audience",
+		"kubernetes: {cluster: \"\"}":                                                                      "kubernetes.cluster",
+		"kubernetes: {ca: {config_map: a/b}}":                                                              "kubernetes.ca.config_map",
+		"embedded: {own_ca: {enabled: true}}\nkubernetes: {ca: {config_map: a/b}}":                         "",
+		"kubernetes: {ca: {config_map: a/b, file: /x}}":                                                    "",
+		"nats: {url: tls://x}\nembedded: {own_ca: {enabled: true}}\nkubernetes: {ca: {config_map: a/b}}":   "kubernetes.ca.config_map",
+		"embedded: {own_ca: {enabled: true, names: [\"a b\"]}}":                                            "embedded.own_ca.names[0]",
+		"serve: {token_review: true}":                                                                      "serve.token_review",
+		"serve: {token_review: true}\nkubernetes: {enabled: true}":                                         "",
+		"serve: {api_service: {listen: \":10250\", own_ca: {enabled: true}}}":                              "serve.api_service.listen",
+		"serve: {api_service: {listen: \":10250\"}}\nkubernetes: {enabled: true}":                          "serve.api_service.listen",
+		"serve: {api_service: {listen: \":10250\", own_ca: {enabled: true}}}\nkubernetes: {enabled: true}": "",
+		"serve: {api_service: {listen: \":10250\", own_ca: {enabled: true, names: [\"a b\"]}}}":            "serve.api_service.own_ca.names[0]",
+		"kubernetes: {callers: {audience: \"\"}}":                                                          "kubernetes.callers.audience",
+		"kubernetes: {tokens: {audience: \"\"}}":                                                           "kubernetes.tokens.audience",
 	} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/gopprof/gopprof/aggregator/announce"
 	"github.com/gopprof/gopprof/aggregator/dispatch"
+	"github.com/gopprof/gopprof/aggregator/dispatch/operations"
 	"github.com/gopprof/gopprof/aggregator/receive"
 	"github.com/gopprof/gopprof/aggregator/store"
 	"github.com/gopprof/gopprof/pkg/bus"
@@ -95,7 +96,7 @@ func (w *world) start(cut string) (p *process, stop func(), wait func()) {
 	p = &process{t: w.t, cut: cut, gone: make(chan struct{}), end: cancel}
 	link, stored := w.open()
 	line := &pipeline{
-		store: mortalStore{stored, p}, draw: mortalDrawer{w, p}, dispatch: w.dispatcher(link, p, nil),
+		store: mortalStore{stored, p}, draw: mortalDrawer{w, p}, dispatch: w.ends(link, p),
 		announce: announce.New(mortalPublisher{link, p}, zap.NewNop(), prometheus.NewRegistry()),
 		explain:  func(gopprof.Capture) gopprof.Explanation { return gopprof.Explanation{Summary: "burns"} },
 		page:     func(id string) string { return "http://gopprof/" + id }, now: time.Now,
@@ -118,10 +119,10 @@ func (w *world) start(cut string) (p *process, stop func(), wait func()) {
 	return p, cancel, wait
 }
 
-// dispatcher shares its records with those of all other processes. p nil is immortal.
-func (w *world) dispatcher(link *bus.Aggregator, p *process, agents dispatch.Agents) *dispatch.Dispatcher {
+// ends shares its records with those of all other processes. p nil is immortal.
+func (w *world) ends(link *bus.Aggregator, p *process) ends {
 	w.t.Helper()
-	records := func(bucket, step string) dispatch.KV {
+	records := func(bucket, step string) operations.KV {
 		b, err := link.Bucket(w.t.Context(), bucket)
 		if err != nil {
 			w.t.Fatal(err)
@@ -131,9 +132,12 @@ func (w *world) dispatcher(link *bus.Aggregator, p *process, agents dispatch.Age
 		}
 		return mortalKV{b, p, step}
 	}
-	return dispatch.New(dispatch.DefaultConfig(), dispatch.Deps{
-		Budget: records(bus.BucketBudget, "write budget"), Operations: records(bus.BucketOperations, "write operation"), Agents: agents,
-	}, zap.NewNop(), prometheus.NewRegistry())
+	cfg := dispatch.DefaultConfig()
+	cfg.Budget = dispatch.Budget{PerWorkloadAtOnce: 100, PerWorkloadPerHour: 100, TotalAtOnce: 100, TotalPerHour: 100}
+	d := dispatch.New(cfg, dispatch.Deps{Budget: records(bus.BucketBudget, "write budget")}, zap.NewNop(), prometheus.NewRegistry())
+	return ends{d, operations.New(operations.DefaultConfig(), operations.Deps{
+		Records: records(bus.BucketOperations, "write operation"), Nodes: d,
+	}, zap.NewNop(), prometheus.NewRegistry())}
 }
 
 type mortalSource struct {
@@ -219,7 +223,7 @@ func (m mortalPublisher) PublishReport(ctx context.Context, r gopprof.Report) er
 }
 
 type mortalKV struct {
-	dispatch.KV
+	operations.KV
 	p    *process
 	name string
 }

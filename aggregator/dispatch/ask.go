@@ -19,7 +19,9 @@ func (d *Dispatcher) Decide(ctx context.Context, f gopprof.Firing) gopprof.Decis
 	ctx, cancel := context.WithTimeout(ctx, decideWithin)
 	defer cancel()
 	answer := gopprof.Decision{Reason: gopprof.ReasonBadInput}
-	if err := gopprof.CheckID(f.Capture); err == nil {
+	if d.deps.Paused() {
+		answer.Reason = gopprof.ReasonPaused
+	} else if err := gopprof.CheckID(f.Capture); err == nil {
 		err = d.changeLedger(ctx, func(l ledger) (ledger, bool) {
 			now := d.deps.Now()
 			var g *grant

@@ -16,7 +16,7 @@ type timed struct {
 
 func newTimed(t *testing.T, budget *memory) timed {
 	c := newClock()
-	return timed{c, newDispatcher(testConfig(), c.deps(budget, newMemory(), nil)), t}
+	return timed{c, newDispatcher(testConfig(), c.deps(budget)), t}
 }
 
 // fire asks for a new capture, which ends half a minute later where it was granted.
@@ -27,7 +27,7 @@ func (d timed) fire() bool {
 		return false
 	}
 	d.add(30 * time.Second)
-	if err := d.Stored(d.t.Context(), gopprof.Report{ID: f.Capture, Capture: gopprof.Capture{ID: f.Capture, Target: f.Target}}); err != nil {
+	if err := d.Ended(d.t.Context(), f.Capture); err != nil {
 		d.t.Fatal(err)
 	}
 	return true
@@ -111,38 +111,6 @@ func TestClocksThatAreALittleApartCostNothing(t *testing.T) {
 	set.add(-time.Hour)
 	if n := set.granted(30 * time.Minute); n != 0 || budget.writes > writes+1 {
 		t.Errorf("%d granted and %d writes after the clock was set back, want 1 write", n, budget.writes-writes)
-	}
-}
-
-// An operation is called failed or waiting by the clock as it is, and stored for good.
-func TestOperationThoughTheClockIsSet(t *testing.T) {
-	d := newTimed(t, newMemory())
-	op := gopprof.Operation{ID: d.newID(), At: d.now(), Captures: []gopprof.OperationCapture{{Capture: d.newID(), State: gopprof.CaptureProfiling, Until: d.now().Add(time.Minute)}}}
-	if err := d.create(t.Context(), op); err != nil {
-		t.Fatal(err)
-	}
-	state := func() gopprof.CaptureState {
-		now, err := d.Operation(t.Context(), op.ID)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return now.Captures[0].State
-	}
-	for _, c := range []struct {
-		set  time.Duration
-		want gopprof.CaptureState
-	}{{0, gopprof.CaptureProfiling}, {time.Hour, gopprof.CaptureFailed}, {-2 * time.Hour, gopprof.CaptureProfiling}, {2 * time.Hour, gopprof.CaptureFailed}} {
-		if d.add(c.set); state() != c.want {
-			t.Errorf("set by %s: %s, want %s", c.set, state(), c.want)
-		}
-	}
-	if _, err := d.advanceOperation(t.Context(), op.ID, op.Captures[0].Capture, gopprof.OperationCapture{State: gopprof.CaptureStored}); err != nil {
-		t.Fatal(err)
-	}
-	for _, set := range []time.Duration{0, time.Hour, -2 * time.Hour} {
-		if d.add(set); state() != gopprof.CaptureStored {
-			t.Errorf("set by %s: %s, though it is stored", set, state())
-		}
 	}
 }
 

@@ -30,9 +30,8 @@ type ledger struct {
 type grant struct {
 	Capture  string    `json:"c"`
 	Incident string    `json:"i"`
-	Workload string    `json:"w,omitempty"` // empty for manual captures
+	Workload string    `json:"w,omitempty"`
 	Rule     string    `json:"r,omitempty"`
-	Manual   bool      `json:"m,omitempty"`
 	At       time.Time `json:"t"`
 	Ended    time.Time `json:"e,omitzero"` // its report was stored, or it failed
 }
@@ -72,7 +71,7 @@ func (g grant) runningAt(at time.Time, lifetime time.Duration) bool {
 func decide(c Config, l ledger, f gopprof.Firing, now time.Time, newID func() string) (gopprof.Decision, *grant) {
 	w, r := workloadKey(f.Target), clipKey(f.Rule)
 	if g := l.find(f.Capture); g != nil {
-		if g.Manual || g.Workload != w || g.Rule != r {
+		if g.Workload != w || g.Rule != r {
 			return gopprof.Decision{Reason: gopprof.ReasonBadInput}, nil // another capture's ID
 		}
 		return gopprof.Decision{Go: true, Incident: g.Incident}, nil
@@ -110,9 +109,6 @@ func judgedAt(at, now time.Time) time.Time {
 func exhausted(c Config, l ledger, workload string, at time.Time) bool {
 	var atOnce, perHour, ofWorkload, ofWorkloadPerHour int
 	for _, g := range l.Grants {
-		if g.Manual {
-			continue
-		}
 		recent, running, own := g.At.After(at.Add(-time.Hour)), g.runningAt(at, c.CaptureLifetime), g.Workload == workload
 		perHour += one(recent)
 		atOnce += one(running)
@@ -131,15 +127,6 @@ func one(b bool) int {
 	return 0
 }
 
-// manualRunning counts the manual captures that run.
-func (l ledger) manualRunning(now time.Time, lifetime time.Duration) int {
-	n := 0
-	for _, g := range l.Grants {
-		n += one(g.Manual && g.runningAt(now, lifetime))
-	}
-	return n
-}
-
 func (l ledger) find(capture string) *grant {
 	for i := range l.Grants {
 		if l.Grants[i].Capture == capture {
@@ -152,7 +139,7 @@ func (l ledger) find(capture string) *grant {
 // incident returns the incident of the newest grant of the same cause since a time.
 func (l ledger) incident(workload, rule string, since time.Time) string {
 	for i := len(l.Grants) - 1; i >= 0; i-- {
-		if g := l.Grants[i]; !g.Manual && g.Workload == workload && g.Rule == rule && g.At.After(since) {
+		if g := l.Grants[i]; g.Workload == workload && g.Rule == rule && g.At.After(since) {
 			return g.Incident
 		}
 	}
@@ -169,11 +156,7 @@ func (l ledger) with(g grant, c Config, now time.Time) ledger {
 	}
 	for _, o := range l.Grants {
 		last := newest[[2]string{o.Workload, o.Rule}] == o.Capture
-		needed := o.At.After(hour) || (last && o.At.After(window))
-		if o.Manual {
-			needed = o.runningAt(now, c.Manual.lifetime())
-		}
-		if needed {
+		if o.At.After(hour) || (last && o.At.After(window)) {
 			out.Grants = append(out.Grants, o)
 		}
 	}

@@ -1,9 +1,8 @@
-// Package dispatch decides which captures are made. Agents whose rules fire ask it, and
-// the answer is an incident and go, or a named refusal; people ask it for a capture of one
-// target by name, and it asks that target's agent.
+// Package dispatch decides which captures are made, and remembers what the nodes tell of
+// their targets. Agents whose rules fire ask it, and the answer is an incident and go, or a
+// named refusal. What people ask for by hand is its child's, operations.
 //
-// Enter: firings, node states, manual requests, stored reports. Leave: decisions, capture
-// and cancel requests to agents, operations.
+// Enter: firings, node states, captures that have ended. Leave: decisions.
 //
 // The decision itself is pure (decide.go): what was granted before, the firing and the
 // time go in. What was granted is kept in a key-value bucket and changed only at the
@@ -34,19 +33,12 @@ type KV interface {
 	Update(ctx context.Context, key string, value []byte, revision uint64) (next uint64, err error)
 }
 
-// Agents carries requests to the agents. An agent that is not there is bus.ErrNoAgent.
-type Agents interface {
-	RequestCapture(ctx context.Context, cluster, node string, r gopprof.CaptureRequest) (gopprof.CaptureReply, error)
-	RequestCancel(ctx context.Context, cluster, node string, r gopprof.CancelRequest) (gopprof.CaptureReply, error)
-}
-
 // Deps are what a Dispatcher works with.
 type Deps struct {
-	Budget     KV // one key: what was granted (bucket gopprof-budget)
-	Operations KV // one key per operation, its ID (bucket gopprof-operations)
-	Agents     Agents
-	NewID      func() string // UUIDv7; nil makes real ones
-	Now        func() time.Time
+	Budget KV            // one key: what was granted (bucket gopprof-budget)
+	Paused func() bool   // whether nothing may be profiled now; nil: never
+	NewID  func() string // UUIDv7; nil makes real ones
+	Now    func() time.Time
 }
 
 // Dispatcher is safe for concurrent use.
@@ -64,13 +56,13 @@ type Dispatcher struct {
 	forgotten time.Time // when silent nodes were last looked for
 }
 
-// Manual is a request for a capture by name.
-type Manual = gopprof.Manual
-
 // New returns a Dispatcher. Nothing is read until it is asked something.
 func New(cfg Config, deps Deps, log *zap.Logger, reg prometheus.Registerer) *Dispatcher {
 	if deps.Now == nil {
 		deps.Now = time.Now
+	}
+	if deps.Paused == nil {
+		deps.Paused = func() bool { return false }
 	}
 	if deps.NewID == nil {
 		deps.NewID = func() string { return uuid.Must(uuid.NewV7()).String() }

@@ -30,8 +30,8 @@ func newClock() *clock {
 func (c *clock) now() time.Time      { return time.Unix(0, c.nanoseconds.Load()).UTC() }
 func (c *clock) add(d time.Duration) { c.nanoseconds.Add(int64(d)) }
 func (c *clock) newID() string       { return idAt(c.now()) }
-func (c *clock) deps(b, o *memory, a Agents) Deps {
-	return Deps{Budget: b, Operations: o, Agents: a, Now: c.now, NewID: c.newID}
+func (c *clock) deps(budget *memory) Deps {
+	return Deps{Budget: budget, Now: c.now, NewID: c.newID}
 }
 
 func newDispatcher(cfg Config, deps Deps) *Dispatcher {
@@ -46,7 +46,7 @@ func TestReplicasShareOneBudget(t *testing.T) {
 	incidents := sync.Map{}
 	var all sync.WaitGroup
 	for range 3 {
-		d := newDispatcher(cfg, c.deps(budget, newMemory(), nil))
+		d := newDispatcher(cfg, c.deps(budget))
 		for range 100 {
 			all.Go(func() {
 				if a := d.Decide(t.Context(), firing("web", "cpu", noon)); a.Go {
@@ -72,7 +72,7 @@ func TestReplicasShareOneBudget(t *testing.T) {
 
 func TestAnswersSurviveRestart(t *testing.T) {
 	c, budget := newClock(), newMemory()
-	first := newDispatcher(testConfig(), c.deps(budget, newMemory(), nil))
+	first := newDispatcher(testConfig(), c.deps(budget))
 	asked := []gopprof.Firing{firing("web", "cpu", noon), firing("web", "cpu", noon), firing("web", "cpu", noon)}
 	var answers []gopprof.Decision
 	for _, f := range asked {
@@ -82,7 +82,7 @@ func TestAnswersSurviveRestart(t *testing.T) {
 		t.Fatal("the third capture at once was granted")
 	}
 	c.add(time.Minute)
-	second := newDispatcher(testConfig(), c.deps(budget, newMemory(), nil))
+	second := newDispatcher(testConfig(), c.deps(budget))
 	for i, f := range asked {
 		if again := second.Decide(t.Context(), f); again != answers[i] {
 			t.Errorf("capture %d: %+v before the restart, %+v after", i, answers[i], again)
@@ -94,7 +94,7 @@ func TestUnreachableBudget(t *testing.T) {
 	c, budget := newClock(), newMemory()
 	core, logs := observer.New(zapcore.InfoLevel)
 	reg := prometheus.NewRegistry()
-	d := New(testConfig(), c.deps(budget, newMemory(), nil), zap.New(core), reg)
+	d := New(testConfig(), c.deps(budget), zap.New(core), reg)
 	budget.broken(errors.New("away"))
 	for range 3 {
 		if a := d.Decide(t.Context(), firing("web", "cpu", noon)); a.Go || a.Reason != gopprof.ReasonNoAnswer {
@@ -115,7 +115,7 @@ func TestUnreachableBudget(t *testing.T) {
 
 func TestDecideEndsWithItsContext(t *testing.T) {
 	c := newClock()
-	d := newDispatcher(testConfig(), c.deps(newMemory(), newMemory(), nil))
+	d := newDispatcher(testConfig(), c.deps(newMemory()))
 	<-d.ledgers // somebody else works on it for ever
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
@@ -129,7 +129,7 @@ func TestUnreadableBudgetStartsAnew(t *testing.T) {
 	if _, err := budget.Create(t.Context(), ledgerKey, []byte("{broken")); err != nil {
 		t.Fatal(err)
 	}
-	d := newDispatcher(testConfig(), c.deps(budget, newMemory(), nil))
+	d := newDispatcher(testConfig(), c.deps(budget))
 	for i, want := range []bool{true, true, false} {
 		if a := d.Decide(t.Context(), firing("web", "cpu", noon)); a.Go != want {
 			t.Errorf("answer %d: %+v", i, a)
@@ -139,7 +139,7 @@ func TestUnreadableBudgetStartsAnew(t *testing.T) {
 
 func TestNotAnID(t *testing.T) {
 	budget := newMemory()
-	d := newDispatcher(testConfig(), newClock().deps(budget, newMemory(), nil))
+	d := newDispatcher(testConfig(), newClock().deps(budget))
 	f := firing("web", "cpu", noon)
 	f.Capture = "../../etc/passwd"
 	if a := d.Decide(t.Context(), f); a.Go || a.Reason != gopprof.ReasonBadInput {
@@ -150,15 +150,15 @@ func TestNotAnID(t *testing.T) {
 	}
 }
 
-func TestStoredFreesAPlace(t *testing.T) {
+func TestEndFreesAPlace(t *testing.T) {
 	c := newClock()
-	d := newDispatcher(testConfig(), c.deps(newMemory(), newMemory(), nil))
+	d := newDispatcher(testConfig(), c.deps(newMemory()))
 	f := firing("web", "cpu", noon)
 	d.Decide(t.Context(), f)
 	d.Decide(t.Context(), firing("web", "cpu", noon))
 	c.add(40 * time.Second)
 	for range 2 { // doing so again changes nothing
-		if err := d.Stored(t.Context(), gopprof.Report{ID: f.Capture, Capture: gopprof.Capture{ID: f.Capture}}); err != nil {
+		if err := d.Ended(t.Context(), f.Capture); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -173,7 +173,7 @@ func TestStoredFreesAPlace(t *testing.T) {
 
 func TestNodes(t *testing.T) {
 	c := newClock()
-	d := newDispatcher(testConfig(), c.deps(newMemory(), newMemory(), nil))
+	d := newDispatcher(testConfig(), c.deps(newMemory()))
 	d.Observe(gopprof.NodeState{Cluster: "c", Node: "b", At: noon.Add(8760 * time.Hour)}) // its clock is a year ahead
 	d.Observe(gopprof.NodeState{Cluster: "c", Node: "a"})
 	if n := d.Nodes(); len(n) != 2 || n[0].Node != "a" || !n[1].At.Equal(noon) {
@@ -207,10 +207,7 @@ func TestConfigMistakes(t *testing.T) {
 	if got := mistakes(Budget{}.Check); len(got) != 4 {
 		t.Errorf("an empty budget: %v", got)
 	}
-	if got := mistakes(ManualConfig{}.Check); len(got) != 6 {
-		t.Errorf("empty manual: %v", got)
-	}
-	for _, check := range []func(func(string, string)){good.Check, good.Budget.Check, good.Manual.Check} {
+	for _, check := range []func(func(string, string)){good.Check, good.Budget.Check} {
 		if got := mistakes(check); got != nil {
 			t.Errorf("the defaults are mistaken: %v", got)
 		}
@@ -239,7 +236,7 @@ func (s *slowly) Get(ctx context.Context, key string) ([]byte, uint64, error) {
 func TestPeakIsAnsweredInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, budget := newClock(), &slowly{memory: newMemory()}
-		deps := c.deps(nil, newMemory(), nil)
+		deps := c.deps(nil)
 		deps.Budget = budget
 		d := newDispatcher(testConfig(), deps)
 		for _, peak := range []string{"first", "second"} { // that finds the budget used up
@@ -262,4 +259,20 @@ func TestPeakIsAnsweredInTime(t *testing.T) {
 			}
 		}
 	})
+}
+
+// While profiling is paused nobody gets a capture, and nothing is used up.
+func TestPausedDecisions(t *testing.T) {
+	c, paused, budget := newClock(), true, newMemory()
+	deps := c.deps(budget)
+	deps.Paused = func() bool { return paused }
+	d := newDispatcher(testConfig(), deps)
+	f := firing("web", "cpu", noon)
+	if a := d.Decide(t.Context(), f); a.Go || a.Reason != gopprof.ReasonPaused || budget.writes != 0 {
+		t.Errorf("paused: %+v, %d writes", a, budget.writes)
+	}
+	paused = false
+	if a := d.Decide(t.Context(), f); !a.Go {
+		t.Errorf("afterwards: %+v", a)
+	}
 }

@@ -7,11 +7,10 @@ import (
 )
 
 type metrics struct {
-	decisions  *prometheus.CounterVec
-	conflicts  prometheus.Counter
-	operations *prometheus.CounterVec
-	nodes      prometheus.Gauge
-	dropped    prometheus.Counter
+	decisions *prometheus.CounterVec
+	conflicts prometheus.Counter
+	nodes     prometheus.Gauge
+	dropped   prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -24,10 +23,6 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "gopprof_aggregator_dispatch_conflicts_total",
 			Help: "Changes tried again because another replica was faster.",
 		}),
-		operations: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "gopprof_aggregator_dispatch_manual_captures_total",
-			Help: "Manual captures asked for, by the reason of their refusal or failure; reason is empty for those that an agent accepted.",
-		}, []string{"reason"}),
 		nodes: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "gopprof_aggregator_dispatch_nodes",
 			Help: "Nodes whose agent told its state lately.",
@@ -37,7 +32,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Help: "Node states dropped because too many nodes are known already.",
 		}),
 	}
-	reg.MustRegister(m.decisions, m.conflicts, m.operations, m.nodes, m.dropped)
+	reg.MustRegister(m.decisions, m.conflicts, m.nodes, m.dropped)
 	return m
 }
 

@@ -317,7 +317,7 @@ func TestOpenAPI(t *testing.T) {
 			}
 		}
 	}
-	if len(got) != 8 {
+	if len(got) != 15 {
 		t.Errorf("operations: %v", got)
 	}
 	svg := doc.Paths["/api/v1/reports/{id}/drawings/{kind}"]["get"].Responses["200"].Content

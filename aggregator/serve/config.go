@@ -10,12 +10,13 @@ import (
 	"github.com/gopprof/gopprof/pkg/api"
 	"github.com/gopprof/gopprof/pkg/config"
 	"github.com/gopprof/gopprof/pkg/ops"
+	"github.com/gopprof/gopprof/pkg/selfca"
 )
 
 // Config says where the API and the pages are served, and to whom.
 type Config struct {
-	// Listen is host:port of the API and the pages. Without tokens_file the host must be a
-	// loopback address. Port 0 takes a free one.
+	// Listen is host:port of the API and the pages. Without tokens_file or token_review the
+	// host must be a loopback address. Port 0 takes a free one.
 	Listen string `yaml:"listen"`
 	// TLSCertFile and TLSKeyFile are the server's certificate chain and key (PEM), read again
 	// when they change. With both the server speaks HTTPS only.
@@ -27,9 +28,14 @@ type Config struct {
 	// clear.
 	PlainHTTP bool `yaml:"plain_http"`
 	// TokensFile holds the tokens that callers must bring (docs/config.md has its format).
-	// It is read again when it changes. Empty: everybody may see everything, from loopback
-	// only.
+	// It is read again when it changes. Empty, and without token_review: everybody may do
+	// everything, from loopback only.
 	TokensFile config.SecretFile `yaml:"tokens_file"`
+	// TokenReview lets callers bring tokens of service accounts, made for the audience of
+	// kubernetes.callers; what they may do is what Kubernetes' RBAC gives them on reports,
+	// captures and pauses of the group gopprof.io. Tokens of tokens_file go before them. With
+	// kubernetes.enabled only.
+	TokenReview bool `yaml:"token_review"`
 	// ExternalURL is the URL at which people reach the server, with the path prefix if it has
 	// one: links in messages begin with it. Empty is http://LISTEN, good for one machine.
 	ExternalURL string `yaml:"external_url"`
@@ -39,12 +45,52 @@ type Config struct {
 	// RequestTimeout is how long one answer may take, a large profile over a slow line
 	// included.
 	RequestTimeout time.Duration `yaml:"request_timeout"`
+	// APIService is the port for the cluster's API server, which brings its users.
+	APIService APIServiceConfig `yaml:"api_service"`
+}
+
+// APIServiceConfig says where the aggregated API gopprof.io/v1 is served: kubectl reaches it
+// by way of the API server, which alone is answered there.
+type APIServiceConfig struct {
+	// Listen is host:port of the aggregated API. It is always TLS, and needs
+	// kubernetes.enabled. Default empty: none.
+	Listen string `yaml:"listen"`
+	// TLSCertFile is the certificate chain (PEM) that the API server sees, read again when it
+	// changes; who makes it also writes its authority into the APIService (cert-manager's
+	// injector does). It goes before own_ca. Several replicas must share one.
+	TLSCertFile string `yaml:"tls_cert_file"`
+	// TLSKeyFile is the key to TLSCertFile.
+	TLSKeyFile string `yaml:"tls_key_file"`
+	// OwnCA makes the certificate where none is given. The aggregator then writes the authority
+	// into the APIService v1.gopprof.io by itself.
+	OwnCA selfca.Config `yaml:"own_ca"`
+}
+
+// ownCA tells whether the certificate is of our own making.
+func (c APIServiceConfig) ownCA() bool { return c.Listen != "" && c.TLSCertFile == "" }
+
+// Check reports every mistake.
+func (c APIServiceConfig) Check(report func(key, problem string)) {
+	if c.Listen == "" {
+		return
+	}
+	if problem := ops.CheckListen(c.Listen, true); problem != "" {
+		report("listen", problem)
+	}
+	if (c.TLSCertFile == "") != (c.TLSKeyFile == "") {
+		report("tls_key_file", "tls_cert_file and tls_key_file belong together")
+	}
+	if c.TLSCertFile == "" && !c.OwnCA.Enabled {
+		report("listen", "needs a certificate: own_ca, or tls_cert_file and tls_key_file")
+	}
 }
 
 // DefaultConfig returns the configuration of an aggregator that was told nothing: port
 // 7480 of loopback.
 func DefaultConfig() Config {
-	return Config{Listen: "127.0.0.1:7480", RequestTimeout: 2 * time.Minute}
+	own := selfca.DefaultConfig()
+	own.Dir = "/var/lib/gopprof/apiservice-ca"
+	return Config{Listen: "127.0.0.1:7480", RequestTimeout: 2 * time.Minute, APIService: APIServiceConfig{OwnCA: own}}
 }
 
 // Check reports every setting that makes no sense or would let strangers in.
@@ -53,8 +99,8 @@ func (c Config) Check(report func(key, problem string)) {
 	if problem := ops.CheckListen(c.Listen, true); problem != "" {
 		report("listen", problem)
 	} else if ops.CheckListen(c.Listen, false) != "" {
-		if c.TokensFile == "" {
-			report("listen", "is beyond loopback, where nobody is asked who they are: set tokens_file, or listen on 127.0.0.1")
+		if c.TokensFile == "" && !c.TokenReview {
+			report("listen", "is beyond loopback, where nobody is asked who they are: set tokens_file or token_review, or listen on 127.0.0.1")
 		}
 		if !secured && !c.PlainHTTP {
 			report("listen", "is beyond loopback without TLS: set tls_cert_file and tls_key_file, or plain_http where TLS ends in front of this server")

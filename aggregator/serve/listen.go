@@ -12,40 +12,88 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gopprof/gopprof/pkg/selfca"
 )
 
 // drainTime is how long running requests may go on once the server is told to stop.
 const drainTime = 5 * time.Second
 
-// listener is where the server listens, and with which certificate.
+// listener is where the server listens.
 type listener struct {
+	front door  // for everybody
+	back  *door // for the API server; nil: none
+}
+
+// door is one port, with its certificate.
+type door struct {
 	net.Listener
+	listen            string
+	certFile, keyFile string
+	own               *selfca.CA         // makes the certificate where there is no file; nil: then it is plain HTTP
+	clients           tls.ClientAuthType // whether clients are asked for a certificate, too
+	handler           http.Handler
 
 	mu          sync.Mutex // guards what follows
 	certificate *tls.Certificate
 	seen        [2]time.Time // when the files of the certificate were written
 }
 
-// Listen takes the port, so that its address is known before anything is answered.
+// Listen takes the ports, so that their addresses are known before anything is answered.
+// addr is that of the API and the pages.
 func (s *Server) Listen() (addr string, err error) {
-	l, err := net.Listen("tcp", s.cfg.Listen)
-	if err != nil {
-		return "", fmt.Errorf("listening on %q: %w", s.cfg.Listen, err)
+	front, back := &s.listener.front, s.listener.back
+	front.listen, front.handler = s.cfg.Listen, s
+	if err := front.take(); err != nil {
+		return "", err
 	}
-	s.listener.Listener = l
-	return l.Addr().String(), nil
+	if back != nil {
+		if err := back.take(); err != nil {
+			return "", errors.Join(err, front.Close())
+		}
+	}
+	return front.Addr().String(), nil
+}
+
+func (d *door) take() (err error) {
+	if d.Listener, err = net.Listen("tcp", d.listen); err != nil {
+		return fmt.Errorf("listening on %q: %w", d.listen, err)
+	}
+	return nil
+}
+
+// APIServiceAddr is where the aggregated API listens; empty when it does not.
+func (s *Server) APIServiceAddr() string {
+	if s.listener.back == nil || s.listener.back.Listener == nil {
+		return ""
+	}
+	return s.listener.back.Addr().String()
 }
 
 // Run answers until ctx ends, then lets running requests finish for a few seconds. It
 // listens by itself if Listen was not called.
 func (s *Server) Run(ctx context.Context) error {
-	if s.listener.Listener == nil {
+	if s.listener.front.Listener == nil {
 		if _, err := s.Listen(); err != nil {
 			return err
 		}
 	}
+	all, ctx := errgroup.WithContext(ctx)
+	all.Go(func() error { return s.answer(ctx, &s.listener.front) })
+	if back := s.listener.back; back != nil {
+		all.Go(func() error { return s.answer(ctx, back) })
+		if back.own != nil {
+			all.Go(func() error { return back.own.Run(ctx) })
+		}
+	}
+	return all.Wait()
+}
+
+// answer serves one door until ctx ends.
+func (s *Server) answer(ctx context.Context, d *door) error {
 	server := &http.Server{
-		Handler:           s,
+		Handler:           d.handler,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
 		WriteTimeout:      s.cfg.RequestTimeout,
@@ -55,58 +103,66 @@ func (s *Server) Run(ctx context.Context) error {
 		BaseContext:       func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
 	}
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(s.secured()) }()
-	s.log.Info("server started", zap.String("address", s.listener.Addr().String()))
+	go func() { failed <- server.Serve(d.secured()) }()
+	s.log.Info("server started", zap.String("address", d.Addr().String()))
 	select {
 	case err := <-failed:
-		return fmt.Errorf("serving %q: %w", s.cfg.Listen, err)
+		return fmt.Errorf("serving %q: %w", d.listen, err)
 	case <-ctx.Done():
 	}
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer cancel()
 	if err := server.Shutdown(drain); err != nil {
-		return errors.Join(fmt.Errorf("stopping server %q: %w", s.cfg.Listen, err), server.Close())
+		return errors.Join(fmt.Errorf("stopping server %q: %w", d.listen, err), server.Close())
 	}
 	return nil
 }
 
 // secured returns the listener, within TLS if there is a certificate.
-func (s *Server) secured() net.Listener {
-	if s.cfg.TLSCertFile == "" {
-		return s.listener.Listener
+func (d *door) secured() net.Listener {
+	get := func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return d.currentCertificate() }
+	switch {
+	case d.certFile != "":
+	case d.own != nil:
+		get = d.own.GetCertificate
+	default:
+		return d.Listener
 	}
-	return tls.NewListener(s.listener.Listener, &tls.Config{
-		MinVersion:     tls.VersionTLS12,
-		NextProtos:     []string{"h2", "http/1.1"},
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return s.currentCertificate() },
+	return tls.NewListener(d.Listener, &tls.Config{
+		MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}, GetCertificate: get, ClientAuth: d.clients,
 	})
 }
 
+// loadCertificate reads the certificate of the API and the pages for the first time.
 func (s *Server) loadCertificate() error {
-	if s.cfg.TLSCertFile == "" {
+	s.listener.front.certFile, s.listener.front.keyFile = s.cfg.TLSCertFile, s.cfg.TLSKeyFile
+	return s.listener.front.load()
+}
+
+func (d *door) load() error {
+	if d.certFile == "" {
 		return nil
 	}
-	_, err := s.currentCertificate()
+	_, err := d.currentCertificate()
 	return err
 }
 
 // currentCertificate reads the certificate again when its files changed. While they make
 // no sense (they are replaced one after the other) the old one stays.
-func (s *Server) currentCertificate() (*tls.Certificate, error) {
-	l := &s.listener
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	written := [2]time.Time{writtenAt(s.cfg.TLSCertFile), writtenAt(s.cfg.TLSKeyFile)}
-	if l.certificate != nil && written == l.seen {
-		return l.certificate, nil
+func (d *door) currentCertificate() (*tls.Certificate, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	written := [2]time.Time{writtenAt(d.certFile), writtenAt(d.keyFile)}
+	if d.certificate != nil && written == d.seen {
+		return d.certificate, nil
 	}
-	c, err := tls.LoadX509KeyPair(s.cfg.TLSCertFile, s.cfg.TLSKeyFile)
+	c, err := tls.LoadX509KeyPair(d.certFile, d.keyFile)
 	if err == nil {
-		l.certificate, l.seen = &c, written
-	} else if l.certificate == nil {
+		d.certificate, d.seen = &c, written
+	} else if d.certificate == nil {
 		return nil, fmt.Errorf("reading the server's certificate: %w", err)
 	}
-	return l.certificate, nil
+	return d.certificate, nil
 }
 
 func writtenAt(path string) time.Time {

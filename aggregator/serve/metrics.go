@@ -19,11 +19,11 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gopprof_aggregator_serve_requests_total",
-			Help: "HTTP requests by room (api or pages) and status.",
+			Help: "HTTP requests by room (api, apiserver or pages) and status.",
 		}, []string{"room", "status"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "gopprof_aggregator_serve_request_seconds",
-			Help:    "How long answers took, by room (api or pages).",
+			Help:    "How long answers took, by room (api, apiserver or pages).",
 			Buckets: []float64{.005, .025, .1, .5, 1, 5, 30},
 		}, []string{"room"}),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -37,7 +37,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 
 func (m *metrics) requestEnded(w *countedWriter, r *http.Request, start time.Time) {
 	room := "pages"
-	if strings.Contains(r.URL.Path, "/api/") {
+	switch {
+	case strings.HasPrefix(r.URL.Path, "/apis"):
+		room = "apiserver"
+	case strings.Contains(r.URL.Path, "/api/"):
 		room = "api"
 	}
 	status := w.status

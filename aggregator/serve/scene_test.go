@@ -65,7 +65,7 @@ func (s *shelf) List(_ context.Context, q api.ReportQuery) (api.ReportPage, erro
 	for _, r := range s.reports[start:] {
 		t := r.Capture.Target
 		_, has := r.File(q.Kind)
-		if (q.Namespace != "" && q.Namespace != t.Namespace) || (q.Pod != "" && q.Pod != t.Pod) || (q.Kind != "" && !has) {
+		if (q.Cluster != "" && q.Cluster != t.Cluster) || (q.Namespace != "" && q.Namespace != t.Namespace) || (q.Pod != "" && q.Pod != t.Pod) || (q.Kind != "" && !has) {
 			continue
 		}
 		if len(page.Reports) == q.Limit {
@@ -107,6 +107,11 @@ func (s *shelf) Read(_ context.Context, key string) ([]byte, error) {
 // desk is a dispatcher that answers as it is told to.
 type desk struct {
 	op    gopprof.Operation
+	shows []gopprof.Operation // to those who follow; then hangs if hang is set
+	hang  bool
+	pause gopprof.Pause
+	merge []byte
+	mu    sync.Mutex // for requests that come from another process, or go on when the test does
 	err   error
 	asked []gopprof.Manual
 	nodes []gopprof.NodeState
@@ -114,6 +119,8 @@ type desk struct {
 }
 
 func (d *desk) Capture(_ context.Context, m gopprof.Manual) (gopprof.Operation, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.asked = append(d.asked, m)
 	return d.op, d.err
 }
@@ -125,10 +132,61 @@ func (d *desk) Operation(_ context.Context, id string) (gopprof.Operation, error
 	return d.op, d.err
 }
 
+func (d *desk) Operations() []gopprof.Operation { return []gopprof.Operation{d.op} }
+
+func (d *desk) Follow(ctx context.Context, _ string, show func(gopprof.Operation) bool) error {
+	d.mu.Lock()
+	err, shows := d.err, d.shows
+	d.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	for _, op := range shows {
+		if !show(op) {
+			return nil
+		}
+	}
+	if d.hang {
+		<-ctx.Done()
+	}
+	return nil
+}
+
 func (d *desk) Cancel(_ context.Context, id string) (gopprof.Operation, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.ended = append(d.ended, id)
 	return d.op, d.err
 }
+
+func (d *desk) cancelled() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.ended)
+}
+
+func (d *desk) Pause(context.Context) (api.PauseState, error) {
+	return api.PauseState{Pause: d.pause, Agents: 3, Obeying: 2}, d.err
+}
+
+func (d *desk) SetPause(ctx context.Context, p gopprof.Pause) (api.PauseState, error) {
+	d.pause = p
+	return d.Pause(ctx)
+}
+
+func (d *desk) Merged(_ context.Context, op gopprof.Operation) (api.Merged, error) {
+	return api.Merged{Operation: op.ID, Kinds: []api.MergedKind{{Kind: gopprof.KindCPU, Profile: api.PathMergedProfile(op.ID, gopprof.KindCPU),
+		Pods: []api.MergedPod{}, Outliers: []api.Outlier{{Pod: "web-2", Summary: "web-2 sorts"}}}}}, d.err
+}
+
+func (d *desk) MergedProfile(context.Context, gopprof.Operation, gopprof.Kind) ([]byte, error) {
+	if d.merge == nil {
+		return nil, &gopprof.Error{Reason: gopprof.ReasonContended, Detail: "no pod's profile could be had"}
+	}
+	return d.merge, d.err
+}
+
+func (d *desk) RetryAfter() time.Duration { return 30 * time.Second }
 
 func (d *desk) Nodes() []gopprof.NodeState { return d.nodes }
 func (d *desk) StaleAfter() time.Duration  { return 90 * time.Second }
@@ -151,7 +209,7 @@ func start(t *testing.T, tokens bool, change ...func(*serve.Config)) *scene {
 	s := &scene{shelf: &shelf{blobs: map[string][]byte{}}, desk: &desk{}, logs: logs, config: serve.DefaultConfig()}
 	if tokens {
 		path := filepath.Join(t.TempDir(), "tokens.yaml")
-		text := fmt.Sprintf("tokens:\n- {token: %s, name: team-shop, namespaces: [shop]}\n- {token: %s, name: pair, namespaces: [shop, cart]}\n- {token: %s, name: ada, namespaces: ['*']}\n", shopToken, pairToken, adminToken)
+		text := fmt.Sprintf("tokens:\n- {token: %s, name: team-shop, namespaces: [shop]}\n- {token: %s, name: pair, namespaces: [shop, cart]}\n- {token: %s, name: ada, namespaces: ['*'], role: admin}\n", shopToken, pairToken, adminToken)
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -160,7 +218,7 @@ func start(t *testing.T, tokens bool, change ...func(*serve.Config)) *scene {
 	for _, c := range change {
 		c(&s.config)
 	}
-	server, err := serve.New(s.config, serve.Deps{Reports: s.shelf, Captures: s.desk, Now: func() time.Time { return noon }}, zap.New(core), prometheus.NewRegistry())
+	server, err := serve.New(s.config, serve.Deps{Reports: s.shelf, Captures: s.desk, Groups: s.desk, Tokens: vouched{"prod"}, Now: func() time.Time { return noon }}, zap.New(core), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -15,27 +16,98 @@ type scope struct{ deps Deps }
 // mostReads bounds how many pages are read to fill one of a caller's.
 const mostReads = 50
 
+// noSuch is the answer to what is not there and to what is not the caller's alike.
+func noSuch(what string) error {
+	return &gopprof.Error{Reason: gopprof.ReasonUnknown, Detail: "no such " + what}
+}
+
+// place is a namespace of a cluster; the same name in another cluster is another place.
+type place struct{ cluster, namespace string }
+
+func placeOf(t gopprof.Target) place { return place{t.Cluster, t.Namespace} }
+
+// placeOfOperation is where all captures of an operation are.
+func placeOfOperation(op gopprof.Operation) place {
+	at := place{op.Asked.Cluster, op.Asked.Namespace}
+	if len(op.Captures) > 0 {
+		at.cluster = op.Captures[0].Target.Cluster
+	}
+	return at
+}
+
+// may tells whether the caller may do this. That nobody can say is an error with a reason.
+func may(ctx context.Context, v auth.Verb, at place) (bool, error) {
+	caller := auth.From(ctx)
+	if caller.Cluster != "" && caller.Cluster != at.cluster {
+		return false, nil
+	}
+	ok, err := caller.May(ctx, v, at.namespace)
+	if err != nil {
+		return false, &gopprof.Error{Reason: gopprof.ReasonNoAnswer, Detail: "nobody can say now what you may do: the API server did not answer", Err: err}
+	}
+	return ok, nil
+}
+
+// must refuses what the caller may not do.
+func must(ctx context.Context, v auth.Verb, at place) error {
+	ok, err := may(ctx, v, at)
+	if err != nil || ok {
+		return err
+	}
+	if at.namespace == auth.All {
+		return &gopprof.Error{Reason: gopprof.ReasonForbidden, Detail: fmt.Sprintf("you may not %s in all namespaces", v)}
+	}
+	return &gopprof.Error{Reason: gopprof.ReasonForbidden, Detail: fmt.Sprintf("you may not %s in namespace %q", v, at.namespace)}
+}
+
+// sight remembers, for one request, which places its caller sees.
+type sight struct {
+	ctx  context.Context
+	seen map[place]bool
+}
+
+func newSight(ctx context.Context) *sight { return &sight{ctx, map[place]bool{}} }
+
+// sees asks once for each place.
+func (s *sight) sees(at place) (bool, error) {
+	if ok, known := s.seen[at]; known {
+		return ok, nil
+	}
+	ok, err := may(s.ctx, auth.View, at)
+	if err == nil {
+		s.seen[at] = ok
+	}
+	return ok, err
+}
+
 // List returns a page of the reports that the caller may see.
 func (s scope) List(ctx context.Context, q api.ReportQuery) (api.ReportPage, error) {
-	caller := auth.From(ctx)
-	switch {
-	case caller.Everything:
-		return s.deps.Reports.List(ctx, q)
-	case q.Namespace == "" && len(caller.Namespaces) == 1:
-		q.Namespace = caller.Namespaces[0]
-	}
-	if q.Namespace != "" {
-		if !caller.Sees(q.Namespace) {
+	if own := auth.From(ctx).Cluster; own != "" {
+		if q.Cluster != "" && q.Cluster != own {
 			return api.ReportPage{}, nil
 		}
+		q.Cluster = own
+	}
+	look := newSight(ctx)
+	ok, err := look.sees(place{q.Cluster, auth.All})
+	if err == nil && !ok && q.Namespace != "" {
+		ok, err = look.sees(place{q.Cluster, q.Namespace})
+		if err == nil && !ok {
+			return api.ReportPage{}, nil
+		}
+	}
+	switch {
+	case err != nil:
+		return api.ReportPage{}, err
+	case ok:
 		return s.deps.Reports.List(ctx, q)
 	}
-	return s.sift(ctx, caller, q)
+	return s.sift(ctx, look, q)
 }
 
 // sift reads pages until one of the caller's own is full. Each read asks for no more than
 // is still missing, so that the cursor of the last read is the cursor of the answer.
-func (s scope) sift(ctx context.Context, caller auth.Caller, q api.ReportQuery) (api.ReportPage, error) {
+func (s scope) sift(ctx context.Context, look *sight, q api.ReportQuery) (api.ReportPage, error) {
 	want, out := q.Limit, api.ReportPage{Next: q.After}
 	for range mostReads {
 		q.Limit, q.After = want-len(out.Reports), out.Next
@@ -44,7 +116,11 @@ func (s scope) sift(ctx context.Context, caller auth.Caller, q api.ReportQuery) 
 			return api.ReportPage{}, err
 		}
 		for _, r := range page.Reports {
-			if caller.Sees(r.Capture.Target.Namespace) {
+			ok, err := look.sees(placeOf(r.Capture.Target))
+			if err != nil {
+				return api.ReportPage{}, err
+			}
+			if ok {
 				out.Reports = append(out.Reports, r)
 			}
 		}
@@ -58,10 +134,21 @@ func (s scope) sift(ctx context.Context, caller auth.Caller, q api.ReportQuery) 
 // Report returns a report that the caller may see; any other is unknown.
 func (s scope) Report(ctx context.Context, id string) (gopprof.Report, error) {
 	r, err := s.deps.Reports.Report(ctx, id)
-	if err == nil && !auth.From(ctx).Sees(r.Capture.Target.Namespace) {
-		return gopprof.Report{}, &gopprof.Error{Reason: gopprof.ReasonUnknown}
+	if err != nil {
+		return r, err
 	}
-	return r, err
+	auth.About(ctx, r.Capture.Target.Namespace, id)
+	if ok, err := may(ctx, auth.View, placeOf(r.Capture.Target)); err != nil || !ok {
+		return gopprof.Report{}, orNoSuch(err, "report")
+	}
+	return r, nil
+}
+
+func orNoSuch(err error, what string) error {
+	if err != nil {
+		return err
+	}
+	return noSuch(what)
 }
 
 // Read returns a stored file. Only keys of a report that the caller was shown come here.
@@ -69,63 +156,145 @@ func (s scope) Read(ctx context.Context, key string) ([]byte, error) {
 	return s.deps.Reports.Read(ctx, key)
 }
 
-// Capture asks for a capture in the caller's name.
+// Capture asks for captures in the caller's name.
 func (s scope) Capture(ctx context.Context, m gopprof.Manual) (gopprof.Operation, error) {
-	caller := auth.From(ctx)
-	if !caller.Sees(m.Namespace) {
-		return gopprof.Operation{}, &gopprof.Error{Reason: gopprof.ReasonForbidden, Detail: fmt.Sprintf("namespace %q is not yours", m.Namespace)}
+	auth.About(ctx, m.Namespace, cmp.Or(m.Pod, m.Workload.Name, m.Selector))
+	if own := auth.From(ctx).Cluster; own != "" {
+		m.Cluster = cmp.Or(m.Cluster, own)
 	}
-	m.Who = caller.Name
+	if err := must(ctx, auth.Profile, place{m.Cluster, m.Namespace}); err != nil {
+		return gopprof.Operation{}, err
+	}
+	m.Who = auth.From(ctx).Name
 	return s.deps.Captures.Capture(ctx, m)
 }
 
-// Operation returns an operation all of whose targets the caller may see; any other is
-// unknown.
+// Operation returns an operation that the caller may see: one in a namespace of theirs. Any
+// other is unknown.
 func (s scope) Operation(ctx context.Context, id string) (gopprof.Operation, error) {
 	op, err := s.deps.Captures.Operation(ctx, id)
 	if err != nil {
 		return op, err
 	}
-	for _, c := range op.Captures {
-		if !auth.From(ctx).Sees(c.Target.Namespace) {
-			return gopprof.Operation{}, &gopprof.Error{Reason: gopprof.ReasonUnknown, Detail: "no such operation"}
-		}
+	auth.About(ctx, op.Asked.Namespace, id)
+	if ok, err := may(ctx, auth.View, placeOfOperation(op)); err != nil || !ok {
+		return gopprof.Operation{}, orNoSuch(err, "operation")
 	}
 	return op, nil
 }
 
-// Cancel stops an operation that the caller may see.
+// Operations returns the newest operations that the caller may see.
+func (s scope) Operations(ctx context.Context) ([]gopprof.Operation, error) {
+	look, out := newSight(ctx), []gopprof.Operation{}
+	for _, op := range s.deps.Captures.Operations() {
+		ok, err := look.sees(placeOfOperation(op))
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			out = append(out, op)
+		}
+	}
+	return out, nil
+}
+
+// Follow hands over an operation that the caller may see whenever it changes, until it has
+// ended, show returns false or ctx ends.
+func (s scope) Follow(ctx context.Context, id string, show func(gopprof.Operation) bool) error {
+	if _, err := s.Operation(ctx, id); err != nil {
+		return err
+	}
+	return s.deps.Captures.Follow(ctx, id, show)
+}
+
+// Merged returns the captures of an operation that the caller may see as one.
+func (s scope) Merged(ctx context.Context, id string) (api.Merged, error) {
+	op, err := s.Operation(ctx, id)
+	if err != nil {
+		return api.Merged{}, err
+	}
+	return s.deps.Groups.Merged(ctx, op)
+}
+
+// MergedProfile returns one kind of them as a profile.
+func (s scope) MergedProfile(ctx context.Context, id string, k gopprof.Kind) ([]byte, error) {
+	op, err := s.Operation(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return s.deps.Groups.MergedProfile(ctx, op, k)
+}
+
+// Cancel stops an operation that the caller may see and may have asked for.
 func (s scope) Cancel(ctx context.Context, id string) (gopprof.Operation, error) {
-	if op, err := s.Operation(ctx, id); err != nil {
+	op, err := s.Operation(ctx, id)
+	if err != nil {
 		return op, err
+	}
+	if err := must(ctx, auth.Profile, placeOfOperation(op)); err != nil {
+		return gopprof.Operation{}, err
 	}
 	return s.deps.Captures.Cancel(ctx, id)
 }
 
+// Pause returns whether everything is paused, which everybody may know who may see anything
+// of it.
+func (s scope) Pause(ctx context.Context) (api.PauseState, error) { return s.deps.Captures.Pause(ctx) }
+
+// SetPause stops all profiling, or lets it go on.
+func (s scope) SetPause(ctx context.Context, p gopprof.Pause) (api.PauseState, error) {
+	own := auth.From(ctx).Cluster
+	if err := must(ctx, auth.Control, place{own, auth.All}); err != nil {
+		return api.PauseState{}, err
+	}
+	for _, n := range s.deps.Captures.Nodes() { // it stops all clusters
+		if own != "" && n.Cluster != own {
+			return api.PauseState{}, &gopprof.Error{Reason: gopprof.ReasonForbidden, Detail: fmt.Sprintf("you may do this in cluster %q alone, and the switch is for all of this aggregator's", own)}
+		}
+	}
+	p.Who = auth.From(ctx).Name
+	return s.deps.Captures.SetPause(ctx, p)
+}
+
 // Nodes returns the nodes with those targets that the caller may see. Nodes without any
-// are left out, but for callers who see everything.
-func (s scope) Nodes(ctx context.Context) []gopprof.NodeState {
-	caller, out := auth.From(ctx), []gopprof.NodeState{}
+// are left out, but for callers who see all namespaces of their cluster.
+func (s scope) Nodes(ctx context.Context) ([]gopprof.NodeState, error) {
+	look, out := newSight(ctx), []gopprof.NodeState{}
 	for _, n := range s.deps.Captures.Nodes() {
-		if caller.Everything {
+		if all, err := look.sees(place{n.Cluster, auth.All}); err != nil {
+			return nil, err
+		} else if all {
 			out = append(out, n)
 			continue
 		}
-		seen := n
-		seen.Targets, seen.Refused = nil, nil
-		for _, t := range n.Targets {
-			if caller.Sees(t.Target.Namespace) {
-				seen.Targets = append(seen.Targets, t)
-			}
-		}
-		for _, r := range n.Refused {
-			if caller.Sees(r.Target.Namespace) {
-				seen.Refused = append(seen.Refused, r)
-			}
+		seen, err := look.node(n)
+		if err != nil {
+			return nil, err
 		}
 		if len(seen.Targets)+len(seen.Refused) > 0 {
 			out = append(out, seen)
 		}
 	}
-	return out
+	return out, nil
+}
+
+// node returns a node with those targets that are seen.
+func (s *sight) node(n gopprof.NodeState) (gopprof.NodeState, error) {
+	seen := n
+	seen.Targets, seen.Refused = nil, nil
+	for _, t := range n.Targets {
+		if ok, err := s.sees(placeOf(t.Target)); err != nil {
+			return n, err
+		} else if ok {
+			seen.Targets = append(seen.Targets, t)
+		}
+	}
+	for _, r := range n.Refused {
+		if ok, err := s.sees(placeOf(r.Target)); err != nil {
+			return n, err
+		} else if ok {
+			seen.Refused = append(seen.Refused, r)
+		}
+	}
+	return seen, nil
 }

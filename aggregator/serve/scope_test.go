@@ -1,10 +1,13 @@
 package serve_test
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"testing"
 
+	"github.com/gopprof/gopprof/aggregator/serve"
+	"github.com/gopprof/gopprof/aggregator/serve/auth"
 	"github.com/gopprof/gopprof/pkg/api"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
@@ -124,5 +127,49 @@ func TestNothingToSee(t *testing.T) {
 	s.do(t, http.MethodGet, "/api/v1/reports?limit=1", pairToken, "").into(t, &list)
 	if s.shelf.lists > 50 || list.Next == "" || len(list.Reports) != 0 {
 		t.Errorf("%d reads, %+v", s.shelf.lists, list)
+	}
+}
+
+// vouched knows one token: of somebody whose cluster's API server lets him do everything.
+type vouched struct{ cluster string }
+
+const vouchedToken = "a-token-of-one-cluster"
+
+func (v vouched) Find(_ context.Context, token string) (auth.Caller, bool, error) {
+	return auth.Caller{Name: "eve", Cluster: v.cluster, Rights: auth.Fixed{Everywhere: true, Verbs: []auth.Verb{auth.View, auth.Profile, auth.Control}}}, token == vouchedToken, nil
+}
+
+// A right on a namespace is one cluster's: the same name in another is somebody else's.
+func TestRightsEndAtTheCluster(t *testing.T) {
+	s := start(t, false, func(c *serve.Config) { c.TokenReview = true })
+	mine, theirs := s.put("shop", "web"), s.put("shop", "vault")
+	s.shelf.reports[0].Capture.Target.Cluster = "other" // theirs: put last
+	theirs.Capture.Target.Cluster = "other"
+	s.desk.nodes = []gopprof.NodeState{
+		{Cluster: "prod", Node: "a", Targets: []gopprof.TargetState{{Target: mine.Capture.Target}}},
+		{Cluster: "other", Node: "b", Targets: []gopprof.TargetState{{Target: theirs.Capture.Target}}},
+	}
+	s.desk.op = gopprof.Operation{ID: newID(), Asked: gopprof.Manual{Namespace: "shop"}, Captures: []gopprof.OperationCapture{{Target: theirs.Capture.Target}}}
+	for path, want := range map[string]int{
+		"/api/v1/reports/" + mine.ID: 200, "/api/v1/reports/" + theirs.ID: 404, "/api/v1/operations/" + s.desk.op.ID: 404,
+		"/api/v1/reports": 200, "/api/v1/reports?cluster=other": 200, "/api/v1/targets": 200, "/api/v1/operations": 200,
+	} {
+		if a := s.do(t, http.MethodGet, path, vouchedToken, ""); a.status != want || strings.Contains(a.body, "vault") {
+			t.Errorf("%s: %d %s", path, a.status, a.body)
+		}
+	}
+	if p := s.do(t, http.MethodPost, "/api/v1/captures", vouchedToken, `{"cluster":"other","namespace":"shop","pod":"vault"}`).problem(t); p.Status != 403 || len(s.desk.asked) != 0 {
+		t.Errorf("%+v", p)
+	}
+	s.do(t, http.MethodPost, "/api/v1/captures", vouchedToken, `{"namespace":"shop","pod":"web"}`)
+	if len(s.desk.asked) != 1 || s.desk.asked[0].Cluster != "prod" {
+		t.Errorf("asked %+v", s.desk.asked)
+	}
+	if p := s.do(t, http.MethodPut, "/api/v1/pause", vouchedToken, `{"paused":true}`).problem(t); p.Status != 403 || s.desk.pause.Paused {
+		t.Errorf("one cluster's admin paused two: %+v", p)
+	}
+	s.desk.nodes = s.desk.nodes[:1]
+	if a := s.do(t, http.MethodPut, "/api/v1/pause", vouchedToken, `{"paused":true}`); a.status != 200 || !s.desk.pause.Paused {
+		t.Errorf("the only cluster's admin: %d", a.status)
 	}
 }

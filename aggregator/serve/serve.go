@@ -8,6 +8,7 @@ package serve
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -32,20 +33,37 @@ type Reports interface {
 }
 
 // Captures are captures by hand, and the nodes as their agents told them.
-// *dispatch.Dispatcher is one.
+// *dispatch.Dispatcher is one. Errors that a caller may read are *gopprof.Error.
 type Captures interface {
 	Capture(ctx context.Context, m gopprof.Manual) (gopprof.Operation, error)
 	Operation(ctx context.Context, id string) (gopprof.Operation, error)
+	Operations() []gopprof.Operation // the newest, newest first
+	// Follow shows an operation whenever it changes, the first time at once, until it has
+	// ended, show returns false or ctx ends.
+	Follow(ctx context.Context, id string, show func(gopprof.Operation) bool) error
 	Cancel(ctx context.Context, id string) (gopprof.Operation, error)
+	Pause(ctx context.Context) (api.PauseState, error)
+	SetPause(ctx context.Context, p gopprof.Pause) (api.PauseState, error)
 	Nodes() []gopprof.NodeState
 	StaleAfter() time.Duration
+	RetryAfter() time.Duration // what a caller is told who asked for too much
+}
+
+// Groups make one of the captures of an operation.
+type Groups interface {
+	Merged(ctx context.Context, op gopprof.Operation) (api.Merged, error)
+	MergedProfile(ctx context.Context, op gopprof.Operation, k gopprof.Kind) ([]byte, error)
 }
 
 // Deps are what is served.
 type Deps struct {
 	Reports  Reports
 	Captures Captures
+	Groups   Groups
 	Now      func() time.Time // nil is time.Now
+
+	Tokens    auth.Finder // knows what callers bring with cfg.TokenReview
+	APIServer APIServer   // brings its users with cfg.APIService
 }
 
 // Server is the HTTP server. It is a http.Handler by itself, too.
@@ -64,7 +82,12 @@ func New(cfg Config, deps Deps, log *zap.Logger, reg prometheus.Registerer) (*Se
 		deps.Now = time.Now
 	}
 	s := &Server{cfg: cfg, log: log, metrics: newMetrics(reg)}
-	guard := auth.Options{Hosts: cfg.hosts(), Origins: cfg.origins(), Refuse: s.refuse}
+	guard := auth.Options{Hosts: cfg.hosts(), Origins: cfg.origins(), Log: log, Refuse: s.refuse}
+	if cfg.TokenReview {
+		if guard.Reviews = deps.Tokens; guard.Reviews == nil {
+			return nil, errors.New("serving token_review: there is nobody who knows tokens")
+		}
+	}
 	if cfg.TokensFile != "" {
 		tokens, err := auth.OpenTokens(string(cfg.TokensFile), deps.Now, log)
 		if err != nil {
@@ -73,6 +96,9 @@ func New(cfg Config, deps Deps, log *zap.Logger, reg prometheus.Registerer) (*Se
 		guard.Tokens = tokens
 	}
 	if err := s.loadCertificate(); err != nil {
+		return nil, err
+	}
+	if err := s.openBack(deps.APIServer, scope{deps}, s.api(deps, ""), deps.Now); err != nil {
 		return nil, err
 	}
 	s.handler = s.outermost(below(cfg.PathPrefix, auth.Guard(guard, s.rooms(deps))))
@@ -94,15 +120,21 @@ func below(prefix string, h http.Handler) http.Handler {
 func (s *Server) rooms(deps Deps) http.Handler {
 	see := scope{deps}
 	mux := http.NewServeMux()
-	mux.Handle("/api/", serveapi.New(serveapi.Deps{
-		Reports: see, Captures: see, Nodes: see.Nodes, StaleAfter: deps.Captures.StaleAfter(),
-		Now: deps.Now, Prefix: s.cfg.PathPrefix, Log: s.log,
-	}))
+	mux.Handle("/api/", s.api(deps, s.cfg.PathPrefix))
 	mux.Handle("/", web.New(web.Deps{
 		Reports: see, Prefix: s.cfg.PathPrefix, External: s.cfg.ExternalURL,
-		Token: s.cfg.TokensFile != "", Log: s.log,
+		Token: s.cfg.TokensFile != "" || s.cfg.TokenReview, Log: s.log,
 	}))
 	return mux
+}
+
+// api returns the API as it stands at a prefix.
+func (s *Server) api(deps Deps, prefix string) http.Handler {
+	see := scope{deps}
+	return serveapi.New(serveapi.Deps{
+		Reports: see, Captures: see, Nodes: see.Nodes, StaleAfter: deps.Captures.StaleAfter(), RetryAfter: deps.Captures.RetryAfter(),
+		Now: deps.Now, Prefix: prefix, Log: s.log,
+	})
 }
 
 // ServeHTTP answers one request.

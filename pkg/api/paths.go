@@ -8,6 +8,8 @@ const (
 	PathCaptures   = "/api/v1/captures"
 	PathOperations = "/api/v1/operations"
 	PathTargets    = "/api/v1/targets"
+	PathPause      = "/api/v1/pause"
+	PathNamespaces = "/api/v1/namespaces"
 	PathOpenAPI    = "/api/v1/openapi.json"
 )
 
@@ -26,6 +28,28 @@ func PathDrawing(id string, k gopprof.Kind) string {
 
 // PathOperation returns the path of an operation.
 func PathOperation(id string) string { return PathOperations + "/" + id }
+
+// PathEvents returns the path of an operation's progress as server-sent events: "state"
+// events whose data is the operation, until it has ended or the server closes the stream.
+func PathEvents(id string) string { return PathOperation(id) + "/events" }
+
+// PathMerged returns the path of what an operation's group is as one (Merged).
+func PathMerged(id string) string { return PathOperation(id) + "/merged" }
+
+// PathMergedProfile returns the path of a group's merged profile: `go tool pprof` reads it.
+func PathMergedProfile(id string, k gopprof.Kind) string { return PathMerged(id) + "/" + string(k) }
+
+// PathPodProfile returns the path at which `go tool pprof` takes a fresh profile of a pod.
+// page is net/http/pprof's name of the kind: profile, heap …
+func PathPodProfile(namespace, pod, page string) string {
+	return PathNamespaces + "/" + namespace + "/pods/" + pod + "/debug/pprof/" + page
+}
+
+// PathWorkloadProfile returns the path at which `go tool pprof` takes a fresh profile merged
+// over pods of a workload. resource is Kubernetes' plural: deployments, statefulsets …
+func PathWorkloadProfile(namespace, resource, name, page string) string {
+	return PathNamespaces + "/" + namespace + "/" + resource + "/" + name + "/debug/pprof/" + page
+}
 
 // PathPage returns the path of a report's page for people.
 func PathPage(id string) string { return "/reports/" + id }

@@ -81,48 +81,50 @@ type Requests interface {
 	// Capture starts a capture and returns whether it did, without waiting for its end.
 	Capture(context.Context, gopprof.CaptureRequest) gopprof.CaptureReply
 	Cancel(context.Context, gopprof.CancelRequest) gopprof.CaptureReply
+	// Status says what became of a capture.
+	Status(context.Context, gopprof.StatusRequest) gopprof.CaptureReply
+	// Pause stops or allows all profiling.
+	Pause(context.Context, gopprof.PauseRequest) gopprof.CaptureReply
 }
 
 // Serve answers requests until ctx ends. While NATS is away nobody asks; afterwards it
 // goes on by itself.
 func (a *Agent) Serve(ctx context.Context, r Requests) error {
-	serve := func(verb string, answer func(data []byte) []byte) (*nats.Subscription, error) {
-		return a.nc.Subscribe(requestSubject(a.cluster, a.node, verb), func(m *nats.Msg) {
-			if out := answer(m.Data); out != nil {
-				if err := m.Respond(out); err != nil {
-					a.log.Warn("answer not sent", zap.String("verb", verb), zap.Error(err))
-				}
-			}
-		})
+	for verb, answer := range map[string]func(data []byte) []byte{
+		"capture": answering(a, wire.DecodeCaptureRequest, func(q gopprof.CaptureRequest) (string, gopprof.CaptureReply) { return q.Capture, r.Capture(ctx, q) }),
+		"cancel":  answering(a, wire.DecodeCancelRequest, func(q gopprof.CancelRequest) (string, gopprof.CaptureReply) { return q.Capture, r.Cancel(ctx, q) }),
+		"status":  answering(a, wire.DecodeStatusRequest, func(q gopprof.StatusRequest) (string, gopprof.CaptureReply) { return q.Capture, r.Status(ctx, q) }),
+		"pause":   answering(a, wire.DecodePauseRequest, func(q gopprof.PauseRequest) (string, gopprof.CaptureReply) { return q.ID, r.Pause(ctx, q) }),
+	} {
+		sub, err := a.serve(verb, answer)
+		if err != nil {
+			return fmt.Errorf("serving requests: %w", err)
+		}
+		defer sub.Drain() //nolint:errcheck // the connection is closing anyway
 	}
-	captures, err := serve("capture", func(data []byte) []byte { return a.capture(ctx, r, data) })
-	if err != nil {
-		return fmt.Errorf("serving requests: %w", err)
-	}
-	defer captures.Drain() //nolint:errcheck // the connection is closing anyway
-	cancels, err := serve("cancel", func(data []byte) []byte { return a.cancel(ctx, r, data) })
-	if err != nil {
-		return fmt.Errorf("serving requests: %w", err)
-	}
-	defer cancels.Drain() //nolint:errcheck // the connection is closing anyway
 	<-ctx.Done()
 	return nil
 }
 
-func (a *Agent) capture(ctx context.Context, r Requests, data []byte) []byte {
-	req, err := wire.DecodeCaptureRequest(data)
-	if err != nil {
-		return a.refuse(data, err)
-	}
-	return a.reply(req.Capture, r.Capture(ctx, req))
+func (a *Agent) serve(verb string, answer func(data []byte) []byte) (*nats.Subscription, error) {
+	return a.nc.Subscribe(requestSubject(a.cluster, a.node, verb), func(m *nats.Msg) {
+		if out := answer(m.Data); out != nil {
+			if err := m.Respond(out); err != nil {
+				a.log.Warn("answer not sent", zap.String("verb", verb), zap.Error(err))
+			}
+		}
+	})
 }
 
-func (a *Agent) cancel(ctx context.Context, r Requests, data []byte) []byte {
-	req, err := wire.DecodeCancelRequest(data)
-	if err != nil {
-		return a.refuse(data, err)
+// answering reads one sort of request and returns the answer to it under its ID.
+func answering[Q any](a *Agent, decode func([]byte) (Q, error), act func(Q) (id string, r gopprof.CaptureReply)) func([]byte) []byte {
+	return func(data []byte) []byte {
+		q, err := decode(data)
+		if err != nil {
+			return a.refuse(data, err)
+		}
+		return a.reply(act(q))
 	}
-	return a.reply(req.Capture, r.Cancel(ctx, req))
 }
 
 // refuse answers what could not be read, under the ID of the request: a newer aggregator

@@ -20,6 +20,7 @@ type asked struct {
 	mu       sync.Mutex
 	captures []gopprof.CaptureRequest
 	cancels  []gopprof.CancelRequest
+	paused   bool
 }
 
 func (a *asked) Capture(_ context.Context, r gopprof.CaptureRequest) gopprof.CaptureReply {
@@ -34,6 +35,17 @@ func (a *asked) Cancel(_ context.Context, r gopprof.CancelRequest) gopprof.Captu
 	defer a.mu.Unlock()
 	a.cancels = append(a.cancels, r)
 	return gopprof.CaptureReply{Reason: gopprof.ReasonUnknown, Detail: "no such capture"}
+}
+
+func (a *asked) Status(context.Context, gopprof.StatusRequest) gopprof.CaptureReply {
+	return gopprof.CaptureReply{Accepted: true, SecondsLeft: 12.5}
+}
+
+func (a *asked) Pause(_ context.Context, r gopprof.PauseRequest) gopprof.CaptureReply {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.paused = r.Paused
+	return gopprof.CaptureReply{Accepted: true}
 }
 
 // serve runs the agent's Serve until the test ends.

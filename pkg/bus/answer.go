@@ -116,33 +116,43 @@ func (a *Aggregator) States(ctx context.Context, take func(gopprof.NodeState)) e
 // none listens.
 func (a *Aggregator) RequestCapture(ctx context.Context, cluster, node string, r gopprof.CaptureRequest) (gopprof.CaptureReply, error) {
 	data, err := wire.EncodeCaptureRequest(r)
-	if err != nil {
-		return gopprof.CaptureReply{}, fmt.Errorf("requesting capture %q: %w: %w", r.Capture, ErrInvalid, err)
-	}
-	return a.ask(ctx, requestSubject(cluster, node, "capture"), r.Capture, data)
+	return a.ask(ctx, requestSubject(cluster, node, "capture"), r.Capture, data, err)
 }
 
 // RequestCancel asks a node's agent to stop a capture; ErrNoAgent if none listens.
 func (a *Aggregator) RequestCancel(ctx context.Context, cluster, node string, r gopprof.CancelRequest) (gopprof.CaptureReply, error) {
 	data, err := wire.EncodeCancelRequest(r)
-	if err != nil {
-		return gopprof.CaptureReply{}, fmt.Errorf("cancelling capture %q: %w: %w", r.Capture, ErrInvalid, err)
-	}
-	return a.ask(ctx, requestSubject(cluster, node, "cancel"), r.Capture, data)
+	return a.ask(ctx, requestSubject(cluster, node, "cancel"), r.Capture, data, err)
 }
 
-func (a *Aggregator) ask(ctx context.Context, subject, capture string, data []byte) (gopprof.CaptureReply, error) {
+// RequestStatus asks a node's agent what became of a capture; ErrNoAgent if none listens.
+func (a *Aggregator) RequestStatus(ctx context.Context, cluster, node string, r gopprof.StatusRequest) (gopprof.CaptureReply, error) {
+	data, err := wire.EncodeStatusRequest(r)
+	return a.ask(ctx, requestSubject(cluster, node, "status"), r.Capture, data, err)
+}
+
+// RequestPause tells a node's agent to pause or to go on; ErrNoAgent if none listens.
+func (a *Aggregator) RequestPause(ctx context.Context, cluster, node string, r gopprof.PauseRequest) (gopprof.CaptureReply, error) {
+	data, err := wire.EncodePauseRequest(r)
+	return a.ask(ctx, requestSubject(cluster, node, "pause"), r.ID, data, err)
+}
+
+// ask sends what was encoded and reads the answer to it, which carries the same ID.
+func (a *Aggregator) ask(ctx context.Context, subject, id string, data []byte, encoding error) (gopprof.CaptureReply, error) {
+	if encoding != nil {
+		return gopprof.CaptureReply{}, fmt.Errorf("asking an agent about %q: %w: %w", id, ErrInvalid, encoding)
+	}
 	m, err := a.request(ctx, subject, data, requestWait)
 	if errors.Is(err, nats.ErrNoResponders) {
-		return gopprof.CaptureReply{}, fmt.Errorf("asking an agent about capture %q: %w", capture, ErrNoAgent)
+		return gopprof.CaptureReply{}, fmt.Errorf("asking an agent about %q: %w", id, ErrNoAgent)
 	}
 	if err != nil {
-		return gopprof.CaptureReply{}, fmt.Errorf("asking an agent about capture %q: %w", capture, err)
+		return gopprof.CaptureReply{}, fmt.Errorf("asking an agent about %q: %w", id, err)
 	}
-	r, err := wire.DecodeCaptureReply(capture, m.Data)
+	r, err := wire.DecodeCaptureReply(id, m.Data)
 	if err != nil {
 		a.met.refuse(gopprof.ReasonUndecodable)
-		return gopprof.CaptureReply{}, fmt.Errorf("asking an agent about capture %q: %w: %w", capture, ErrUndecodable, err)
+		return gopprof.CaptureReply{}, fmt.Errorf("asking an agent about %q: %w: %w", id, ErrUndecodable, err)
 	}
 	return r, nil
 }

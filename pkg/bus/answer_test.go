@@ -182,6 +182,14 @@ func TestRequests(t *testing.T) {
 	if err != nil || r.Accepted || r.Reason != gopprof.ReasonUnknown || r.Detail == "" {
 		t.Errorf("cancel: %+v, %v", r, err)
 	}
+	r, err = agg.RequestStatus(within(t), bustest.Cluster, "node.one", gopprof.StatusRequest{Capture: want.Capture})
+	if err != nil || !r.Accepted || r.SecondsLeft != 12.5 {
+		t.Errorf("status: %+v, %v", r, err)
+	}
+	r, err = agg.RequestPause(within(t), bustest.Cluster, "node.one", gopprof.PauseRequest{ID: newID(t), Paused: true})
+	if err != nil || !r.Accepted || !told.paused {
+		t.Errorf("pause: %+v, %v; paused: %v", r, err, told.paused)
+	}
 	if _, err := agg.RequestCapture(within(t), bustest.Cluster, "nobody", want); !errors.Is(err, bus.ErrNoAgent) {
 		t.Errorf("unknown node: %v, want %v", err, bus.ErrNoAgent)
 	}

@@ -156,6 +156,42 @@ func (b *Bucket) Keys(ctx context.Context, prefix string) ([]string, error) {
 	return keys, err
 }
 
+// Watch shows every key that is in the bucket, calls shown, then shows every change, until
+// ctx ends. A key that was deleted has a nil value. It fails when the bucket cannot be watched; while NATS is
+// away there are no changes, and those made meanwhile are shown afterwards.
+func (b *Bucket) Watch(ctx context.Context, show func(key string, value []byte, revision uint64), shown func()) error {
+	w, err := b.kv.WatchAll(ctx)
+	if err != nil {
+		return fmt.Errorf("watching bucket %q: %w", b.name, bucketError(ctx, err))
+	}
+	defer w.Stop() //nolint:errcheck // nobody listens any more
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case e, ok := <-w.Updates():
+			if !ok {
+				return fmt.Errorf("watching bucket %q: %w", b.name, ErrAway)
+			}
+			if e == nil {
+				shown()
+				continue
+			}
+			name, ok := unescapeKey(e.Key())
+			if !ok {
+				continue
+			}
+			value := e.Value()
+			if e.Operation() != jetstream.KeyValuePut {
+				value = nil
+			} else if value == nil {
+				value = []byte{}
+			}
+			show(name, value, e.Revision())
+		}
+	}
+}
+
 // escapeKey makes any name a key: what a token escapes with "%", which keys may not hold,
 // is escaped with "=".
 func escapeKey(key string) string { return strings.ReplaceAll(Token(key), "%", "=") }

@@ -1,6 +1,7 @@
 package bus_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"testing"
@@ -94,5 +95,49 @@ func TestBucketUnknownOrAway(t *testing.T) {
 	}
 	if _, err := bucket.Keys(within(t), ""); !errors.Is(err, bus.ErrAway) {
 		t.Errorf("%v, want %v", err, bus.ErrAway)
+	}
+}
+
+// TestBucketWatch: what was there before, then what changes, and what is deleted.
+func TestBucketWatch(t *testing.T) {
+	b := bustest.Start(t, bustest.Options{})
+	agg := b.Aggregator()
+	bucket, err := agg.Bucket(within(t), bus.BucketOperations)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := bucket.Create(within(t), "a.b", []byte("1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	type shown struct {
+		key, value string
+		deleted    bool
+		revision   uint64
+	}
+	seen := make(chan shown, 8)
+	background(t, "watch", func(ctx context.Context) error {
+		return bucket.Watch(ctx, func(key string, value []byte, revision uint64) {
+			seen <- shown{key, string(value), value == nil, revision}
+		}, func() { seen <- shown{key: "that was all"} })
+	})
+	if got, want := <-seen, (shown{"a.b", "1", false, first}); got != want {
+		t.Errorf("at first %+v, want %+v", got, want)
+	}
+	if got := <-seen; got.key != "that was all" {
+		t.Errorf("then %+v", got)
+	}
+	second, err := bucket.Update(within(t), "a.b", []byte{}, first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := <-seen, (shown{"a.b", "", false, second}); got != want {
+		t.Errorf("changed: %+v, want %+v", got, want)
+	}
+	if err := bucket.Delete(within(t), "a.b"); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-seen; !got.deleted || got.key != "a.b" {
+		t.Errorf("deleted: %+v", got)
 	}
 }

@@ -69,10 +69,35 @@ type CancelRequest struct {
 	Capture string `json:"capture"`
 }
 
-// CaptureReply is an agent's answer to both: accepted means that the work has started,
-// not that it is done.
+// CaptureReply is an agent's answer to requests about a capture: accepted means that the
+// work has started, not that it is done.
 type CaptureReply struct {
 	Accepted bool   `json:"accepted"`
 	Reason   Reason `json:"reason,omitempty"`
 	Detail   string `json:"detail,omitempty"`
+	// SecondsLeft is how long the capture still takes, of one that was asked after; 0 while it
+	// waits for its turn, and when it has ended.
+	SecondsLeft float64 `json:"secondsLeft,omitempty"`
+	// Done tells that the capture has ended; its profiles are on their way.
+	Done bool `json:"done,omitempty"`
+}
+
+// StatusRequest asks an agent what became of a capture. The answer is accepted while the
+// capture waits, is taken or is done; else why it came to nothing, or unknown.
+type StatusRequest struct {
+	Capture string `json:"capture"`
+}
+
+// PauseRequest tells an agent to profile nothing any more, or again.
+type PauseRequest struct {
+	ID     string `json:"id"` // of this request
+	Paused bool   `json:"paused"`
+}
+
+// Pause is the switch that stops everything that profiles.
+type Pause struct {
+	Paused bool      `json:"paused"`
+	Who    string    `json:"who,omitempty"`
+	Why    string    `json:"why,omitempty"`
+	At     time.Time `json:"at,omitzero"`
 }

@@ -28,6 +28,7 @@ const (
 	ReasonAmbiguousContainer Reason = "ambiguous_container" // several containers could be meant, and none is named
 	// dispatch and gates
 	ReasonBudget    Reason = "budget"    // enough captures of this workload, or in all
+	ReasonPaused    Reason = "paused"    // somebody switched all profiling off
 	ReasonNodeBusy  Reason = "node_busy" // the node's bounded number of captures is running
 	ReasonContended Reason = "contended" // somebody else holds the target's CPU profiler
 	ReasonExpired   Reason = "expired"   // the trigger's lifetime ended before the work could start

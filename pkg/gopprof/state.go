@@ -10,16 +10,20 @@ type NodeState struct {
 	Version string        `json:"version"`
 	Targets []TargetState `json:"targets"`
 	Refused []Refusal     `json:"refused,omitempty"`
+	Paused  bool          `json:"paused,omitempty"` // told to profile nothing
 }
 
 // TargetState is one target with what was seen of it last and why it did or did not fire.
 type TargetState struct {
-	Target Target      `json:"target"`
-	Gone   bool        `json:"gone,omitempty"` // its cgroup vanished
-	Detail string      `json:"detail,omitempty"`
-	Local  []Window    `json:"local,omitempty"`  // newest last
-	Series []Window    `json:"series,omitempty"` // newest last
-	Rules  []RuleState `json:"rules"`
+	Target Target `json:"target"`
+	Gone   bool   `json:"gone,omitempty"` // its cgroup vanished
+	// Labels are the pod's own, for selectors. Those of a pod that has absurdly many are left
+	// out, and no selector finds it.
+	Labels map[string]string `json:"labels,omitempty"`
+	Detail string            `json:"detail,omitempty"`
+	Local  []Window          `json:"local,omitempty"`  // newest last
+	Series []Window          `json:"series,omitempty"` // newest last
+	Rules  []RuleState       `json:"rules"`
 }
 
 // RuleState is the state of one rule on one target.

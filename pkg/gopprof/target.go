@@ -72,6 +72,8 @@ type Target struct {
 
 	// What follows is the node's own business and never sent.
 
+	// Labels are the pod's, as JoinLabels writes them; they are told with the node's state.
+	Labels string `json:"-"`
 	// ByHand is a target that nobody watches, because its cgroup is not this node's.
 	ByHand bool `json:"-"`
 	// Rules are the names of the rules that the target is judged by, separated by commas;

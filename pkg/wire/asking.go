@@ -127,6 +127,9 @@ func checkTargetState(s gopprof.NodeState, t gopprof.TargetState) error {
 	if err := checkOwn(s, t.Target); err != nil {
 		return err
 	}
+	if _, ok := gopprof.JoinLabels(t.Labels); !ok {
+		return fmt.Errorf("target %q: %w: labels that no pod has", clip(t.Target.Key()), ErrInvalid)
+	}
 	for _, windows := range [][]gopprof.Window{t.Local, t.Series} {
 		if err := checkWindows(windows); err != nil {
 			return err

@@ -70,6 +70,8 @@ func seeds(f *testing.F, golden string) {
 			f.Add(bytes.ReplaceAll(data, []byte(`"`+old+`"`), quoted))
 		}
 	}
+	// Found by fuzzing: an empty list where there is none.
+	f.Add(bytes.Replace(data, []byte(`"start":`), []byte(`"agreement":{"compared":[]},"start":`), 1))
 	for _, s := range []string{"", "null", "{}", "[]", `{"specversion":"1.0"}`, `{"data":{}}`, "\x00", `{"id":"\ud800"}`} {
 		f.Add([]byte(s))
 	}
@@ -89,6 +91,14 @@ func FuzzDecodeCaptureRequest(f *testing.F) {
 
 func FuzzDecodeCancelRequest(f *testing.F) {
 	fuzz(f, "cancel-request", wire.DecodeCancelRequest, wire.EncodeCancelRequest)
+}
+
+func FuzzDecodeStatusRequest(f *testing.F) {
+	fuzz(f, "status-request", wire.DecodeStatusRequest, wire.EncodeStatusRequest)
+}
+
+func FuzzDecodePauseRequest(f *testing.F) {
+	fuzz(f, "pause-request", wire.DecodePauseRequest, wire.EncodePauseRequest)
 }
 
 func FuzzDecodeDecision(f *testing.F) {

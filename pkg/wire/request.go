@@ -56,24 +56,54 @@ func checkCaptureRequest(r gopprof.CaptureRequest) error {
 
 // EncodeCancelRequest returns the message that asks an agent to stop a capture.
 func EncodeCancelRequest(r gopprof.CancelRequest) ([]byte, error) {
-	if err := checkID("capture", r.Capture); err != nil {
-		return nil, fmt.Errorf("encoding %s: %w", TypeCancelRequest, err)
-	}
-	return encode(event{ID: r.Capture, Source: aggregatorSource, Type: TypeCancelRequest}, r)
+	return encodeAbout(TypeCancelRequest, r.Capture, r)
 }
 
 // DecodeCancelRequest reads what EncodeCancelRequest wrote.
 func DecodeCancelRequest(data []byte) (gopprof.CancelRequest, error) {
-	var r gopprof.CancelRequest
-	e, err := decode(data, TypeCancelRequest, &r)
+	return decodeAbout(data, TypeCancelRequest, func(r gopprof.CancelRequest) string { return r.Capture })
+}
+
+// EncodeStatusRequest returns the message that asks an agent what became of a capture.
+func EncodeStatusRequest(r gopprof.StatusRequest) ([]byte, error) {
+	return encodeAbout(TypeStatusRequest, r.Capture, r)
+}
+
+// DecodeStatusRequest reads what EncodeStatusRequest wrote.
+func DecodeStatusRequest(data []byte) (gopprof.StatusRequest, error) {
+	return decodeAbout(data, TypeStatusRequest, func(r gopprof.StatusRequest) string { return r.Capture })
+}
+
+// EncodePauseRequest returns the message that tells an agent to pause or to go on.
+func EncodePauseRequest(r gopprof.PauseRequest) ([]byte, error) {
+	return encodeAbout(TypePauseRequest, r.ID, r)
+}
+
+// DecodePauseRequest reads what EncodePauseRequest wrote.
+func DecodePauseRequest(data []byte) (gopprof.PauseRequest, error) {
+	return decodeAbout(data, TypePauseRequest, func(r gopprof.PauseRequest) string { return r.ID })
+}
+
+// encodeAbout encodes a request that is known by one ID.
+func encodeAbout(kind, id string, request any) ([]byte, error) {
+	if err := checkID("id", id); err != nil {
+		return nil, fmt.Errorf("encoding %s: %w", kind, err)
+	}
+	return encode(event{ID: id, Source: aggregatorSource, Type: kind}, request)
+}
+
+// decodeAbout reads what encodeAbout wrote: the ID must be the envelope's.
+func decodeAbout[R any](data []byte, kind string, id func(R) string) (R, error) {
+	var r, none R
+	e, err := decode(data, kind, &r)
 	if err != nil {
-		return gopprof.CancelRequest{}, err
+		return none, err
 	}
-	if err := checkSame(e.ID, r.Capture); err != nil {
-		return gopprof.CancelRequest{}, fmt.Errorf("decoding %s: %w", TypeCancelRequest, err)
+	if err := checkSame(e.ID, id(r)); err != nil {
+		return none, fmt.Errorf("decoding %s: %w", kind, err)
 	}
-	if err := checkID("capture", r.Capture); err != nil {
-		return gopprof.CancelRequest{}, fmt.Errorf("decoding %s: %w", TypeCancelRequest, err)
+	if err := checkID("id", id(r)); err != nil {
+		return none, fmt.Errorf("decoding %s: %w", kind, err)
 	}
 	return r, nil
 }
@@ -107,4 +137,9 @@ func DecodeCaptureReply(capture string, data []byte) (gopprof.CaptureReply, erro
 	return r, nil
 }
 
-func checkReply(r gopprof.CaptureReply) error { return checkWords("reply", maxWord, string(r.Reason)) }
+func checkReply(r gopprof.CaptureReply) error {
+	if !(r.SecondsLeft >= 0 && r.SecondsLeft <= 86400) {
+		return fmt.Errorf("secondsLeft: %w: %g", ErrInvalid, r.SecondsLeft)
+	}
+	return checkWords("reply", maxWord, string(r.Reason))
+}

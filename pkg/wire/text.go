@@ -46,7 +46,9 @@ func tidyCapture(c gopprof.Capture) gopprof.Capture {
 
 func tidyAgreement(a gopprof.Agreement) gopprof.Agreement {
 	a.Detail = line(a.Detail)
-	a.Compared = a.Compared[max(0, len(a.Compared)-maxCompared):]
+	if a.Compared = a.Compared[max(0, len(a.Compared)-maxCompared):]; len(a.Compared) == 0 {
+		a.Compared = nil // or an agreement that says nothing is told, and would not be told again
+	}
 	return a
 }
 

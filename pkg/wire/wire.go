@@ -36,6 +36,8 @@ const (
 	TypeState          = "io.gopprof.state.v1"
 	TypeCaptureRequest = "io.gopprof.capture-request.v1"
 	TypeCancelRequest  = "io.gopprof.cancel-request.v1"
+	TypeStatusRequest  = "io.gopprof.status-request.v1"
+	TypePauseRequest   = "io.gopprof.pause-request.v1"
 	TypeCaptureReply   = "io.gopprof.capture-reply.v1"
 )
 

@@ -105,6 +105,8 @@ type message struct {
 func messages() []message {
 	decision := gopprof.Decision{Go: true, Incident: incidentID}
 	cancel := gopprof.CancelRequest{Capture: captureID}
+	status := gopprof.StatusRequest{Capture: captureID}
+	pause := gopprof.PauseRequest{ID: captureID, Paused: true}
 	reply := gopprof.CaptureReply{Reason: gopprof.ReasonNodeBusy, Detail: "2 captures are running"}
 	from := wire.From{Cluster: "prod", Node: "node-1.eu"}
 	return []message{
@@ -115,6 +117,8 @@ func messages() []message {
 		{"state", state(), func() ([]byte, error) { return wire.EncodeState(state()) }, read(wire.DecodeState)},
 		{"capture-request", captureRequest(), func() ([]byte, error) { return wire.EncodeCaptureRequest(captureRequest()) }, read(wire.DecodeCaptureRequest)},
 		{"cancel-request", cancel, func() ([]byte, error) { return wire.EncodeCancelRequest(cancel) }, read(wire.DecodeCancelRequest)},
+		{"status-request", status, func() ([]byte, error) { return wire.EncodeStatusRequest(status) }, read(wire.DecodeStatusRequest)},
+		{"pause-request", pause, func() ([]byte, error) { return wire.EncodePauseRequest(pause) }, read(wire.DecodePauseRequest)},
 		{"capture-reply", reply, func() ([]byte, error) { return wire.EncodeCaptureReply(from, captureID, reply) }, read(decodeReply)},
 	}
 }

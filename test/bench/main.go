@@ -36,6 +36,7 @@ var benchmarks = []struct {
 	{"price", price},
 	{"query", query},
 	{"latency", latency},
+	{"manual", manual},
 }
 
 // bench is what they share.

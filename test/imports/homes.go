@@ -1,5 +1,7 @@
 package imports
 
+import "slices"
+
 // home says where a dependency may be imported, itself and everything below it.
 type home struct {
 	dependency string
@@ -25,10 +27,14 @@ func homes() []home {
 		{"github.com/danielgtaylor/huma", []string{"aggregator/serve/api"}},
 		{"k8s.io/klog", []string{"pkg/ops"}},
 		{"k8s.io/client-go", kubernetes},
-		{"k8s.io/apimachinery", kubernetes},
+		{"k8s.io/apimachinery", append(slices.Clone(kubernetes), "aggregator/serve/apiservice")}, // its types are what is answered
 		{"k8s.io/api", kubernetes},
-		// Programs are started where their limits are understood.
-		{"os/exec", []string{"aggregator/draw"}},
+		// What the developer's command line and terminal are made of.
+		{"github.com/spf13", []string{"cmd/kubectl-gopprof"}},
+		{"golang.org/x/term", []string{"cmd/kubectl-gopprof"}},
+		// Programs are started where their limits are understood: by draw, and by the developer's
+		// command, which opens a profile with the developer's own go command and browser.
+		{"os/exec", []string{"aggregator/draw", "cmd/kubectl-gopprof"}},
 		// Everything is logged through the injected zap logger.
 		{"log", []string{}},
 	}
@@ -63,6 +69,13 @@ func unlinked() map[string][]string {
 		"agent": {
 			"github.com/nats-io/nats-server", "gocloud.dev", "github.com/aws", "cloud.google.com",
 			"github.com/google/pprof/driver", "github.com/danielgtaylor/huma", "k8s.io/client-go/kubernetes",
+		},
+		// Runs on people's machines and is installed by `go install`: no server, no store, no cgroups,
+		// no drawing, and of Kubernetes its connections only.
+		"cmd/kubectl-gopprof": {
+			"github.com/nats-io", "gocloud.dev", "github.com/aws", "github.com/Azure", "cloud.google.com", "github.com/google/cadvisor",
+			"github.com/opencontainers/cgroups", "github.com/influxdata", "github.com/danielgtaylor/huma", "github.com/google/pprof/driver",
+			"k8s.io/client-go/kubernetes", "k8s.io/client-go/informers",
 		},
 		// Its start is what every look of a kubelet costs.
 		"cmd/probe": {"net/http", "gopkg.in/yaml.v3", "go.uber.org/zap"},

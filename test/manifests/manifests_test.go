@@ -4,6 +4,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -116,6 +117,7 @@ func TestEverythingBuildsAndHoldsTogether(t *testing.T) {
 			}
 			checkRights(t, objects)
 			checkConfigs(t, objects)
+			checkAPIService(t, objects)
 		})
 	}
 }
@@ -236,35 +238,75 @@ func checkContainer(t *testing.T, p pod, c corev1.Container) {
 	}
 }
 
-// rights are all that the two service accounts may do, as README tells it.
+// rights are all that the two service accounts may do, as README tells it, and what people
+// are given. Those after "+" are a component's, and there where it is.
 var rights = map[string]string{
-	"ClusterRole gopprof-agent":      "pods: get list watch",
-	"ClusterRole gopprof-aggregator": "pods,namespaces: get list; tokenreviews: create",
-	"Role gopprof-aggregator":        "configmaps gopprof-ca: patch",
+	"ClusterRole gopprof-agent":                  "pods: get list watch",
+	"ClusterRole gopprof-aggregator":             "pods,namespaces: get list; tokenreviews: create; subjectaccessreviews: create",
+	"Role gopprof-aggregator":                    "configmaps gopprof-ca: patch",
+	"+ClusterRole gopprof-aggregator-apiservice": "apiservices v1.gopprof.io: patch",
+
+	"ClusterRole gopprof-viewer": "reports,targets,operations: get list; gateway/proxy: get",
+	"ClusterRole gopprof-profiler": "reports,targets,operations: get list; captures: create; " +
+		"pods/proxy,deployments/proxy,statefulsets/proxy,daemonsets/proxy,replicasets/proxy,jobs/proxy,cronjobs/proxy: get; gateway/proxy: get create delete",
+	"ClusterRole gopprof-admin": "reports,targets,operations: get list; captures: create; pauses: get update; " +
+		"pods/proxy,deployments/proxy,statefulsets/proxy,daemonsets/proxy,replicasets/proxy,jobs/proxy,cronjobs/proxy: get; gateway/proxy: get create update delete",
 }
+
+// partOf are the roles of Kubernetes that ours are part of.
+var partOf = map[string][]string{"gopprof-viewer": {"admin", "edit", "view"}, "gopprof-profiler": {"admin", "edit"}}
 
 func checkRights(t *testing.T, objects []runtime.Object) {
 	t.Helper()
-	got := map[string]string{}
+	got := map[string]string{"Role extension-apiserver-authentication-reader": "Kubernetes' own"}
 	for _, r := range of[*rbacv1.ClusterRole](objects) {
 		got["ClusterRole "+r.Name] = describe(r.Rules)
+		checkPeople(t, r)
 	}
 	for _, r := range of[*rbacv1.Role](objects) {
 		got["Role "+r.Name] = describe(r.Rules)
 	}
 	for name, rules := range got {
-		if ours := strings.HasPrefix(strings.SplitN(name, " ", 2)[1], "gopprof-a"); ours && rules != rights[name] {
+		if ours := strings.HasPrefix(strings.SplitN(name, " ", 2)[1], "gopprof"); ours && rules != rights[name] && rules != rights["+"+name] {
 			t.Errorf("%s: %q, want %q", name, rules, rights[name])
 		}
 	}
 	for name := range rights {
-		if got[name] == "" {
+		if got[name] == "" && !strings.HasPrefix(name, "+") {
 			t.Errorf("%s is missing", name)
 		}
 	}
 	for _, b := range of[*rbacv1.ClusterRoleBinding](objects) {
 		if got[b.RoleRef.Kind+" "+b.RoleRef.Name] == "" {
 			t.Errorf("binding %s refers to %s %q, which is not there", b.Name, b.RoleRef.Kind, b.RoleRef.Name)
+		}
+	}
+	for _, b := range of[*rbacv1.RoleBinding](objects) {
+		if got[b.RoleRef.Kind+" "+b.RoleRef.Name] == "" {
+			t.Errorf("binding %s refers to %s %q, which is not there", b.Name, b.RoleRef.Kind, b.RoleRef.Name)
+		}
+	}
+}
+
+// checkPeople looks at what a role is part of, and that it gives rights on our group alone.
+func checkPeople(t *testing.T, r *rbacv1.ClusterRole) {
+	t.Helper()
+	var parts []string
+	for label := range r.Labels {
+		if role, ok := strings.CutPrefix(label, "rbac.authorization.k8s.io/aggregate-to-"); ok {
+			parts = append(parts, role)
+		}
+	}
+	slices.Sort(parts)
+	if !slices.Equal(parts, partOf[r.Name]) {
+		t.Errorf("%s is part of %v, want %v", r.Name, parts, partOf[r.Name])
+	}
+	if !slices.Contains([]string{"gopprof-viewer", "gopprof-profiler", "gopprof-admin"}, r.Name) {
+		return
+	}
+	for _, rule := range r.Rules {
+		if !slices.Equal(rule.APIGroups, []string{"gopprof.io"}) {
+			t.Errorf("%s gives rights on %v", r.Name, rule.APIGroups)
 		}
 	}
 }
@@ -339,6 +381,65 @@ func checkAggregator(t *testing.T, dir string) aggregator.Config {
 	return c
 }
 
+// checkAPIService follows the way from the APIService to the port that the aggregator
+// listens on: it is there with the APIService, and only with it.
+func checkAPIService(t *testing.T, objects []runtime.Object) {
+	t.Helper()
+	listen, names := "", []string(nil)
+	for _, m := range of[*corev1.ConfigMap](objects) {
+		if strings.HasPrefix(m.Name, "gopprof-aggregator-") {
+			c := loadAggregator(t, m).Serve.APIService
+			listen, names = c.Listen, c.OwnCA.Names
+		}
+	}
+	services := of[*APIService](objects)
+	if len(services) != 1 || listen == "" {
+		if len(services) != 0 || listen != "" {
+			t.Errorf("%d APIServices, and the aggregator listens at %q", len(services), listen)
+		}
+		return
+	}
+	to := services[0].Spec.Service
+	if !slices.Contains(names, to.Name+"."+to.Namespace+".svc") {
+		t.Errorf("the certificate is for %q, not for %+v", names, to)
+	}
+	_, port, err := net.SplitHostPort(listen)
+	must(t, err)
+	if got := containerPort(objects, to); got != port {
+		t.Errorf("the API server comes to port %q of the pod, which listens at %q", got, listen)
+	}
+}
+
+// containerPort is the port that a Service leads to.
+func containerPort(objects []runtime.Object, to APIServiceBackend) string {
+	for _, s := range of[*corev1.Service](objects) {
+		for _, p := range s.Spec.Ports {
+			if s.Namespace != to.Namespace || s.Name != to.Name || p.Port != to.Port {
+				continue
+			}
+			for _, pod := range pods(objects) {
+				for _, c := range pod.spec.Containers[0].Ports {
+					if pod.name == to.Name && c.Name == p.TargetPort.String() {
+						return fmt.Sprint(c.ContainerPort)
+					}
+				}
+			}
+		}
+	}
+	return ""
+}
+
+func loadAggregator(t *testing.T, m *corev1.ConfigMap) aggregator.Config {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range m.Data {
+		must(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+	}
+	c, err := aggregator.LoadConfig(dir)
+	must(t, err)
+	return c
+}
+
 // certificate returns a file with some certificate.
 func certificate(t *testing.T) string {
 	t.Helper()
@@ -371,6 +472,17 @@ func checkAgent(t *testing.T, dir string, objects []runtime.Object) agent.Config
 		t.Errorf("ca_file %s is not in the volume ca", ca)
 	}
 	return c
+}
+
+func TestAPIServicesAreDecodedStrictly(t *testing.T) {
+	const right = "apiVersion: apiregistration.k8s.io/v1\nkind: APIService\nmetadata: {name: v1.gopprof.io}\nspec: {group: gopprof.io, version: v1}\n"
+	if objects, err := Decode([]byte(right)); err != nil || len(of[*APIService](objects)) != 1 {
+		t.Errorf("%v, %v", objects, err)
+	}
+	wrong := strings.Replace(right, "version: v1}", "version: v1, insecureSkipTLSVerify: true}", 1)
+	if _, err := Decode([]byte(wrong)); err == nil || !strings.Contains(err.Error(), "insecureSkipTLSVerify") {
+		t.Errorf("without checking certificates: %v", err)
+	}
 }
 
 // TestWhatTheEndToEndTestBrings is decoded as strictly.

@@ -38,7 +38,12 @@ func Build(dir string) ([]byte, error) {
 // Decode returns the objects of a stream of YAML documents. An unknown field, or one that
 // stands twice, is an error.
 func Decode(stream []byte) ([]runtime.Object, error) {
-	decoder := serializer.NewCodecFactory(scheme.Scheme, serializer.EnableStrict).UniversalDeserializer()
+	types := runtime.NewScheme()
+	if err := scheme.AddToScheme(types); err != nil {
+		return nil, err
+	}
+	types.AddKnownTypes(apiRegistration, &APIService{})
+	decoder := serializer.NewCodecFactory(types, serializer.EnableStrict).UniversalDeserializer()
 	var out []runtime.Object
 	for doc := range strings.SplitSeq("\n"+string(stream), "\n---\n") {
 		if strings.TrimSpace(doc) == "" {

@@ -83,6 +83,7 @@ func (r reader) base(pod *corev1.Pod) gopprof.Target {
 		Cluster: r.node.Cluster, Node: r.node.Name,
 		Namespace: pod.Namespace, Workload: workloadOf(pod), Pod: pod.Name, PodUID: string(pod.UID),
 	}
+	t.Labels, _ = gopprof.JoinLabels(pod.Labels) // of one with absurdly many none: no selector finds it
 	if uid := pod.Annotations[annotationMirror]; uid != "" {
 		t.Cgroup.PodUID = uid
 	}

@@ -35,6 +35,9 @@ type Entry struct {
 	Pod string `yaml:"pod"`
 	// Container tells apart the programs of one pod. Default: the workload's name.
 	Container string `yaml:"container"`
+	// Labels are what selectors find the program by, as a pod's are: {tier: front}. Keys and
+	// values are as in Kubernetes.
+	Labels map[string]string `yaml:"labels"`
 	// Owner is who is told, a key of the aggregator's routes. Default: nobody in
 	// particular.
 	Owner string `yaml:"owner"`
@@ -72,6 +75,9 @@ func (e Entry) Check(report func(key, problem string)) {
 	checkName(report, "workload_kind", e.WorkloadKind, false)
 	checkName(report, "pod", e.Pod, false)
 	checkName(report, "container", e.Container, false)
+	if _, ok := gopprof.JoinLabels(e.Labels); !ok {
+		report("labels", "are too many, too long, or hold a comma, an equals sign or what cannot be printed")
+	}
 	if err := checkOwner(e.Owner); err != nil {
 		report("owner", err.Error())
 	}
@@ -185,6 +191,7 @@ func (e Entry) target(node discover.Node) (gopprof.Target, error) {
 		return gopprof.Target{}, err
 	}
 	endpoint.BearerTokenFile = e.BearerTokenFile
+	labels, _ := gopprof.JoinLabels(e.Labels) // checked
 	return gopprof.Target{
 		Cluster: node.Cluster, Node: node.Name,
 		Namespace: e.Namespace,
@@ -192,6 +199,7 @@ func (e Entry) target(node discover.Node) (gopprof.Target, error) {
 		Pod:       either(e.Pod, node.Name),
 		Container: either(e.Container, e.Workload),
 		Owner:     e.Owner,
+		Labels:    labels,
 		Endpoint:  endpoint,
 		Cgroup:    gopprof.Cgroup{Path: e.Cgroup, PID: e.PID},
 		ByHand:    e.ByHand,

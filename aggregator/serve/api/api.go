@@ -38,15 +38,26 @@ type Reports interface {
 type Captures interface {
 	Capture(ctx context.Context, m gopprof.Manual) (gopprof.Operation, error)
 	Operation(ctx context.Context, id string) (gopprof.Operation, error)
+	Operations(ctx context.Context) ([]gopprof.Operation, error)
+	// Follow shows an operation whenever it changes, the first time at once, until it has
+	// ended, show returns false or ctx ends.
+	Follow(ctx context.Context, id string, show func(gopprof.Operation) bool) error
 	Cancel(ctx context.Context, id string) (gopprof.Operation, error)
+	// Merged makes one of what is stored of an operation.
+	Merged(ctx context.Context, id string) (api.Merged, error)
+	MergedProfile(ctx context.Context, id string, k gopprof.Kind) ([]byte, error)
+	// Pause is the switch that stops all profiling.
+	Pause(ctx context.Context) (api.PauseState, error)
+	SetPause(ctx context.Context, p gopprof.Pause) (api.PauseState, error)
 }
 
 // Deps are what the API shows.
 type Deps struct {
 	Reports    Reports
 	Captures   Captures
-	Nodes      func(ctx context.Context) []gopprof.NodeState // those targets that the caller may see
-	StaleAfter time.Duration                                 // silence after which a node is called stale
+	Nodes      func(ctx context.Context) ([]gopprof.NodeState, error) // those targets that the caller may see
+	StaleAfter time.Duration                                          // silence after which a node is called stale
+	RetryAfter time.Duration                                          // what a caller is told who asked for too much
 	Now        func() time.Time
 	Prefix     string // path that the server is mounted at, without trailing slash
 	Log        *zap.Logger
@@ -62,7 +73,12 @@ func New(d Deps) http.Handler {
 	h.registerReports(a)
 	h.registerFiles(a)
 	h.registerCaptures(a)
+	h.registerMerged(a)
+	h.registerPause(a)
 	h.registerTargets(a)
+	describeStreams(a)
+	mux.HandleFunc("GET "+api.PathEvents("{id}"), h.events)
+	mux.HandleFunc("GET "+freshPath, h.fresh)
 	document, err := json.Marshal(a.OpenAPI())
 	if err != nil {
 		panic(fmt.Errorf("writing the OpenAPI document: %w", err)) // of our own types
@@ -118,7 +134,7 @@ func operation(a huma.API, o huma.Operation) huma.Operation {
 func elsewhere(mux *http.ServeMux) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var allowed []string
-		for _, m := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
+		for _, m := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete} {
 			try := r.Clone(r.Context())
 			try.Method = m
 			if _, pattern := mux.Handler(try); pattern != "/" && pattern != "" {

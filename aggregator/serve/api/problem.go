@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"reflect"
 
+	"github.com/danielgtaylor/huma/v2"
 	"go.uber.org/zap"
 
 	"github.com/gopprof/gopprof/pkg/api"
@@ -49,6 +50,14 @@ func completed(p api.Problem) api.Problem {
 // error are the caller's to read; its cause is not, and an error without a reason is called
 // internal. What is not the caller's fault is logged.
 func (h handlers) fail(ctx context.Context, doing string, err error) error {
+	p := problem{h.problemOf(ctx, doing, err)}
+	if p.Status == http.StatusTooManyRequests {
+		return huma.ErrorWithHeaders(p, http.Header{"Retry-After": {h.retryAfter()}})
+	}
+	return p
+}
+
+func (h handlers) problemOf(ctx context.Context, doing string, err error) api.Problem {
 	e, ok := errors.AsType[*gopprof.Error](err)
 	if !ok || ctx.Err() != nil {
 		return h.internal(ctx, doing, err)
@@ -58,18 +67,18 @@ func (h handlers) fail(ctx context.Context, doing string, err error) error {
 		detail = doing + ": " + string(e.Reason)
 	}
 	code := status(e.Reason)
-	if code >= http.StatusInternalServerError && e.Reason != gopprof.ReasonNoAnswer {
+	if code >= http.StatusInternalServerError && e.Reason != gopprof.ReasonNoAnswer && e.Reason != gopprof.ReasonPaused {
 		h.Log.Error("request failed", zap.String("request", doing), zap.String("reason", string(e.Reason)), zap.Error(err))
 	}
-	return problem{completed(api.Problem{Status: code, Detail: detail, Reason: e.Reason})}
+	return completed(api.Problem{Status: code, Detail: detail, Reason: e.Reason})
 }
 
-func (h handlers) internal(ctx context.Context, doing string, err error) error {
+func (h handlers) internal(ctx context.Context, doing string, err error) api.Problem {
 	if ctx.Err() != nil {
-		return problem{completed(api.Problem{Status: http.StatusServiceUnavailable, Detail: doing + ": the request ended first"})}
+		return completed(api.Problem{Status: http.StatusServiceUnavailable, Detail: doing + ": the request ended first"})
 	}
 	h.Log.Error("request failed", zap.String("request", doing), zap.Error(err))
-	return problem{completed(api.Problem{Status: http.StatusInternalServerError, Detail: doing + " failed; the aggregator's log says why"})}
+	return completed(api.Problem{Status: http.StatusInternalServerError, Detail: doing + " failed; the aggregator's log says why"})
 }
 
 func status(r gopprof.Reason) int {
@@ -82,6 +91,8 @@ func status(r gopprof.Reason) int {
 		return http.StatusForbidden
 	case gopprof.ReasonBudget:
 		return http.StatusTooManyRequests
+	case gopprof.ReasonPaused:
+		return http.StatusServiceUnavailable
 	case gopprof.ReasonNoAnswer:
 		return http.StatusGatewayTimeout
 	case gopprof.ReasonStoreFailed:

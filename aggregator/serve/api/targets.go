@@ -27,12 +27,16 @@ func (h handlers) registerTargets(a huma.API) {
 
 func (h handlers) targets(ctx context.Context, in *targetsInput) (*targetsOutput, error) {
 	out := &targetsOutput{Body: api.TargetList{Nodes: []api.Node{}}}
-	for _, n := range h.Nodes(ctx) {
+	nodes, err := h.Nodes(ctx)
+	if err != nil {
+		return nil, h.fail(ctx, "listing targets", err)
+	}
+	for _, n := range nodes {
 		if (in.Cluster != "" && n.Cluster != in.Cluster) || (in.Node != "" && n.Node != in.Node) {
 			continue
 		}
 		node := api.Node{
-			Cluster: n.Cluster, Node: n.Node, At: n.At, Version: n.Version, Stale: h.Now().Sub(n.At) > h.StaleAfter,
+			Cluster: n.Cluster, Node: n.Node, At: n.At, Version: n.Version, Stale: h.Now().Sub(n.At) > h.StaleAfter, Paused: n.Paused,
 			Targets: []gopprof.TargetState{},
 		}
 		for _, t := range n.Targets {

@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -56,19 +57,59 @@ func open(t *testing.T) *scene {
 	return s
 }
 
+// may asks for what needs no asking elsewhere.
+func may(t *testing.T, c Caller, v Verb, namespace string) bool {
+	t.Helper()
+	ok, err := c.May(t.Context(), v, namespace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ok
+}
+
 func TestFind(t *testing.T) {
 	s := open(t)
 	shop, ok := s.tokens.Find(shopToken)
-	if !ok || shop.Name != "team-shop" || !shop.Sees("shop") || !shop.Sees("cart") || shop.Sees("bank") || shop.Sees("") || shop.Sees("*") {
+	if !ok || shop.Name != "team-shop" {
 		t.Errorf("shop: %+v %v", shop, ok)
 	}
-	admin, ok := s.tokens.Find(adminToken)
-	if !ok || !admin.Sees("bank") || !admin.Sees("") {
-		t.Errorf("admin: %+v %v", admin, ok)
+	for namespace, want := range map[string]bool{"shop": true, "cart": true, "bank": false, All: false, "*": false} {
+		if may(t, shop, View, namespace) != want || may(t, shop, Profile, namespace) != want || may(t, shop, Control, namespace) {
+			t.Errorf("shop in %q: not %v", namespace, want)
+		}
+	}
+	operator, ok := s.tokens.Find(adminToken)
+	if !ok || !may(t, operator, View, "bank") || !may(t, operator, Profile, All) || may(t, operator, Control, All) {
+		t.Errorf("everywhere: %+v %v", operator, ok)
 	}
 	for _, token := range []string{"", "shop", shopToken + " ", shopToken[:len(shopToken)-1], strings.ToUpper(shopToken), "*"} {
-		if c, ok := s.tokens.Find(token); ok || c.Sees("shop") {
+		if c, ok := s.tokens.Find(token); ok || may(t, c, View, "shop") {
 			t.Errorf("%q is %+v", token, c)
+		}
+	}
+}
+
+func TestRoles(t *testing.T) {
+	s := open(t)
+	for role, want := range map[Role][]Verb{
+		"": {View, Profile}, RoleViewer: {View}, RoleProfiler: {View, Profile}, RoleAdmin: {View, Profile, Control},
+	} {
+		write(t, s.path, `tokens: [{token: 0123456789abcdef, name: n, namespaces: ["*"], role: "`+string(role)+`"}]`)
+		tokens, err := OpenTokens(s.path, time.Now, zap.NewNop())
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, _ := tokens.Find("0123456789abcdef")
+		for _, v := range []Verb{View, Profile, Control} {
+			if may(t, c, v, All) != slices.Contains(want, v) {
+				t.Errorf("role %q: %s is not as it should be", role, v)
+			}
+		}
+	}
+	for _, wrong := range []string{`role: boss, namespaces: ["*"]`, `role: admin, namespaces: [shop]`} {
+		write(t, s.path, `tokens: [{token: 0123456789abcdef, name: n, `+wrong+`}]`)
+		if _, err := OpenTokens(s.path, time.Now, zap.NewNop()); err == nil || !strings.Contains(err.Error(), "tokens[0].role") {
+			t.Errorf("%s: %v", wrong, err)
 		}
 	}
 }
@@ -241,7 +282,7 @@ func TestOtherSites(t *testing.T) {
 }
 
 func TestNobodySeesNothing(t *testing.T) {
-	if From(t.Context()).Sees("shop") || (Caller{Namespaces: []string{"*"}}).Sees("shop") {
+	if may(t, From(t.Context()), View, "shop") || may(t, Caller{Rights: Fixed{Namespaces: []string{"*", ""}, Verbs: []Verb{View}}}, View, All) {
 		t.Error("a request without caller sees something")
 	}
 }

@@ -1,19 +1,29 @@
 package auth
 
 import (
+	"context"
 	"net"
 	"net/http"
 	"strings"
+
+	"go.uber.org/zap"
 
 	"github.com/gopprof/gopprof/pkg/api"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
-// Options say how callers are known.
+// Finder knows callers by tokens. An error means that nobody could say.
+type Finder interface {
+	Find(ctx context.Context, token string) (Caller, bool, error)
+}
+
+// Options say how callers are known. Without Tokens and Reviews everybody is anonymous.
 type Options struct {
-	Tokens  *Tokens                                                     // nil: everybody is anonymous
+	Tokens  *Tokens                                                     // the file's, asked first; may be nil
+	Reviews Finder                                                      // asked about all others; may be nil
 	Origins []string                                                    // "scheme://host" of pages that may change something, beside those of the Host header
 	Hosts   []string                                                    // names of this server beside loopback's, for anonymous callers
+	Log     *zap.Logger                                                 // where every request leaves a line; nil: nowhere
 	Refuse  func(w http.ResponseWriter, r *http.Request, p api.Problem) // writes a refusal
 }
 
@@ -28,7 +38,7 @@ func Guard(o Options, next http.Handler) http.Handler {
 	sites.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		o.Refuse(w, r, forbidden("requests that change something must not come from another site's page"))
 	}))
-	return sites.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return audited(o.Log, wayDirect, sites.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		caller, refusal := o.identify(r)
 		if refusal != nil {
 			if refusal.Status == http.StatusUnauthorized {
@@ -38,12 +48,13 @@ func Guard(o Options, next http.Handler) http.Handler {
 			o.Refuse(w, r, *refusal)
 			return
 		}
+		lineOf(r.Context()).who = caller.Name
 		next.ServeHTTP(w, r.WithContext(With(r.Context(), caller)))
-	}))
+	})))
 }
 
 func (o Options) identify(r *http.Request) (Caller, *api.Problem) {
-	if o.Tokens == nil {
+	if o.Tokens == nil && o.Reviews == nil {
 		if !o.known(r.Host) {
 			p := forbidden("the Host header does not name this server: without tokens only loopback names and the host of external_url are answered")
 			return Caller{}, &p
@@ -52,14 +63,32 @@ func (o Options) identify(r *http.Request) (Caller, *api.Problem) {
 	}
 	token := presented(r)
 	if token == "" {
-		return Caller{}, &api.Problem{Status: http.StatusUnauthorized, Reason: gopprof.ReasonForbidden,
-			Detail: "a token is needed: as a bearer token, or as the password of basic authentication"}
+		p := unknown("a token is needed: as a bearer token, or as the password of basic authentication")
+		return Caller{}, &p
 	}
-	caller, ok := o.Tokens.Find(token)
-	if !ok {
-		return Caller{}, &api.Problem{Status: http.StatusUnauthorized, Reason: gopprof.ReasonForbidden, Detail: "this token is not known"}
+	caller, ok, err := o.find(r.Context(), token)
+	switch {
+	case err != nil:
+		return Caller{}, &api.Problem{Status: http.StatusServiceUnavailable, Reason: gopprof.ReasonNoAnswer,
+			Detail: "nobody can say now whose token this is: the API server did not answer"}
+	case !ok:
+		p := unknown("this token is not known")
+		return Caller{}, &p
 	}
 	return caller, nil
+}
+
+// find asks the file of tokens first: it needs nobody else.
+func (o Options) find(ctx context.Context, token string) (Caller, bool, error) {
+	if o.Tokens != nil {
+		if caller, ok := o.Tokens.Find(token); ok {
+			return caller, true, nil
+		}
+	}
+	if o.Reviews == nil {
+		return Caller{}, false, nil
+	}
+	return o.Reviews.Find(ctx, token)
 }
 
 // presented returns the token of a request.

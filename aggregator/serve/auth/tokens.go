@@ -30,6 +30,29 @@ type TokensFile struct {
 	Tokens []TokenEntry `yaml:"tokens"`
 }
 
+// Role is a named set of verbs.
+type Role string
+
+// The roles of a file of tokens.
+const (
+	RoleViewer   Role = "viewer"
+	RoleProfiler Role = "profiler"
+	RoleAdmin    Role = "admin"
+)
+
+// verbs returns what a role allows; nil is no role.
+func (r Role) verbs() []Verb {
+	switch r {
+	case RoleViewer:
+		return []Verb{View}
+	case RoleProfiler, "":
+		return []Verb{View, Profile}
+	case RoleAdmin:
+		return []Verb{View, Profile, Control}
+	}
+	return nil
+}
+
 // TokenEntry is one token.
 type TokenEntry struct {
 	// Token is the secret: at least 16 characters, best random (openssl rand -hex 24).
@@ -38,6 +61,9 @@ type TokenEntry struct {
 	Name string `yaml:"name"`
 	// Namespaces are what the caller sees and may profile; "*" is all.
 	Namespaces []string `yaml:"namespaces"`
+	// Role is what the caller may do there: viewer (see), profiler (see and profile; the
+	// default) or admin (pause all profiling as well; of all namespaces only).
+	Role Role `yaml:"role"`
 }
 
 var (
@@ -61,6 +87,12 @@ func (f TokensFile) Check(report func(key, problem string)) {
 		}
 		if len(e.Namespaces) == 0 || slices.Contains(e.Namespaces, "") {
 			report(key+".namespaces", `must name namespaces, or "*" for all`)
+		}
+		if e.Role.verbs() == nil {
+			report(key+".role", "must be viewer, profiler or admin")
+		}
+		if e.Role == RoleAdmin && !slices.Contains(e.Namespaces, "*") {
+			report(key+".role", `admin is of all namespaces: namespaces must be ["*"]`)
 		}
 	}
 }
@@ -105,9 +137,9 @@ func readTokens(path string) (os.FileInfo, []entry, error) {
 	}
 	entries := make([]entry, len(f.Tokens))
 	for i, e := range f.Tokens {
-		entries[i] = entry{sha256.Sum256([]byte(e.Token)), Caller{
-			Name: e.Name, Everything: slices.Contains(e.Namespaces, "*"), Namespaces: e.Namespaces,
-		}}
+		entries[i] = entry{sha256.Sum256([]byte(e.Token)), Caller{Name: e.Name, Rights: Fixed{
+			Everywhere: slices.Contains(e.Namespaces, "*"), Namespaces: e.Namespaces, Verbs: e.Role.verbs(),
+		}}}
 	}
 	return info, entries, nil
 }

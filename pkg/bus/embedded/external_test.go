@@ -298,6 +298,14 @@ func (accepts) Cancel(context.Context, gopprof.CancelRequest) gopprof.CaptureRep
 	return gopprof.CaptureReply{Accepted: true}
 }
 
+func (accepts) Status(context.Context, gopprof.StatusRequest) gopprof.CaptureReply {
+	return gopprof.CaptureReply{Accepted: true}
+}
+
+func (accepts) Pause(context.Context, gopprof.PauseRequest) gopprof.CaptureReply {
+	return gopprof.CaptureReply{Accepted: true}
+}
+
 func requestIsServed(ctx context.Context, t *testing.T, agent *bus.Agent, agg *bus.Aggregator, c gopprof.Capture) {
 	run(ctx, t, func(ctx context.Context) error { return agent.Serve(ctx, accepts{}) })
 	bustest.Eventually(t, "the agent serves", func() bool {

@@ -22,7 +22,9 @@ const shop = "gopprof-e2e-shop"
 
 // cluster is gopprof installed in the cluster of KUBECONFIG.
 type cluster struct {
-	api *client
+	api      *client
+	expiring []credential // of somebody who may do everything
+	expired  time.Time    // when it will have
 }
 
 // install puts gopprof and the services into the cluster, and takes them out at the end.
@@ -50,12 +52,12 @@ func install(t *testing.T) *cluster {
 	for _, what := range [][2]string{
 		{"gopprof-e2e", "deployment/influxdb"}, {"gopprof-e2e", "deployment/inbox"},
 		{"gopprof", "statefulset/gopprof-aggregator"}, {"gopprof", "daemonset/gopprof-agent"},
-		{shop, "deployment/checkout"}, {shop, "deployment/catalog"}, {shop, "deployment/basket"},
+		{shop, "deployment/checkout"}, {shop, "deployment/catalog"}, {shop, "deployment/basket"}, {shop, "deployment/band"},
 	} {
 		run(ctx, t, "-n", what[0], "rollout", "status", what[1], "--timeout=300s")
 	}
 	t.Logf("measured: from applied to all ready %s", time.Since(started).Round(time.Second))
-	c := &cluster{api: &client{}}
+	c := &cluster{api: &client{token: strings.TrimSpace(run(ctx, t, "-n", "gopprof-e2e", "create", "token", "tester", "--audience=gopprof", "--duration=4h"))}}
 	t.Cleanup(func() { c.api.forward.stop() })
 	t.Cleanup(func() { c.tell(t) })
 	return c
@@ -148,7 +150,7 @@ func nothingLeft(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
 	defer cancel()
-	out, err := kubectl(ctx, "get", "namespaces,clusterroles,clusterrolebindings,priorityclasses,persistentvolumes", "-o", "name")
+	out, err := kubectl(ctx, "get", "namespaces,clusterroles,clusterrolebindings,priorityclasses,persistentvolumes,apiservices,csr", "-o", "name")
 	if err != nil {
 		t.Error(err)
 	}

@@ -86,7 +86,10 @@ func (f *forward) stop() {
 }
 
 // client is a client of the aggregator's API, over a port-forward that is made anew when the pod was.
-type client struct{ forward *forward }
+type client struct {
+	forward *forward
+	token   string // of a service account who may do everything
+}
 
 func (a *client) do(ctx context.Context, method, path string, body any, into any) error {
 	data, err := a.bytes(ctx, method, path, body)
@@ -100,6 +103,11 @@ func (a *client) do(ctx context.Context, method, path string, body any, into any
 }
 
 func (a *client) bytes(ctx context.Context, method, path string, body any) ([]byte, error) {
+	return a.as(ctx, a.token, method, path, body)
+}
+
+// as asks with another's token, or with none.
+func (a *client) as(ctx context.Context, token, method, path string, body any) ([]byte, error) {
 	if a.forward == nil {
 		f, err := startForward(context.WithoutCancel(ctx), "gopprof", "pod/gopprof-aggregator-0", 7480)
 		if err != nil {
@@ -107,7 +115,7 @@ func (a *client) bytes(ctx context.Context, method, path string, body any) ([]by
 		}
 		a.forward = f
 	}
-	data, err := a.ask(ctx, method, path, body)
+	data, err := a.ask(ctx, token, method, path, body)
 	var refused *statusError
 	if err != nil && !errors.As(err, &refused) {
 		a.forward.stop() // the pod behind it is another one, perhaps
@@ -117,11 +125,17 @@ func (a *client) bytes(ctx context.Context, method, path string, body any) ([]by
 }
 
 // statusError is an answer that is a refusal.
-type statusError struct{ text string }
+type statusError struct {
+	status int
+	text   string
+}
 
 func (e *statusError) Error() string { return e.text }
 
-func (a *client) ask(ctx context.Context, method, path string, body any) ([]byte, error) {
+func (a *client) ask(ctx context.Context, token, method, path string, body any) ([]byte, error) {
+	if text, ok := body.(json.RawMessage); ok && len(text) == 0 {
+		body = nil
+	}
 	content, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
@@ -131,6 +145,9 @@ func (a *client) ask(ctx context.Context, method, path string, body any) ([]byte
 		return nil, err
 	}
 	req.Header.Set("Content-Type", "application/json")
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return nil, fmt.Errorf("asking the API: %w", err)
@@ -141,7 +158,7 @@ func (a *client) ask(ctx context.Context, method, path string, body any) ([]byte
 		return nil, fmt.Errorf("asking the API: %w", err)
 	}
 	if resp.StatusCode >= 300 {
-		return nil, &statusError{fmt.Sprintf("%s %s: %s: %.300s", method, path, resp.Status, data)}
+		return nil, &statusError{resp.StatusCode, fmt.Sprintf("%s %s: %s: %.300s", method, path, resp.Status, data)}
 	}
 	return data, nil
 }

@@ -26,6 +26,7 @@ func TestKubernetes(t *testing.T) {
 		t.Skip("needs a Kubernetes cluster with our images: run `make e2e` (test/e2e/README.md)")
 	}
 	c := install(t)
+	t.Run("short-lived", c.shortLived)
 	t.Run("schema", schema)
 	t.Run("refusals", c.refusals)
 	t.Run("rights", c.rights)
@@ -35,7 +36,9 @@ func TestKubernetes(t *testing.T) {
 	t.Run("outage", c.outage)
 	t.Run("storm", c.storm)
 	t.Run("API server", c.apiServer)
+	t.Run("by hand", c.byHand)
 	t.Run("cost", c.cost)
+	t.Run("access", c.access)
 	t.Run("drained", c.drained)
 	t.Run("API server away", c.apiServerAway)
 }

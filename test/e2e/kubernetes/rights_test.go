@@ -56,9 +56,12 @@ func checkCan(ctx context.Context, t *testing.T) {
 		{agent, "list pods -A", true}, {agent, "watch pods -A", true},
 		{agent, "get secrets -A", false}, {agent, "get configmaps -n gopprof", false}, {agent, "create pods -n gopprof", false},
 		{agent, "get pods --subresource=log -A", false}, {agent, "create pods --subresource=exec -A", false}, {agent, "get nodes", false},
-		{agent, "create serviceaccounts --subresource=token -n gopprof", false},
+		{agent, "create serviceaccounts --subresource=token -n gopprof", false}, {agent, "get reports.gopprof.io -A", false}, {agent, "create captures.gopprof.io -A", false},
 		{aggregator, "get pods -A", true}, {aggregator, "get namespaces", true}, {aggregator, "create tokenreviews.authentication.k8s.io", true},
 		{aggregator, "patch configmaps/gopprof-ca -n gopprof", true}, {aggregator, "patch configmaps/another -n gopprof", false},
+		{aggregator, "create subjectaccessreviews.authorization.k8s.io", true}, {aggregator, "patch apiservices/v1.gopprof.io", true},
+		{aggregator, "get configmaps/extension-apiserver-authentication -n kube-system", true}, {aggregator, "get configmaps/another -n kube-system", false},
+		{aggregator, "patch apiservices/v1.apps", false}, {aggregator, "create apiservices", false}, {aggregator, "create captures.gopprof.io -A", false},
 		{aggregator, "create configmaps -n gopprof", false}, {aggregator, "get secrets -A", false}, {aggregator, "delete pods -A", false},
 	} {
 		out, _ := kubectl(ctx, append([]string{"auth", "can-i", "--as=" + c.who}, strings.Fields(c.what)...)...)

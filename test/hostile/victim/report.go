@@ -230,7 +230,12 @@ type nobody struct{}
 func (nobody) Capture(context.Context, gopprof.Manual) (o gopprof.Operation, err error) {
 	return o, err
 }
-func (nobody) Operation(context.Context, string) (o gopprof.Operation, err error) { return o, err }
-func (nobody) Cancel(context.Context, string) (o gopprof.Operation, err error)    { return o, err }
-func (nobody) Nodes() []gopprof.NodeState                                         { return nil }
-func (nobody) StaleAfter() time.Duration                                          { return time.Minute }
+func (nobody) Operation(context.Context, string) (o gopprof.Operation, err error)    { return o, err }
+func (nobody) Operations() []gopprof.Operation                                       { return nil }
+func (nobody) Follow(context.Context, string, func(gopprof.Operation) bool) error    { return nil }
+func (nobody) Pause(context.Context) (s api.PauseState, err error)                   { return s, err }
+func (nobody) SetPause(context.Context, gopprof.Pause) (s api.PauseState, err error) { return s, err }
+func (nobody) RetryAfter() time.Duration                                             { return time.Minute }
+func (nobody) Cancel(context.Context, string) (o gopprof.Operation, err error)       { return o, err }
+func (nobody) Nodes() []gopprof.NodeState                                            { return nil }
+func (nobody) StaleAfter() time.Duration                                             { return time.Minute }

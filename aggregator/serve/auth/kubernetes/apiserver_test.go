@@ -8,6 +8,7 @@ import (
 	"crypto/rsa"
 	"encoding/json"
 	"encoding/pem"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -22,6 +23,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/zap"
 	v1 "k8s.io/api/authentication/v1"
+	authz "k8s.io/api/authorization/v1"
 	"k8s.io/client-go/rest"
 )
 
@@ -52,13 +54,16 @@ func newSigner(t testing.TB, id string, alg jose.SignatureAlgorithm) signer {
 // apiServer is as much of an API server as tokens need, over TLS.
 type apiServer struct {
 	*httptest.Server
-	keyFetches, reviews atomic.Int64
+	keyFetches, reviews, accesses atomic.Int64
 
 	mu        sync.Mutex // guards what follows
 	signers   []signer
 	hidesKeys bool // 403, as where the discovery role was taken away
 	down      bool
 	user      string // whom reviews find behind tokens of others; empty: nobody
+	may       func(authz.SubjectAccessReviewSpec) authz.SubjectAccessReviewStatus
+	hold      chan struct{} // reviews wait until it is closed; nil: they do not
+	patches   []string      // of the APIService, as they came
 }
 
 func startAPIServer(t testing.TB, signers ...signer) *apiServer {
@@ -70,6 +75,8 @@ func startAPIServer(t testing.TB, signers ...signer) *apiServer {
 		answer(w, map[string]string{"issuer": issuer, "jwks_uri": issuer + "/openid/v1/jwks"})
 	})
 	mux.HandleFunc("POST /apis/authentication.k8s.io/v1/tokenreviews", s.review)
+	mux.HandleFunc("POST /apis/authorization.k8s.io/v1/subjectaccessreviews", s.access)
+	mux.HandleFunc("PATCH /apis/apiregistration.k8s.io/v1/apiservices/v1.gopprof.io", s.patch)
 	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		down := s.down
@@ -116,9 +123,38 @@ func (s *apiServer) review(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	hold := s.hold
 	review.Status = s.judge(review.Spec)
+	s.mu.Unlock()
+	if hold != nil {
+		<-hold
+	}
 	answer(w, review)
+}
+
+func (s *apiServer) access(w http.ResponseWriter, r *http.Request) {
+	s.accesses.Add(1)
+	var review authz.SubjectAccessReview
+	if err := json.NewDecoder(r.Body).Decode(&review); err != nil {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	review.Status = s.may(review.Spec)
+	answer(w, review)
+}
+
+func (s *apiServer) patch(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil || r.Header.Get("Content-Type") != "application/merge-patch+json" || r.URL.Query().Get("fieldManager") != "gopprof-aggregator" {
+		w.WriteHeader(http.StatusUnsupportedMediaType)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.patches = append(s.patches, string(body))
+	answer(w, map[string]string{"kind": "APIService"})
 }
 
 func (s *apiServer) judge(spec v1.TokenReviewSpec) v1.TokenReviewStatus {

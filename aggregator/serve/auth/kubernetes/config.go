@@ -100,3 +100,34 @@ func (c PublishConfig) Check(report func(key, problem string)) {
 		report("file", "config_map must be given too")
 	}
 }
+
+// CallersConfig says how people and programs are known that the API server vouches for.
+type CallersConfig struct {
+	// Audience for which tokens of callers are made (serve.token_review):
+	// kubectl create token NAME --audience=gopprof. Default gopprof.
+	Audience string `yaml:"audience"`
+	// How long the API server may take to say whose a token is, or what somebody may do.
+	// Without an answer nothing may be done. Default 5s.
+	Timeout time.Duration `yaml:"timeout"`
+	// Most questions a second about whose a token is: strangers may bring any. Answers are kept
+	// for seconds. Default 50.
+	ReviewsPerSecond int `yaml:"reviews_per_second"`
+}
+
+// DefaultCallersConfig returns the defaults.
+func DefaultCallersConfig() CallersConfig {
+	return CallersConfig{Audience: "gopprof", Timeout: 5 * time.Second, ReviewsPerSecond: 50}
+}
+
+// Check reports every mistake.
+func (c CallersConfig) Check(report func(key, problem string)) {
+	if strings.TrimSpace(c.Audience) == "" {
+		report("audience", "must not be empty: tokens made for the API server would be believed")
+	}
+	if c.Timeout <= 0 || c.Timeout > 30*time.Second {
+		report("timeout", "must be more than 0 and at most 30s")
+	}
+	if c.ReviewsPerSecond < 1 || c.ReviewsPerSecond > 10_000 {
+		report("reviews_per_second", "must be 1 to 10000")
+	}
+}

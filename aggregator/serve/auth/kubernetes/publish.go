@@ -26,6 +26,7 @@ const (
 	publishRetry   = time.Second
 	publishWithin  = 10 * time.Second
 	bundleKey      = "ca.crt"
+	fieldManager   = "gopprof-aggregator"
 	maxBundleBytes = 256 << 10 // a ConfigMap takes 1 MiB
 )
 
@@ -33,11 +34,11 @@ const (
 // closed when there are others; nil when nobody tells.
 type Bundle func() (certificates []byte, changed <-chan struct{}, err error)
 
-// Publisher writes the certificates that agents must trust into a ConfigMap.
+// Publisher writes the certificates that clients must trust where these find them.
 type Publisher struct {
-	name   string
-	maps   core.ConfigMapInterface
+	place  string // as the log calls it
 	bundle Bundle
+	write  func(ctx context.Context, certificates []byte) error
 	log    *zap.Logger
 
 	published *prometheus.CounterVec
@@ -45,8 +46,8 @@ type Publisher struct {
 	every     time.Duration
 }
 
-// NewPublisher makes a publisher; the bundle is that of the configured file, if there is
-// one.
+// NewPublisher makes a publisher of what agents must trust, into a ConfigMap; the bundle is
+// that of the configured file, if there is one.
 func NewPublisher(c PublishConfig, bundle Bundle, rc *rest.Config, log *zap.Logger, reg prometheus.Registerer) (*Publisher, error) {
 	client, err := core.NewForConfig(rc)
 	if err != nil {
@@ -60,8 +61,17 @@ func newPublisher(c PublishConfig, bundle Bundle, client core.ConfigMapsGetter, 
 	if c.File != "" {
 		bundle = fileBundle(c.File)
 	}
+	maps := client.ConfigMaps(namespace)
 	p := &Publisher{
-		name: name, maps: client.ConfigMaps(namespace), bundle: bundle, log: log, every: publishEvery,
+		place: fmt.Sprintf("configmap %q", name), bundle: bundle, log: log, every: publishEvery,
+		write: func(ctx context.Context, certificates []byte) error {
+			patch, err := json.Marshal(map[string]any{"data": map[string]string{bundleKey: string(certificates)}})
+			if err != nil {
+				return err
+			}
+			_, err = maps.Patch(ctx, name, types.MergePatchType, patch, meta.PatchOptions{FieldManager: fieldManager})
+			return err
+		},
 		published: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gopprof_aggregator_ca_published_total",
 			Help: "Writes of the certificates that agents must trust into their ConfigMap, by result (ok, failed).",
@@ -122,19 +132,15 @@ func (p *Publisher) publish(ctx context.Context) (<-chan struct{}, error) {
 	if err != nil {
 		return changed, fmt.Errorf("reading certificates: %w", err)
 	}
-	patch, err := json.Marshal(map[string]any{"data": map[string]string{bundleKey: string(certificates)}})
-	if err != nil {
-		return changed, fmt.Errorf("encoding certificates: %w", err)
-	}
 	ctx, cancel := context.WithTimeout(ctx, publishWithin)
 	defer cancel()
-	if _, err := p.maps.Patch(ctx, p.name, types.MergePatchType, patch, meta.PatchOptions{FieldManager: "gopprof-aggregator"}); err != nil {
-		return changed, fmt.Errorf("patching configmap %q: %w", p.name, err)
+	if err := p.write(ctx, certificates); err != nil {
+		return changed, fmt.Errorf("patching %s: %w", p.place, err)
 	}
 	return changed, nil
 }
 
-// onlyCertificates keeps out of the ConfigMap what stands in the file by mistake, such as a
+// onlyCertificates keeps out of the cluster what stands in the file by mistake, such as a
 // key.
 func onlyCertificates(data []byte) ([]byte, error) {
 	if len(data) > maxBundleBytes {
@@ -159,10 +165,10 @@ func (p *Publisher) tell(err, last error) {
 	case err != nil:
 		p.current.Set(0)
 		if last == nil || last.Error() != err.Error() {
-			p.log.Error("certificates not published, trying again; new agents may not trust this server", zap.Error(err))
+			p.log.Error("certificates not published, trying again; new clients may not trust this server", zap.Error(err))
 		}
 	case last != nil:
-		p.log.Info("certificates published", zap.String("configmap", p.name))
+		p.log.Info("certificates published", zap.String("into", p.place))
 		fallthrough
 	default:
 		p.current.Set(1)

@@ -1,11 +1,13 @@
-// Package kubernetes knows agents by their service-account tokens, and tells them whom to
-// trust.
+// Package kubernetes knows agents by their service-account tokens, tells clients whom to
+// trust, and knows callers by the word of the API server.
 //
 // Tokens enter; identities leave, or a refusal that says why. A token's signature is
 // checked with the API server's public keys, so that thousands of agents may come back at
 // once and also while the API server is away; only while the keys cannot be had it is
-// asked by TokenReview. The other way round, the certificates that agents must trust enter
-// and leave into one ConfigMap. A token never stands in a log, an error or a metric, and
+// asked by TokenReview. The other way round, the certificates that clients must trust enter
+// and leave into one ConfigMap and one APIService. Of callers, who are few, the API server
+// is asked: whose a token is, what a user may do, by what it is known itself; while it is
+// away, nobody new is let in. A token never stands in a log, an error or a metric, and
 // no account but the agents' ever becomes an agent.
 package kubernetes
 

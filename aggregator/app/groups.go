@@ -1,0 +1,116 @@
+package app
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/gopprof/gopprof/aggregator/explain/group"
+	"github.com/gopprof/gopprof/pkg/api"
+	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/pkg/profile"
+)
+
+// groups makes one of the captures of an operation, out of what is stored of them. It is
+// made anew for each that asks: nothing of it is kept.
+type groups struct {
+	reports reportReader
+	turn    chan struct{} // holds one: groups are merged one at a time
+}
+
+// reportReader is the store as groups need it, with named errors.
+type reportReader interface {
+	Report(ctx context.Context, id string) (gopprof.Report, error)
+	Read(ctx context.Context, key string) ([]byte, error)
+}
+
+func newGroups(r reportReader) groups { return groups{r, make(chan struct{}, 1)} }
+
+// Merged implements serve.Groups.
+func (g groups) Merged(ctx context.Context, op gopprof.Operation) (api.Merged, error) {
+	out := api.Merged{Operation: op.ID, Kinds: []api.MergedKind{}}
+	for _, kind := range op.Asked.Kinds {
+		if kind == gopprof.KindTrace { // no pprof file
+			continue
+		}
+		result, err := g.merge(ctx, op, kind)
+		if err != nil {
+			return api.Merged{}, err
+		}
+		if result.Profile != nil {
+			result.Kind.Profile = api.PathMergedProfile(op.ID, kind)
+		}
+		out.Kinds = append(out.Kinds, result.Kind)
+	}
+	return out, nil
+}
+
+// MergedProfile implements serve.Groups.
+func (g groups) MergedProfile(ctx context.Context, op gopprof.Operation, kind gopprof.Kind) ([]byte, error) {
+	result, err := g.merge(ctx, op, kind)
+	if err != nil {
+		return nil, err
+	}
+	if result.Profile == nil {
+		return nil, nothingToMerge(op, result.Kind)
+	}
+	return result.Profile, nil
+}
+
+// nothingToMerge says why there is no merged profile: as the first pod that was left out.
+func nothingToMerge(op gopprof.Operation, k api.MergedKind) error {
+	if len(k.LeftOut) == 0 {
+		return &gopprof.Error{Reason: gopprof.ReasonUnknown, Detail: fmt.Sprintf("operation %s has no %s profile yet", op.ID, k.Kind)}
+	}
+	first := k.LeftOut[0]
+	return &gopprof.Error{Reason: first.Reason, Detail: fmt.Sprintf("no pod's %s profile could be had; of %s: %s", k.Kind, first.Pod, first.Detail)}
+}
+
+func (g groups) merge(ctx context.Context, op gopprof.Operation, kind gopprof.Kind) (group.Result, error) {
+	select {
+	case g.turn <- struct{}{}:
+		defer func() { <-g.turn }()
+	case <-ctx.Done():
+		return group.Result{}, ctx.Err()
+	}
+	var members []group.Member
+	var failed []api.LeftOut
+	for _, oc := range op.Captures {
+		switch oc.State {
+		case gopprof.CaptureStored:
+			members = append(members, g.member(ctx, oc, kind))
+		case gopprof.CaptureFailed:
+			failed = append(failed, api.LeftOut{Pod: oc.Target.Pod, Reason: oc.Reason, Detail: oc.Detail})
+		}
+	}
+	result, err := group.Merge(kind, members, profile.DefaultLimits())
+	result.Kind.LeftOut = append(result.Kind.LeftOut, failed...)
+	return result, err
+}
+
+// member is one pod's profile, read when it is its turn.
+func (g groups) member(ctx context.Context, oc gopprof.OperationCapture, kind gopprof.Kind) group.Member {
+	return group.Member{Pod: oc.Target.Pod, Report: oc.Report, Read: func() ([]byte, error) {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		r, err := g.reports.Report(ctx, oc.Report)
+		if err != nil {
+			return nil, err
+		}
+		f, ok := r.File(kind)
+		if !ok {
+			return nil, missing(r, kind)
+		}
+		return g.reports.Read(ctx, f.Profile)
+	}}
+}
+
+// missing says why a report holds no profile of a kind.
+func missing(r gopprof.Report, kind gopprof.Kind) error {
+	for _, f := range r.Capture.Failures {
+		if f.Kind == kind {
+			return &gopprof.Error{Reason: f.Reason, Detail: f.Detail}
+		}
+	}
+	return &gopprof.Error{Reason: gopprof.ReasonUnknown, Detail: fmt.Sprintf("its report holds no %s profile", kind)}
+}

@@ -1,0 +1,133 @@
+package operations
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/gopprof/gopprof/pkg/bus"
+	"github.com/gopprof/gopprof/pkg/gopprof"
+)
+
+// Capture writes down what is asked for and returns the operation at once; Run carries it
+// out. An error is a *gopprof.Error when the request was refused (bad_input, unknown,
+// paused, budget when the queue is full, or why the one target may not be profiled): then
+// there is no operation. The same request under the same key gets the same operation.
+func (k *Keeper) Capture(ctx context.Context, m gopprof.Manual) (gopprof.Operation, error) {
+	op, err := k.capture(ctx, m)
+	k.metrics.requested(err)
+	if err != nil {
+		return gopprof.Operation{}, err
+	}
+	k.log.Info("captures requested",
+		zap.String("operation", op.ID), zap.String("who", op.Who), zap.String("namespace", op.Asked.Namespace),
+		zap.String("meant", meant(op.Asked)), zap.Int("captures", len(op.Captures)))
+	k.wake()
+	return k.shown(op), nil
+}
+
+func (k *Keeper) capture(ctx context.Context, m gopprof.Manual) (gopprof.Operation, error) {
+	m, err := k.cfg.complete(m)
+	if err != nil {
+		return gopprof.Operation{}, err
+	}
+	claim, err := k.claim(ctx, m)
+	if err != nil || claim.done.ID != "" {
+		return claim.done, err
+	}
+	if p := k.paused.Load(); p.Paused {
+		return gopprof.Operation{}, &gopprof.Error{Reason: gopprof.ReasonPaused, Detail: pausedBecause(*p)}
+	}
+	g, err := k.resolve(m)
+	if err != nil {
+		return gopprof.Operation{}, err
+	}
+	return k.admit(ctx, k.planned(m, g, claim.id))
+}
+
+// planned is the operation of a request, before anybody is asked.
+func (k *Keeper) planned(m gopprof.Manual, g group, id string) gopprof.Operation {
+	op := gopprof.Operation{ID: id, Who: m.Who, At: k.deps.Now().UTC(), Asked: m, Incident: k.deps.NewID(), Matched: len(g.targets) + len(g.refused)}
+	op.Asked.Who = ""
+	chosen := g.targets
+	if m.Wave {
+		chosen = k.cfg.wave(chosen, replicasOf(k.deps.Nodes.Nodes()))
+		op.Asked.AtOnce = max(1, len(chosen))
+	}
+	if m.MaxPods > 0 && len(chosen) > m.MaxPods {
+		chosen = chosen[:m.MaxPods]
+	}
+	for _, t := range chosen {
+		op.Captures = append(op.Captures, gopprof.OperationCapture{Capture: k.deps.NewID(), Target: t, State: gopprof.CaptureWaiting})
+	}
+	if m.MaxPods > 0 || m.Wave {
+		return op
+	}
+	for _, r := range g.refused[:min(len(g.refused), k.cfg.MaxPods)] {
+		oc := gopprof.OperationCapture{Capture: k.deps.NewID(), Target: r.Target}
+		op.Captures = append(op.Captures, ended(oc, unprofiled(r)))
+	}
+	return op
+}
+
+// ended is a capture that came to nothing.
+func ended(oc gopprof.OperationCapture, err error) gopprof.OperationCapture {
+	e, ok := errors.AsType[*gopprof.Error](err)
+	if !ok {
+		e = &gopprof.Error{Reason: gopprof.ReasonInternal, Detail: err.Error()}
+	}
+	f := failed(e.Reason, e.Detail)
+	f.Capture, f.Target = oc.Capture, oc.Target
+	return f
+}
+
+func failed(r gopprof.Reason, detail string) gopprof.OperationCapture {
+	return gopprof.OperationCapture{State: gopprof.CaptureFailed, Reason: r, Detail: detail}
+}
+
+// admit writes the operation down if the queue has room for it.
+func (k *Keeper) admit(ctx context.Context, op gopprof.Operation) (gopprof.Operation, error) {
+	k.admitting.Lock()
+	defer k.admitting.Unlock()
+	waiting := k.unfinished()
+	if waiting+len(op.Captures) > k.cfg.QueueMax {
+		return op, &gopprof.Error{Reason: gopprof.ReasonBudget,
+			Detail: fmt.Sprintf("%d captures wait or run already, at most %d may: ask again later", waiting, k.cfg.QueueMax)}
+	}
+	value, err := json.Marshal(op)
+	if err != nil {
+		return op, fmt.Errorf("writing operation %q: %w", op.ID, err)
+	}
+	revision, err := k.deps.Records.Create(ctx, op.ID, value)
+	if errors.Is(err, bus.ErrConflict) { // the same request under the same key was faster
+		op, _, err = k.read(ctx, op.ID)
+		return op, err
+	}
+	if err != nil {
+		return op, fmt.Errorf("writing operation %q: %w", op.ID, err)
+	}
+	k.note(op, revision)
+	return op, nil
+}
+
+// unfinished counts the captures that wait or run.
+func (k *Keeper) unfinished() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	n := 0
+	for _, r := range k.live {
+		for _, oc := range r.op.Captures {
+			if !oc.Ended() {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// RetryAfter is how long a caller should wait before it asks again when the queue was full.
+func (k *Keeper) RetryAfter() time.Duration { return k.cfg.CPUDuration }

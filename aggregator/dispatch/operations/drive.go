@@ -1,0 +1,310 @@
+package operations
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/gopprof/gopprof/pkg/bus"
+	"github.com/gopprof/gopprof/pkg/gopprof"
+)
+
+const (
+	// lookEvery is how often the driver looks though nobody woke it.
+	lookEvery = time.Second
+	// askEvery is how often an agent is asked what became of a capture that it accepted.
+	askEvery = 3 * time.Second
+	// tryAgain is how long a busy target is left alone before its agent is asked again.
+	tryAgain = 2 * time.Second
+	// watchAgain is how long a watch that failed is left alone.
+	watchAgain = time.Second
+)
+
+// trial is what the driver remembers of a capture between two looks. It is lost with the
+// driver, which costs a few questions asked again.
+type trial struct {
+	since  time.Time // when its agent was first asked to begin
+	next   time.Time // when its agent may be asked again
+	silent time.Time // since when its agent has been silent about it; zero: it answered
+}
+
+// Run drives the operations until ctx ends, whenever this replica holds the lease.
+func (k *Keeper) Run(ctx context.Context) error {
+	k.working.Go(func() { k.watch(ctx) })
+	defer k.working.Wait()
+	defer k.lease.release(context.WithoutCancel(ctx), k)
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		if k.caughtUp.Load() && k.lease.hold(ctx, k) {
+			k.turn(ctx)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-k.woken:
+		case <-tick.C:
+		}
+	}
+}
+
+// watch keeps the list of operations that have not ended.
+func (k *Keeper) watch(ctx context.Context) {
+	for ctx.Err() == nil {
+		if err := k.deps.Records.Watch(ctx, k.watched, k.seenAll); err != nil && ctx.Err() == nil {
+			k.log.Warn("operations cannot be watched, trying again", zap.Error(err))
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(watchAgain):
+		}
+	}
+}
+
+// seenAll lets this replica drive: whoever does not know of all that runs could begin too
+// much beside it.
+func (k *Keeper) seenAll() {
+	k.caughtUp.Store(true)
+	k.wake()
+}
+
+func (k *Keeper) watched(key string, value []byte, revision uint64) {
+	switch {
+	case key == pauseKey:
+		k.notePause(value)
+		return
+	case gopprof.CheckID(key) != nil:
+		return
+	case value == nil:
+		k.forget(key)
+		return
+	}
+	var op gopprof.Operation
+	if err := json.Unmarshal(value, &op); err != nil || op.ID != key {
+		k.log.Warn("record of an operation is unreadable", zap.String("operation", key), zap.Error(err))
+		return
+	}
+	k.note(op, revision)
+	k.wake()
+}
+
+// forget drops an operation that the bucket has forgotten.
+func (k *Keeper) forget(id string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.live, id)
+	k.recent = slices.DeleteFunc(k.recent, func(op gopprof.Operation) bool { return op.ID == id })
+}
+
+// turn looks at every operation that has not ended and begins what is to be done now. It
+// waits for nobody: questions are asked in the background.
+func (k *Keeper) turn(ctx context.Context) {
+	now := k.deps.Now()
+	ops, busy := k.snapshot()
+	k.prune(ops, now)
+	k.tellPause(ctx, now)
+	for _, op := range ops {
+		k.tend(ctx, op, now)
+	}
+	if k.paused.Load().Paused {
+		return
+	}
+	later := func(capture string) bool { return k.trialOf(capture).next.After(now) }
+	isBusy := func(capture string) bool { return busy[capture] }
+	for _, s := range schedule(ops, k.cfg, isBusy, later, replicasOf(k.deps.Nodes.Nodes())) {
+		k.background(s.capture.Capture, func() { k.begin(ctx, s) })
+	}
+}
+
+// snapshot returns the operations that have not ended, and what is being done about them,
+// of one moment: what has just been asked for must neither be missing among what runs nor
+// be asked for again.
+func (k *Keeper) snapshot() (ops []gopprof.Operation, busy map[string]bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, r := range k.live {
+		ops = append(ops, r.op)
+	}
+	return ops, maps.Clone(k.busy)
+}
+
+// tend looks after what an operation has begun: what is overdue, what shall stop, and what
+// its agents say.
+func (k *Keeper) tend(ctx context.Context, op gopprof.Operation, now time.Time) {
+	if _, overdue := expire(op, now, k.cfg); overdue {
+		k.every(op.ID, now, func() { k.writeExpired(ctx, op.ID) })
+	}
+	for _, oc := range op.Captures {
+		if oc.State != gopprof.CaptureProfiling {
+			continue
+		}
+		if !op.Cancelled.IsZero() || k.paused.Load().Paused {
+			k.every(oc.Capture, now, func() { k.stop(ctx, op.ID, oc) })
+			continue
+		}
+		k.every(oc.Capture, now, func() { k.askAfter(ctx, op.ID, oc) })
+	}
+}
+
+// every does something about a capture or an operation in the background, again after a
+// while.
+func (k *Keeper) every(id string, now time.Time, f func()) {
+	t := k.trialOf(id)
+	if t.next.After(now) {
+		return
+	}
+	t.next = now.Add(askEvery)
+	k.setTrial(id, t)
+	k.background(id, f)
+}
+
+func (k *Keeper) writeExpired(ctx context.Context, id string) {
+	if _, err := k.change(ctx, id, func(op *gopprof.Operation) (changed bool) {
+		*op, changed = expire(*op, k.deps.Now(), k.cfg)
+		return changed
+	}); err != nil {
+		k.log.Warn("operation not written", zap.String("operation", id), zap.Error(err))
+	}
+}
+
+// begin asks a target's agent for its capture and writes down what it answers. What cannot
+// be written is asked again later under the same ID, which starts nothing twice.
+func (k *Keeper) begin(ctx context.Context, s start) {
+	if !k.waits(s) { // it began, or was cancelled, since it was looked at
+		return
+	}
+	answer := k.ask(ctx, s)
+	now := k.deps.Now()
+	t := k.trialOf(s.capture.Capture)
+	if t.since.IsZero() {
+		t.since = now
+	}
+	t.next = now.Add(askEvery)
+	if passing(answer.Reason) && now.Before(t.since.Add(k.cfg.StartWithin)) {
+		t.next = now.Add(tryAgain)
+		k.setTrial(s.capture.Capture, t)
+		return
+	}
+	k.setTrial(s.capture.Capture, t)
+	advanced, err := k.advanceCapture(ctx, s.operation.ID, s.capture.Capture, answer)
+	if err != nil {
+		k.log.Warn("answer of an agent not written", zap.String("operation", s.operation.ID), zap.String("capture", s.capture.Capture), zap.Error(err))
+		return
+	}
+	if !advanced && answer.State == gopprof.CaptureProfiling { // it was cancelled meanwhile
+		k.cancelCapture(ctx, s.capture)
+	}
+	if advanced {
+		k.metrics.began(answer)
+		k.logBegun(s, answer)
+	}
+}
+
+// passing tells whether a refusal may be none in a moment.
+func passing(r gopprof.Reason) bool {
+	return r == gopprof.ReasonCapturing || r == gopprof.ReasonNodeBusy || r == gopprof.ReasonPaused
+}
+
+// ask puts the request to the agent and returns the state that its answer means.
+func (k *Keeper) ask(ctx context.Context, s start) gopprof.OperationCapture {
+	ctx, cancel := context.WithTimeout(ctx, k.cfg.AgentTimeout)
+	defer cancel()
+	t, m := s.capture.Target, s.operation.Asked
+	reply, err := k.deps.Agents.RequestCapture(ctx, t.Cluster, t.Node, gopprof.CaptureRequest{
+		Capture: s.capture.Capture, Incident: s.operation.Incident, Kind: gopprof.TriggerManual,
+		Request:   gopprof.Request{Who: s.operation.Who, Operation: s.operation.ID},
+		Namespace: t.Namespace, Pod: t.Pod, PodUID: t.PodUID, Container: t.Container,
+		Kinds: m.Kinds, CPUSeconds: m.CPUSeconds, Deadline: k.deps.Now().Add(k.cfg.StartWithin),
+	})
+	switch {
+	case errors.Is(err, bus.ErrNoAgent):
+		return failed(gopprof.ReasonNoAnswer, fmt.Sprintf("no agent answers for node %q", t.Node))
+	case err != nil:
+		return failed(gopprof.ReasonNoAnswer, fmt.Sprintf("the agent of node %q did not answer within %s", t.Node, k.cfg.AgentTimeout))
+	case !reply.Accepted:
+		return refusal(reply)
+	}
+	now := k.deps.Now().UTC()
+	return gopprof.OperationCapture{State: gopprof.CaptureProfiling, Started: now, Until: now.Add(duration(m))}
+}
+
+// askAfter asks an agent what became of a capture that it accepted.
+func (k *Keeper) askAfter(ctx context.Context, id string, oc gopprof.OperationCapture) {
+	within, cancel := context.WithTimeout(ctx, k.cfg.AgentTimeout)
+	defer cancel()
+	reply, err := k.deps.Agents.RequestStatus(within, oc.Target.Cluster, oc.Target.Node, gopprof.StatusRequest{Capture: oc.Capture})
+	if ctx.Err() != nil {
+		return
+	}
+	next, changed := k.answered(oc, reply, err)
+	if !changed {
+		return
+	}
+	if _, err := k.advanceCapture(ctx, id, oc.Capture, next); err != nil {
+		k.log.Warn("state of a capture not written", zap.String("operation", id), zap.String("capture", oc.Capture), zap.Error(err))
+	}
+}
+
+// answered is what an agent's answer, or its silence, means for a capture.
+func (k *Keeper) answered(oc gopprof.OperationCapture, reply gopprof.CaptureReply, err error) (gopprof.OperationCapture, bool) {
+	now := k.deps.Now()
+	t := k.trialOf(oc.Capture)
+	if err != nil {
+		if t.silent.IsZero() {
+			t.silent = now
+			k.setTrial(oc.Capture, t)
+		}
+		if now.Sub(t.silent) < k.cfg.GoneAfter {
+			return oc, false
+		}
+		return failed(gopprof.ReasonNoAnswer, fmt.Sprintf("the agent of node %q accepted it and has been silent for %s since", oc.Target.Node, now.Sub(t.silent).Round(time.Second))), true
+	}
+	t.silent = time.Time{}
+	k.setTrial(oc.Capture, t)
+	switch {
+	case !reply.Accepted && reply.Reason == gopprof.ReasonUnknown:
+		return failed(gopprof.ReasonNoAnswer, fmt.Sprintf("the agent of node %q accepted it and was restarted since", oc.Target.Node)), true
+	case !reply.Accepted:
+		return refusal(reply), true
+	case reply.SecondsLeft > 0:
+		until := now.Add(time.Duration(reply.SecondsLeft * float64(time.Second))).UTC()
+		if drift := until.Sub(oc.Until); drift > -lookAgain && drift < 5*time.Second+lookAgain {
+			return oc, false
+		}
+		oc.Until = until
+		return oc, true
+	}
+	return oc, false
+}
+
+// agentReasons are the words by which agents refuse. A word that is none of them must not
+// become the value of a metric's label.
+var agentReasons = []gopprof.Reason{
+	gopprof.ReasonUnknown, gopprof.ReasonGone, gopprof.ReasonTerminating, gopprof.ReasonNotStarted, gopprof.ReasonInvalidEndpoint,
+	gopprof.ReasonCapturing, gopprof.ReasonNodeBusy, gopprof.ReasonContended, gopprof.ReasonExpired, gopprof.ReasonCancelled, gopprof.ReasonPaused,
+	gopprof.ReasonForbidden, gopprof.ReasonBadInput, gopprof.ReasonSpoolFull, gopprof.ReasonSpoolFailed, gopprof.ReasonInternal,
+	gopprof.ReasonUnreachable, gopprof.ReasonTimeout, gopprof.ReasonRedirected, gopprof.ReasonStatus,
+	gopprof.ReasonTooLarge, gopprof.ReasonInvalidProfile, gopprof.ReasonNotEnabled,
+	gopprof.ReasonEnded, gopprof.ReasonNoAddress, gopprof.ReasonHostNetwork, gopprof.ReasonAmbiguousContainer, gopprof.ReasonNoContainer,
+}
+
+func refusal(r gopprof.CaptureReply) gopprof.OperationCapture {
+	if !slices.Contains(agentReasons, r.Reason) {
+		return failed(gopprof.ReasonNoAnswer, fmt.Sprintf("the agent refused without a reason that is known here: %.64q", r.Reason))
+	}
+	return failed(r.Reason, fmt.Sprintf("%.500s", r.Detail))
+}
+
+func (k *Keeper) logBegun(s start, answer gopprof.OperationCapture) {
+	t := s.capture.Target
+	k.log.Info("capture asked for",
+		zap.String("operation", s.operation.ID), zap.String("who", s.operation.Who), zap.String("capture", s.capture.Capture),
+		zap.String("node", t.Node), zap.String("namespace", t.Namespace), zap.String("pod", t.Pod),
+		zap.String("container", t.Container), zap.String("reason", string(answer.Reason)))
+}

@@ -1,0 +1,131 @@
+// Package operations carries out what people ask for by hand: captures of one pod, of the
+// pods of a workload, or of those whose labels match.
+//
+// Enter: manual requests, what becomes of their captures, the switch that pauses all
+// profiling. Leave: requests to the agents of the pods' nodes, and operations, which say of
+// every capture how far it is.
+//
+// An operation is a record in a key-value bucket, changed only at the revision that was
+// read, so that it outlives every aggregator. Any replica takes requests in; one of them,
+// which holds the lease, drives all operations: which captures start now is a pure function
+// (schedule.go) of all records. What was asked of an agent is asked again after a restart
+// under the same ID, which starts nothing twice. A capture must never stay without an end:
+// whatever happens to its agent, its node, its pod or to us becomes a named reason. And all
+// replicas of a workload must never be profiled at the same time, unless somebody asked
+// for just that.
+package operations
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/gopprof/gopprof/pkg/gopprof"
+)
+
+// KV is a bucket of keys that several replicas share. The sentinels are pkg/bus's:
+// ErrNoKey when a key is not there, ErrConflict when it is there already (Create) or has
+// another revision than the one given (Update). The bucket itself forgets old keys.
+type KV interface {
+	Get(ctx context.Context, key string) (value []byte, revision uint64, err error)
+	Create(ctx context.Context, key string, value []byte) (revision uint64, err error)
+	Update(ctx context.Context, key string, value []byte, revision uint64) (next uint64, err error)
+	// Watch shows every key, calls shown, then shows every change, until ctx ends; nil is a
+	// deleted key's value.
+	Watch(ctx context.Context, show func(key string, value []byte, revision uint64), shown func()) error
+}
+
+// Agents carries requests to the agents. An agent that is not there is bus.ErrNoAgent.
+type Agents interface {
+	RequestCapture(ctx context.Context, cluster, node string, r gopprof.CaptureRequest) (gopprof.CaptureReply, error)
+	RequestCancel(ctx context.Context, cluster, node string, r gopprof.CancelRequest) (gopprof.CaptureReply, error)
+	RequestStatus(ctx context.Context, cluster, node string, r gopprof.StatusRequest) (gopprof.CaptureReply, error)
+	RequestPause(ctx context.Context, cluster, node string, r gopprof.PauseRequest) (gopprof.CaptureReply, error)
+}
+
+// Nodes are what the agents told of their targets. *dispatch.Dispatcher is one.
+type Nodes interface {
+	Nodes() []gopprof.NodeState
+}
+
+// Selector reads a label selector as Kubernetes writes it.
+type Selector func(selector string) (matches func(labels map[string]string) bool, err error)
+
+// Deps are what a Keeper works with.
+type Deps struct {
+	Records  KV // bucket gopprof-operations
+	Agents   Agents
+	Nodes    Nodes
+	Selector Selector
+	// Alone tells that no other replica can be there: nobody waits for another's lease.
+	Alone bool
+	NewID func() string // UUIDv7; nil makes real ones
+	Now   func() time.Time
+}
+
+// Keeper keeps operations and drives them. It is safe for concurrent use.
+type Keeper struct {
+	cfg     Config
+	deps    Deps
+	log     *zap.Logger
+	metrics *metrics
+	lease   lease
+
+	admitting sync.Mutex    // held from counting the queue to lengthening it
+	woken     chan struct{} // something may have to be done now
+	paused    atomic.Pointer[gopprof.Pause]
+	caughtUp  atomic.Bool // has seen every operation that was there when it started
+	leads     atomic.Bool // holds the lease, as of the last turn
+	working   sync.WaitGroup
+	kept      time.Time // when a long pause was last written again; Run's only
+
+	mu        sync.Mutex // guards what follows
+	live      map[string]record
+	past      map[string]record   // ended a while ago: news of before may still arrive
+	recent    []gopprof.Operation // the newest, newest first
+	followers map[string]map[chan struct{}]bool
+	busy      map[string]bool // captures that an agent is being asked about
+	tried     map[string]trial
+	told      map[nodeKey]time.Time // when a node was last told of the pause
+	obeyed    map[nodeKey]time.Time // when it said that it obeys
+}
+
+// record is an operation as last seen.
+type record struct {
+	op       gopprof.Operation // of one that has not ended
+	revision uint64
+	at       time.Time // when it was seen to have ended
+}
+
+type nodeKey struct{ cluster, node string }
+
+// New returns a Keeper. Nothing is read or driven until it runs.
+func New(cfg Config, deps Deps, log *zap.Logger, reg prometheus.Registerer) *Keeper {
+	if deps.Now == nil {
+		deps.Now = time.Now
+	}
+	if deps.NewID == nil {
+		deps.NewID = func() string { return uuid.Must(uuid.NewV7()).String() }
+	}
+	k := &Keeper{
+		cfg: cfg, deps: deps, log: log, metrics: newMetrics(reg),
+		lease: lease{holder: deps.NewID()}, woken: make(chan struct{}, 1),
+		live: map[string]record{}, past: map[string]record{}, followers: map[string]map[chan struct{}]bool{},
+		busy: map[string]bool{}, tried: map[string]trial{}, told: map[nodeKey]time.Time{}, obeyed: map[nodeKey]time.Time{},
+	}
+	k.paused.Store(&gopprof.Pause{})
+	return k
+}
+
+// wake lets the driver look again.
+func (k *Keeper) wake() {
+	select {
+	case k.woken <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,126 @@
+package apiservice
+
+import (
+	"bytes"
+	"encoding/json"
+	"mime"
+	"net/http"
+	"strings"
+
+	"github.com/gopprof/gopprof/pkg/api"
+)
+
+// root is the path of the HTTP API, out of which nothing here may lead.
+const root = "/api/v1/"
+
+// gatewayOf returns where the HTTP API stands, in a namespace or in none.
+func gatewayOf(namespace string) string {
+	if namespace != "" {
+		return base + "namespaces/" + namespace + "/gateway/v1/proxy/"
+	}
+	return base + "gateway/v1/proxy/"
+}
+
+// profile has a fresh profile of a pod or a workload of this cluster taken: the path is
+// net/http/pprof's, so that `go tool pprof` and `kubectl get --raw` read it.
+func (s *service) profile(w http.ResponseWriter, r *http.Request, a asked) {
+	page, ok := strings.CutPrefix(a.rest, "debug/pprof/")
+	if !ok || strings.Contains(page, "/") {
+		writeStatus(w, http.StatusNotFound, "profiles are at .../proxy/debug/pprof/KIND: profile, heap, goroutine ...")
+		return
+	}
+	here := r.Clone(r.Context())
+	q := r.URL.Query()
+	q.Set("cluster", s.Cluster)
+	here.URL.RawQuery = q.Encode()
+	translated := &statusWriter{ResponseWriter: w}
+	s.pass(translated, here, api.PathNamespaces+"/"+a.namespace+"/"+a.resource+"/"+a.name+"/debug/pprof/"+page, a.namespace)
+	translated.finish()
+}
+
+// gateway is the HTTP API as it is, for programs that know it: the command, and scripts.
+func (s *service) gateway(w http.ResponseWriter, r *http.Request, a asked) {
+	if a.name != "v1" || a.rest == "" {
+		writeStatus(w, http.StatusNotFound, "the HTTP API is at "+gatewayOf(a.namespace))
+		return
+	}
+	s.pass(w, r, root+a.rest, a.namespace)
+}
+
+// pass hands a request on to the HTTP API.
+func (s *service) pass(w http.ResponseWriter, r *http.Request, path, namespace string) {
+	inner := r.Clone(r.Context())
+	inner.URL.Path, inner.URL.RawPath, inner.RequestURI = path, "", ""
+	s.API.ServeHTTP(&locatedWriter{ResponseWriter: w, gateway: gatewayOf(namespace)}, inner)
+}
+
+// locatedWriter makes a Location in the HTTP API one that leads back here.
+type locatedWriter struct {
+	http.ResponseWriter
+	gateway string
+	begun   bool
+}
+
+func (w *locatedWriter) WriteHeader(status int) {
+	if below, ok := strings.CutPrefix(w.Header().Get("Location"), root); ok && !w.begun {
+		w.Header().Set("Location", w.gateway+below)
+	}
+	w.begun = true
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *locatedWriter) Write(p []byte) (int, error) {
+	if !w.begun {
+		w.WriteHeader(http.StatusOK)
+	}
+	return w.ResponseWriter.Write(p)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *locatedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// mostProblemBytes bounds what is read of a problem.
+const mostProblemBytes = 64 << 10
+
+// statusWriter says problems of the HTTP API as an API server does, which is all that
+// kubectl shows to a person. Other answers go through as they come.
+type statusWriter struct {
+	http.ResponseWriter
+	status  int          // of the problem; 0: it is none
+	problem bytes.Buffer // its body
+}
+
+func (w *statusWriter) WriteHeader(status int) {
+	kind, _, err := mime.ParseMediaType(w.Header().Get("Content-Type"))
+	if status >= http.StatusBadRequest && err == nil && kind == api.ContentTypeProblem {
+		w.status = status
+		return
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *statusWriter) Write(p []byte) (int, error) {
+	if w.status == 0 {
+		return w.ResponseWriter.Write(p)
+	}
+	if w.problem.Len()+len(p) <= mostProblemBytes {
+		w.problem.Write(p)
+	}
+	return len(p), nil
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// finish writes the problem, if there was one.
+func (w *statusWriter) finish() {
+	if w.status == 0 {
+		return
+	}
+	var p api.Problem
+	if err := json.Unmarshal(w.problem.Bytes(), &p); err != nil || p.Detail == "" {
+		p.Detail = http.StatusText(w.status)
+	}
+	w.Header().Del("Content-Length")
+	writeStatus(w.ResponseWriter, w.status, p.Detail)
+}

@@ -1,0 +1,122 @@
+package kubernetes
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"reflect"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+	corev1 "k8s.io/api/core/v1"
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes/fake"
+	ktest "k8s.io/client-go/testing"
+)
+
+// written is what a real API server (1.36) writes; the certificate is some real one.
+func written(ca string) map[string]string {
+	return map[string]string{
+		"client-ca-file":                     "-----BEGIN CERTIFICATE-----\nusers\n-----END CERTIFICATE-----\n",
+		"requestheader-allowed-names":        `["front-proxy-client"]`,
+		"requestheader-client-ca-file":       ca,
+		"requestheader-extra-headers-prefix": `["X-Remote-Extra-"]`,
+		"requestheader-group-headers":        `["X-Remote-Group"]`,
+		"requestheader-uid-headers":          `["X-Remote-Uid"]`,
+		"requestheader-username-headers":     `["X-Remote-User"]`,
+	}
+}
+
+func authenticationMap(data map[string]string) *corev1.ConfigMap {
+	return &corev1.ConfigMap{ObjectMeta: meta.ObjectMeta{Namespace: "kube-system", Name: "extension-apiserver-authentication"}, Data: data}
+}
+
+func TestTrustOf(t *testing.T) {
+	ca := string(startAPIServer(t).config().CAData)
+	got, err := trustOf(authenticationMap(written(ca)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Roots == nil || !reflect.DeepEqual(got.Names, []string{"front-proxy-client"}) || !reflect.DeepEqual(got.UserHeaders, []string{"X-Remote-User"}) ||
+		!reflect.DeepEqual(got.UIDHeaders, []string{"X-Remote-Uid"}) || !reflect.DeepEqual(got.GroupHeaders, []string{"X-Remote-Group"}) || !reflect.DeepEqual(got.ExtraPrefixes, []string{"X-Remote-Extra-"}) {
+		t.Errorf("%+v", got)
+	}
+	anyName := written(ca)
+	anyName["requestheader-allowed-names"] = "[]"
+	delete(anyName, "requestheader-uid-headers")
+	if got, err := trustOf(authenticationMap(anyName)); err != nil || got.Roots == nil || len(got.Names) != 0 {
+		t.Errorf("any name: %+v, %v", got, err)
+	}
+	for key, value := range map[string]string{
+		"requestheader-client-ca-file": "", "requestheader-allowed-names": `front-proxy-client`, "requestheader-username-headers": "[]",
+		"requestheader-group-headers": `{"a":1}`,
+	} {
+		wrong := written(ca)
+		wrong[key] = value
+		if got, err := trustOf(authenticationMap(wrong)); err == nil || got.Roots != nil || !strings.Contains(err.Error(), key) {
+			t.Errorf("%s %q: %+v, %v", key, value, got, err)
+		}
+	}
+	wrong := written("-----BEGIN CERTIFICATE-----\nwhat\n-----END CERTIFICATE-----\n")
+	if got, err := trustOf(authenticationMap(wrong)); err == nil || got.Roots != nil {
+		t.Errorf("no certificate: %+v, %v", got, err)
+	}
+}
+
+// TestFrontProxyIsLearnt: nobody is believed until the ConfigMap could be read, and what
+// was read stays when it cannot be any more.
+func TestFrontProxyIsLearnt(t *testing.T) {
+	c := fake.NewClientset(authenticationMap(written(string(startAPIServer(t).config().CAData))))
+	var away atomic.Bool
+	c.PrependReactor("get", "configmaps", func(ktest.Action) (bool, runtime.Object, error) { return away.Load(), nil, errors.New("away") })
+	f := newFrontProxy(c.CoreV1(), zap.NewNop())
+	away.Store(true)
+	if err := f.read(t.Context()); err == nil || f.Trust().Roots != nil {
+		t.Errorf("%v, %+v", err, f.Trust())
+	}
+	away.Store(false)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- f.Run(ctx) }()
+	eventually(t, "it is learnt", func() bool { return f.Trust().Roots != nil })
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	away.Store(true)
+	if err := f.read(t.Context()); err == nil || f.Trust().Roots == nil {
+		t.Errorf("%v, %+v", err, f.Trust())
+	}
+}
+
+// TestRegistrar: the APIService gets the certificates, and never stands without checking.
+func TestRegistrar(t *testing.T) {
+	s := startAPIServer(t)
+	a := &authority{pem: certificate("one"), changed: make(chan struct{})}
+	p, err := NewRegistrar(a.bundle, s.config(), zap.NewNop(), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.publish(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var patch struct {
+		Spec map[string]any `json:"spec"`
+	}
+	if err := json.Unmarshal([]byte(s.patches[0]), &patch); err != nil {
+		t.Fatal(err)
+	}
+	insecure, named := patch.Spec["insecureSkipTLSVerify"]
+	var bundle struct{ Spec struct{ CABundle []byte } }
+	if err := json.Unmarshal([]byte(s.patches[0]), &bundle); err != nil || string(bundle.Spec.CABundle) != string(certificate("one")) || insecure != nil || !named || len(patch.Spec) != 2 {
+		t.Errorf("%v, patched %s", err, s.patches[0])
+	}
+	s.set(func(s *apiServer) { s.down = true })
+	if _, err := p.publish(t.Context()); err == nil || !strings.Contains(err.Error(), `apiservice "v1.gopprof.io"`) || !strings.Contains(err.Error(), "503") {
+		t.Errorf("away: %v", err)
+	}
+}

@@ -1,0 +1,230 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"reflect"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/gopprof/gopprof/cmd/kubectl-gopprof/connect"
+	"github.com/gopprof/gopprof/pkg/api"
+	"github.com/gopprof/gopprof/pkg/gopprof"
+)
+
+const id = "01935f2a-0000-7000-8000-000000000001"
+
+// wire answers requests without a network, so that time can be made up.
+type wire func(r *http.Request) (*http.Response, error)
+
+func (w wire) RoundTrip(r *http.Request) (*http.Response, error) { return w(r) }
+
+func reply(r *http.Request, status int, contentType string, body io.Reader) *http.Response {
+	return &http.Response{
+		StatusCode: status, Status: fmt.Sprintf("%d %s", status, http.StatusText(status)), Request: r,
+		Header: http.Header{"Content-Type": {contentType}}, Body: io.NopCloser(body),
+	}
+}
+
+func newClient(t *testing.T, w wire) *Client {
+	t.Helper()
+	s, err := connect.Options{Server: "http://localhost", Getenv: func(string) string { return "" }}.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.HTTP.Transport = w
+	return &Client{Server: s, Wait: wait}
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// dead is a stream that brings nothing until its request ends.
+type dead struct{ ctx context.Context }
+
+func (d dead) Read([]byte) (int, error) {
+	<-d.ctx.Done()
+	return 0, d.ctx.Err()
+}
+
+// TestADeadStreamIsNoticed: a stream that brings nothing is left for a look at the operation.
+func TestADeadStreamIsNoticed(t *testing.T) {
+	for _, before := range []string{"", ": hello\n"} {
+		synctest.Test(t, func(t *testing.T) {
+			start := time.Now()
+			c := newClient(t, func(r *http.Request) (*http.Response, error) {
+				if strings.HasSuffix(r.URL.Path, "/events") {
+					return reply(r, 200, "text/event-stream", io.MultiReader(strings.NewReader(before), dead{r.Context()})), nil
+				}
+				return reply(r, 200, "application/json", strings.NewReader(state(gopprof.CaptureStored))), nil
+			})
+			op, err := c.Follow(t.Context(), id, func(gopprof.Operation) {})
+			if err != nil || !op.Ended() || time.Since(start) != silence {
+				t.Errorf("after %v: %+v, %v", time.Since(start), op, err)
+			}
+		})
+	}
+}
+
+// state is an operation as JSON.
+func state(s gopprof.CaptureState) string {
+	body, _ := json.Marshal(gopprof.Operation{ID: id, Captures: []gopprof.OperationCapture{{State: s}}})
+	return string(body)
+}
+
+// TestOutagesAreForgotten: many short ones, over a long operation, are none to give up for.
+func TestOutagesAreForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		looks := 0
+		c := newClient(t, func(r *http.Request) (*http.Response, error) {
+			if strings.HasSuffix(r.URL.Path, "/events") {
+				return nil, io.ErrUnexpectedEOF
+			}
+			looks++
+			switch {
+			case looks == 40:
+				return reply(r, 200, "application/json", strings.NewReader(state(gopprof.CaptureStored))), nil
+			case looks%misses == 0:
+				return reply(r, 200, "application/json", strings.NewReader(state(gopprof.CaptureWaiting))), nil
+			}
+			return nil, io.ErrUnexpectedEOF
+		})
+		if op, err := c.Follow(t.Context(), id, func(gopprof.Operation) {}); err != nil || !op.Ended() {
+			t.Errorf("after %d looks: %v", looks, err)
+		}
+	})
+}
+
+// TestAServerThatTakesForEver: no request waits longer than there is patience.
+func TestAServerThatTakesForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		c := newClient(t, func(r *http.Request) (*http.Response, error) {
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		})
+		_, err := c.Report(t.Context(), id)
+		if SortOf(err) != Unreachable || time.Since(start) != patience {
+			t.Errorf("after %v: %v", time.Since(start), err)
+		}
+	})
+}
+
+// TestFollowGivesUp: an operation that cannot be had is tried for about a minute.
+func TestFollowGivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		c := newClient(t, func(*http.Request) (*http.Response, error) { return nil, errors.New("connection refused") })
+		_, err := c.Follow(t.Context(), id, func(gopprof.Operation) {})
+		if took := time.Since(start); SortOf(err) != Unreachable || took < 30*time.Second || took > 2*time.Minute {
+			t.Errorf("after %v: %v", took, err)
+		}
+	})
+}
+
+func TestAnInterruptIsNoFailure(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	c := newClient(t, func(r *http.Request) (*http.Response, error) {
+		cancel()
+		return nil, r.Context().Err()
+	})
+	if _, err := c.Capture(ctx, "k", api.CaptureRequest{}); !errors.Is(err, context.Canceled) || SortOf(err) != "" {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestAnswersAboutSomethingElse(t *testing.T) {
+	c := newClient(t, func(r *http.Request) (*http.Response, error) {
+		return reply(r, 200, "application/json", strings.NewReader(`{"id":"other"}`)), nil
+	})
+	if _, err := c.Report(t.Context(), id); SortOf(err) != Failed {
+		t.Errorf("%v", err)
+	}
+	if _, err := c.Operation(t.Context(), id); SortOf(err) != Failed {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestThroughTheAPIServer reads what answers in the server's place.
+func TestThroughTheAPIServer(t *testing.T) {
+	status := func(code int, message string) string {
+		data, _ := json.Marshal(metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: "Failure", Message: message, Code: int32(code)})
+		return string(data)
+	}
+	for name, c := range map[string]struct {
+		code        int
+		contentType string
+		body        string
+		sort        Sort
+		again       bool
+		want        string
+	}{
+		"not installed":         {404, "text/plain", "404 page not found\n", Unreachable, false, "its APIService is not installed"},
+		"not installed, status": {404, "application/json", status(404, "the server could not find the requested resource"), Unreachable, false, "its APIService is not installed"},
+		"ours":                  {404, api.ContentTypeProblem, `{"title":"Not Found","status":404,"detail":"no report x","reason":"unknown"}`, Missing, false, "no report x (404)"},
+		"forbidden":             {403, "application/json", status(403, `gateway.gopprof.io "v1" is forbidden: User "ann" cannot get`), Refused, false, `User "ann" cannot get (403); whoever administers`},
+		"not known":             {401, "application/json", status(401, "Unauthorized"), Refused, false, "Unauthorized"},
+		"down":                  {503, "application/json", status(503, "error trying to reach service: dial tcp"), Unreachable, true, "kubectl get apiservice v1.gopprof.io"},
+		"down, plain":           {503, "text/plain", "service unavailable", Unreachable, true, "503 Service Unavailable"},
+		"too many":              {429, "application/json", status(429, "too many requests"), Limited, false, "too many requests"},
+		"a proxy on the way":    {502, "text/html", "<html>", Unreachable, true, "502 Bad Gateway"},
+	} {
+		c2 := newClient(t, nil)
+		c2.Server.Gateway = true
+		err := c2.refused(reply(&http.Request{}, c.code, c.contentType, nil), []byte(c.body))
+		f, ok := errors.AsType[*Failure](err)
+		if !ok || f.Sort != c.sort || f.Again != c.again || !strings.Contains(f.Text, c.want) {
+			t.Errorf("%s: %+v", name, err)
+		}
+	}
+}
+
+func TestEvents(t *testing.T) {
+	for stream, want := range map[string][]string{
+		"event: state\ndata: a\n\n":                               {"state=a"},
+		"event:state\r\ndata:a\r\n\r\n":                           {"state=a"},
+		"data: a\ndata: b\n\n":                                    {"=a\nb"},
+		": comment\n\nid: 7\nretry: 9\nevent: x\n\ndata: y\n\n":   {"=y"},
+		"event: state\ndata: cut off":                             nil,
+		"data\n\n":                                                {"="},
+		"event: a\ndata: 1\n\nevent: b\ndata: 2\n\n\n\ndata: 3\n": {"a=1", "b=2"},
+	} {
+		var got []string
+		err := events(strings.NewReader(stream), func() {}, func(name string, data []byte) error {
+			got = append(got, name+"="+string(data))
+			return nil
+		})
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%q: %q, %v", stream, got, err)
+		}
+	}
+}
+
+func FuzzEvents(f *testing.F) {
+	f.Add([]byte("event: state\ndata: {\"id\":\"x\"}\n\n"))
+	f.Add([]byte(":\n\ndata"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		n := 0
+		_ = events(strings.NewReader(string(data)), func() {}, func(_ string, d []byte) error {
+			n += len(d)
+			return nil
+		})
+		if n > len(data) {
+			t.Errorf("%d bytes of %d", n, len(data))
+		}
+	})
+}
