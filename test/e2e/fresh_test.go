@@ -130,15 +130,17 @@ func TestCancelFreesTheProfiler(t *testing.T) {
 			must(t, r.AwaitTarget(ctx))
 			cancel(ctx, t, r)
 			began := time.Now()
+			var asked time.Time
 			must(t, rig.Poll(ctx, func() error {
+				asked = time.Now()
 				free, err := profilerIsFree(ctx, r)
 				if err == nil && !free {
 					err = fmt.Errorf("the profiler is held still")
 				}
 				return err
 			}))
-			if took := time.Since(began); took > 10*time.Second { // the look itself takes a second; a held one 50
-				t.Errorf("free after %s", took)
+			if held := asked.Sub(began); held > time.Second { // it would be for 50
+				t.Errorf("free only %s after", held)
 			}
 		})
 	}

@@ -70,6 +70,14 @@ func (d developer) run(ctx context.Context, program string, args ...string) (str
 	return string(out), err
 }
 
+// json runs the command for a program to read.
+func (d developer) json(ctx context.Context, t *testing.T, into any, args ...string) {
+	t.Helper()
+	out, err := d.command(ctx, "kubectl", append(append([]string{"gopprof"}, args...), "-o", "json")...).Output()
+	must(t, err)
+	must(t, json.Unmarshal(out, into))
+}
+
 // gopprof runs the command as kubectl's plugin.
 func (d developer) gopprof(ctx context.Context, t *testing.T, args ...string) string {
 	t.Helper()
@@ -127,7 +135,7 @@ func (d developer) group(ctx context.Context, t *testing.T, band []podOf) {
 	}
 	top := d.isProfile(ctx, t, "band.pb.gz")
 	var list struct{ Operations []gopprof.Operation }
-	must(t, json.Unmarshal([]byte(d.gopprof(ctx, t, "operations", "-o", "json")), &list))
+	d.json(ctx, t, &list, "operations")
 	if len(list.Operations) == 0 || len(list.Operations[0].Captures) != 6 {
 		t.Fatalf("operations: %+v", list)
 	}
@@ -146,9 +154,8 @@ func (d developer) group(ctx context.Context, t *testing.T, band []podOf) {
 
 // cancels stops a long capture and asks the target itself whether its profiler is free.
 func (d developer) cancels(ctx context.Context, t *testing.T, pod string) {
-	out := d.gopprof(ctx, t, "capture", "pod/"+pod, "--kind", "cpu", "--seconds", "50", "--detach", "-o", "json")
 	var op gopprof.Operation
-	must(t, json.Unmarshal([]byte(out), &op))
+	d.json(ctx, t, &op, "capture", "pod/"+pod, "--kind", "cpu", "--seconds", "50", "--detach")
 	free := func() error {
 		_, err := kubectl(ctx, "get", "--raw", "/api/v1/namespaces/"+shop+"/pods/"+pod+":6060/proxy/debug/pprof/profile?seconds=1")
 		return err
