@@ -14,7 +14,6 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
@@ -29,7 +28,9 @@ type Taker interface {
 	Start(ctx context.Context, o gopprof.Order) (wait func() (gopprof.Capture, error), err error)
 	// Cancel ends a running capture; false when there is none of that ID.
 	Cancel(capture string) bool
-	CancelAll()
+	// Pause ends all captures and refuses further ones, until it is told to let them in.
+	Pause(paused bool)
+	Paused() bool
 	// Left tells how long a capture still takes, 0 while it waits for its turn; false when
 	// it is not running.
 	Left(capture string) (left time.Duration, running bool)
@@ -51,7 +52,6 @@ type Acceptor struct {
 	log     *zap.Logger
 	metrics *metrics
 	now     func() time.Time
-	paused  atomic.Bool
 
 	mu      sync.Mutex
 	ctx     context.Context // Run's; nil while it does not run. guarded by mu
@@ -120,21 +120,19 @@ func (a *Acceptor) status(capture string) gopprof.CaptureReply {
 }
 
 // Pause stops all profiling of this node, whoever asked for it, until it is called again
-// to let it go on. Who starts captures otherwise must look at Paused.
+// to let it go on.
 func (a *Acceptor) Pause(_ context.Context, r gopprof.PauseRequest) gopprof.CaptureReply {
-	if was := a.paused.Swap(r.Paused); was != r.Paused {
+	if was := a.taker.Paused(); was != r.Paused {
 		a.log.Warn("profiling switched", zap.Bool("paused", r.Paused))
 	}
-	if r.Paused {
-		a.taker.CancelAll()
-	}
+	a.taker.Pause(r.Paused)
 	reply := gopprof.CaptureReply{Accepted: true}
 	a.metrics.answered("pause", reply)
 	return reply
 }
 
 // Paused tells whether nothing may be profiled.
-func (a *Acceptor) Paused() bool { return a.paused.Load() }
+func (a *Acceptor) Paused() bool { return a.taker.Paused() }
 
 func (a *Acceptor) answer(r gopprof.CaptureRequest) gopprof.CaptureReply {
 	a.mu.Lock()
@@ -147,9 +145,6 @@ func (a *Acceptor) answer(r gopprof.CaptureRequest) gopprof.CaptureReply {
 	}
 	if a.ctx == nil || a.ctx.Err() != nil {
 		return refuse(gopprof.ReasonCancelled, "the agent is starting or stopping")
-	}
-	if a.Paused() {
-		return refuse(gopprof.ReasonPaused, "all profiling is paused")
 	}
 	target, err := find(a.targets, r)
 	if err != nil {

@@ -69,12 +69,21 @@ func (f *taker) Cancel(id string) bool {
 	return cancel != nil
 }
 
-func (f *taker) CancelAll() {
+func (f *taker) Pause(paused bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, cancel := range f.cancel {
-		cancel()
+	if f.refuse = nil; paused {
+		f.refuse = &gopprof.Error{Reason: gopprof.ReasonPaused}
+		for _, cancel := range f.cancel {
+			cancel()
+		}
 	}
+}
+
+func (f *taker) Paused() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return gopprof.ReasonOf(f.refuse) == gopprof.ReasonPaused
 }
 
 func (f *taker) Left(id string) (time.Duration, bool) {

@@ -37,6 +37,7 @@ func TestCancelGivesTheProfilerBackAtOnce(t *testing.T) {
 	s := serve(t, realPprof())
 	ways := map[string]func(tk *Taker, stop context.CancelFunc) bool{
 		"Cancel":        func(tk *Taker, _ context.CancelFunc) bool { return tk.Cancel(id1) },
+		"Pause":         func(tk *Taker, _ context.CancelFunc) bool { tk.Pause(true); return tk.Paused() },
 		"context ended": func(_ *Taker, stop context.CancelFunc) bool { stop(); return true },
 	}
 	for name, cancel := range ways {
@@ -66,6 +67,35 @@ func TestCancelGivesTheProfilerBackAtOnce(t *testing.T) {
 			wantFailure(t, c, gopprof.KindCPU, gopprof.ReasonCancelled)
 			wantFailure(t, c, gopprof.KindGoroutine, gopprof.ReasonCancelled)
 		})
+	}
+}
+
+// While it is paused nothing starts; and Left tells how far a capture is.
+func TestPausedAndLeft(t *testing.T) {
+	release := make(chan struct{})
+	s := serve(t, held(release))
+	tk := newTaker(testConfig(), Deps{})
+	tk.Pause(true)
+	o := byHand(id1, s.target(t, "a"), gopprof.KindCPU)
+	o.CPUSeconds = 20 * time.Second
+	if _, err := tk.Start(t.Context(), o); gopprof.ReasonOf(err) != gopprof.ReasonPaused {
+		t.Errorf("paused: %v", err)
+	}
+	if left, running := tk.Left(id1); running || left != 0 {
+		t.Errorf("of nothing: %v left", left)
+	}
+	tk.Pause(false)
+	wait, err := tk.Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	poll(t, "it is being taken", func() bool {
+		left, running := tk.Left(id1)
+		return running && left > 0 && left <= 20*time.Second
+	})
+	tk.Pause(true)
+	if _, err := wait(); gopprof.ReasonOf(err) != gopprof.ReasonCancelled {
+		t.Errorf("ended by the pause: %v", err)
 	}
 }
 

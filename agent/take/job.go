@@ -33,6 +33,9 @@ func (t *Taker) begin(ctx context.Context, o Order) (*job, error) {
 	j.state = Running{Capture: o.Capture, Target: o.Target, Trigger: o.Trigger.Kind, Since: t.deps.Now()}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.paused {
+		return nil, t.refuse(o, &Error{Reason: gopprof.ReasonPaused, Detail: "all profiling is paused"})
+	}
 	if other := t.jobs[j.key]; other != nil {
 		return nil, t.refuse(o, &Error{Reason: gopprof.ReasonCapturing, Detail: "by capture " + other.order.Capture})
 	}

@@ -66,8 +66,9 @@ type Taker struct {
 	metrics *metrics
 	slots   chan struct{} // the node's gate: holds one element per capture that profiles
 
-	mu   sync.Mutex
-	jobs map[string]*job // by target key: the target's gate. guarded by mu
+	mu     sync.Mutex
+	jobs   map[string]*job // by target key: the target's gate. guarded by mu
+	paused bool            // guarded by mu
 }
 
 // New returns a Taker.
@@ -149,13 +150,24 @@ func (t *Taker) Cancel(capture string) bool {
 	return false
 }
 
-// CancelAll ends every capture, as Cancel does.
-func (t *Taker) CancelAll() {
+// Pause ends every capture, as Cancel does, and refuses every order until it is called
+// again to let them in.
+func (t *Taker) Pause(paused bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.paused = paused
 	for _, j := range t.jobs {
-		j.cancel()
+		if paused {
+			j.cancel()
+		}
 	}
+}
+
+// Paused tells whether every order is refused.
+func (t *Taker) Paused() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.paused
 }
 
 // Left tells how long a capture is expected to take from now; 0 while it waits for its

@@ -2,6 +2,9 @@ package operations_test
 
 import (
 	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -51,13 +54,13 @@ func target() gopprof.Target {
 }
 
 // run runs a Keeper on the real bus until stop is called.
-func run(t *testing.T, a *bus.Aggregator, n node) (k *operations.Keeper, stop func()) {
+func run(t *testing.T, cfg operations.Config, a *bus.Aggregator, n operations.Nodes) (k *operations.Keeper, stop func()) {
 	t.Helper()
 	records, err := a.Bucket(t.Context(), bus.BucketOperations)
 	if err != nil {
 		t.Fatal(err)
 	}
-	k = operations.New(operations.DefaultConfig(), operations.Deps{Records: records, Agents: a, Nodes: n, Alone: true}, zap.NewNop(), prometheus.NewRegistry())
+	k = operations.New(cfg, operations.Deps{Records: records, Agents: a, Nodes: n, Alone: true}, zap.NewNop(), prometheus.NewRegistry())
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- k.Run(ctx) }()
@@ -73,7 +76,7 @@ func run(t *testing.T, a *bus.Aggregator, n node) (k *operations.Keeper, stop fu
 func TestOverTheBus(t *testing.T) {
 	b := bustest.Start(t, bustest.Options{Nodes: []string{where}})
 	n := node{asked: make(chan gopprof.CaptureRequest, 8), paused: make(chan bool, 8)}
-	k, stop := run(t, b.Aggregator(), n)
+	k, stop := run(t, operations.DefaultConfig(), b.Aggregator(), n)
 	agent := b.Agent(where)
 	go func() { _ = agent.Serve(t.Context(), n) }()
 	manual := gopprof.Manual{Who: "ada", Namespace: "shop", Pod: "web-1"}
@@ -99,7 +102,7 @@ func TestOverTheBus(t *testing.T) {
 	}
 	stop()
 	b.Stop()
-	k, stop = run(t, b.Restart(), n)
+	k, stop = run(t, operations.DefaultConfig(), b.Restart(), n)
 	defer stop()
 	bustest.Eventually(t, "both are known again", func() bool { return k.Paused() && len(k.Operations()) > 0 })
 	stored := gopprof.Report{ID: op.Captures[0].Capture, Capture: gopprof.Capture{ID: op.Captures[0].Capture, Target: target(),
@@ -111,4 +114,159 @@ func TestOverTheBus(t *testing.T) {
 	if err != nil || op.Captures[0].State != gopprof.CaptureStored || op.Captures[0].Report != stored.ID {
 		t.Errorf("once it is stored: %+v, %v", op, err)
 	}
+}
+
+// crowd is twenty nodes with five pods each, whose agents are simulated.
+type crowd struct {
+	keeper atomic.Pointer[operations.Keeper] // who is told of captures that end
+	states []gopprof.NodeState
+	taken  sync.Map // captures that were begun, by ID: how often
+}
+
+const (
+	crowdNodes = 20
+	crowdPods  = 5
+)
+
+func newCrowd() *crowd {
+	c := &crowd{}
+	for i := range crowdNodes {
+		s := gopprof.NodeState{Cluster: bustest.Cluster, Node: crowdNode(i), At: time.Now()}
+		for j := range crowdPods {
+			t := target()
+			t.Node, t.Pod = s.Node, fmt.Sprintf("web-%d-%d", i, j)
+			s.Targets = append(s.Targets, gopprof.TargetState{Target: t})
+		}
+		c.states = append(c.states, s)
+	}
+	return c
+}
+
+func crowdNode(i int) string { return fmt.Sprintf("node-%d", i) }
+
+func (c *crowd) Nodes() []gopprof.NodeState { return c.states }
+
+// worker is one agent of the crowd. A good one takes a moment for a capture and remembers
+// it; the others are as their name says.
+type worker struct {
+	*crowd
+	node string
+	mode string
+	done sync.Map // answers to captures that were begun
+}
+
+func (w *worker) Capture(ctx context.Context, r gopprof.CaptureRequest) gopprof.CaptureReply {
+	switch w.mode {
+	case "slow":
+		<-ctx.Done() // answers nobody in time
+		return gopprof.CaptureReply{Accepted: true}
+	case "lying":
+		return gopprof.CaptureReply{Reason: "because"}
+	}
+	if _, again := w.done.LoadOrStore(r.Capture, true); again {
+		return gopprof.CaptureReply{Accepted: true, Done: true}
+	}
+	n, _ := w.taken.LoadOrStore(r.Capture, new(atomic.Int32))
+	n.(*atomic.Int32).Add(1)
+	if w.mode == "losing" {
+		return gopprof.CaptureReply{Accepted: true}
+	}
+	go w.finish(ctx, r)
+	return gopprof.CaptureReply{Accepted: true}
+}
+
+// finish stores the capture as receive does: again until that is written down.
+func (w *worker) finish(ctx context.Context, r gopprof.CaptureRequest) {
+	report := gopprof.Report{ID: r.Capture, Capture: gopprof.Capture{ID: r.Capture, Target: gopprof.Target{Cluster: bustest.Cluster, Node: w.node},
+		Trigger: gopprof.Trigger{Kind: gopprof.TriggerManual, Request: &r.Request}}}
+	for ctx.Err() == nil {
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+		}
+		if w.keeper.Load().Stored(ctx, report) == nil {
+			return
+		}
+	}
+}
+
+func (w *worker) Cancel(context.Context, gopprof.CancelRequest) gopprof.CaptureReply {
+	return gopprof.CaptureReply{Accepted: true}
+}
+
+func (w *worker) Status(_ context.Context, r gopprof.StatusRequest) gopprof.CaptureReply {
+	if _, ok := w.done.Load(r.Capture); ok {
+		return gopprof.CaptureReply{Accepted: true, Done: true}
+	}
+	return gopprof.CaptureReply{Reason: gopprof.ReasonUnknown}
+}
+
+func (w *worker) Pause(context.Context, gopprof.PauseRequest) gopprof.CaptureReply {
+	return gopprof.CaptureReply{Accepted: true}
+}
+
+// Two hundred operations over twenty agents, of which one is dead, one slow, one lies and
+// one loses what it takes; the aggregator and its NATS are killed in the middle. None is
+// stuck, none is lost, none is taken twice.
+func TestTwoHundredOperationsOverTheBus(t *testing.T) {
+	c := newCrowd()
+	var names []string
+	for i := range crowdNodes {
+		names = append(names, crowdNode(i))
+	}
+	b := bustest.Start(t, bustest.Options{Nodes: names})
+	modes := map[int]string{0: "dead", 1: "slow", 2: "lying", 3: "losing"}
+	for i, name := range names {
+		if modes[i] != "dead" {
+			agent := b.Agent(name)
+			go func() { _ = agent.Serve(t.Context(), &worker{crowd: c, node: name, mode: modes[i]}) }()
+		}
+	}
+	cfg := operations.DefaultConfig()
+	cfg.CPUDuration, cfg.MaxDuration = time.Millisecond, time.Second // nothing is really taken
+	cfg.AgentTimeout, cfg.ArriveWithin, cfg.GoneAfter = time.Second, 3*time.Second, 5*time.Second
+	k, stop := run(t, cfg, b.Aggregator(), c)
+	c.keeper.Store(k)
+	var ids []string
+	for i := range 200 {
+		pod := fmt.Sprintf("web-%d-%d", i%crowdNodes, i/crowdNodes%crowdPods)
+		op, err := k.Capture(t.Context(), gopprof.Manual{Who: "ada", Namespace: "shop", Pod: pod, Kinds: []gopprof.Kind{gopprof.KindHeap}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, op.ID)
+	}
+	bustest.Eventually(t, "half of them have ended", func() bool { return endedOf(k) >= 100 })
+	stop()
+	b.Stop()
+	k, stop = run(t, cfg, b.Restart(), c)
+	defer stop()
+	c.keeper.Store(k)
+	total := map[string]int{}
+	for _, id := range ids {
+		var op gopprof.Operation
+		if err := k.Follow(t.Context(), id, func(now gopprof.Operation) bool { op = now; return true }); err != nil {
+			t.Fatal(err)
+		}
+		oc := op.Captures[0]
+		total[string(oc.State)+" "+string(oc.Reason)]++
+	}
+	if total["stored "] != 160 || total["failed no_answer"] != 40 {
+		t.Errorf("%v, want 160 stored and 40 without an answer", total)
+	}
+	c.taken.Range(func(capture, n any) bool {
+		if n := n.(*atomic.Int32).Load(); n != 1 {
+			t.Errorf("capture %s was begun %d times", capture, n)
+		}
+		return true
+	})
+}
+
+func endedOf(k *operations.Keeper) (n int) {
+	for _, op := range k.Operations() {
+		if op.Ended() {
+			n++
+		}
+	}
+	return n
 }

@@ -55,18 +55,18 @@ func (k *Keeper) setTrial(capture string, t trial) {
 }
 
 // prune forgets what was remembered of captures and operations that have ended.
-func (k *Keeper) prune(ops []gopprof.Operation, now time.Time) {
+func (k *Keeper) prune(now time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	going := map[string]bool{}
-	for _, op := range ops {
-		going[op.ID] = true
-		for _, oc := range op.Captures {
+	for id, r := range k.live {
+		going[id] = true
+		for _, oc := range r.op.Captures {
 			if !oc.Ended() {
 				going[oc.Capture] = true
 			}
 		}
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
 	for id := range k.tried {
 		if !going[id] && !k.busy[id] {
 			delete(k.tried, id)

@@ -35,9 +35,8 @@ func (k *Keeper) capture(ctx context.Context, m gopprof.Manual) (gopprof.Operati
 	if err != nil {
 		return gopprof.Operation{}, err
 	}
-	claim, err := k.claim(ctx, m)
-	if err != nil || claim.done.ID != "" {
-		return claim.done, err
+	if done, err := k.askedBefore(ctx, m); err != nil || done.ID != "" {
+		return done, err
 	}
 	if p := k.paused.Load(); p.Paused {
 		return gopprof.Operation{}, &gopprof.Error{Reason: gopprof.ReasonPaused, Detail: pausedBecause(*p)}
@@ -46,7 +45,11 @@ func (k *Keeper) capture(ctx context.Context, m gopprof.Manual) (gopprof.Operati
 	if err != nil {
 		return gopprof.Operation{}, err
 	}
-	return k.admit(ctx, k.planned(m, g, claim.id))
+	id, err := k.claim(ctx, m)
+	if err != nil {
+		return gopprof.Operation{}, err
+	}
+	return k.admit(ctx, k.planned(m, g, id))
 }
 
 // planned is the operation of a request, before anybody is asked.

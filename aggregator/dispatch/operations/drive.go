@@ -42,6 +42,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
+		k.prune(k.deps.Now())
 		if k.caughtUp.Load() && k.lease.hold(ctx, k) {
 			k.turn(ctx)
 		}
@@ -107,7 +108,6 @@ func (k *Keeper) forget(id string) {
 func (k *Keeper) turn(ctx context.Context) {
 	now := k.deps.Now()
 	ops, busy := k.snapshot()
-	k.prune(ops, now)
 	k.tellPause(ctx, now)
 	for _, op := range ops {
 		k.tend(ctx, op, now)

@@ -15,64 +15,83 @@ import (
 // maxKey bounds an idempotency key, in bytes.
 const maxKey = 255
 
-// claim is the ID of the operation that a request shall have.
-type claim struct {
-	id   string
-	done gopprof.Operation // the operation, if it was made before
-}
-
 // claimed is what is kept under a key.
 type claimed struct {
 	Operation string `json:"operation"`
 	Request   string `json:"request"` // sha256 of the request
 }
 
-// claim returns a new ID, or the one that the same caller's request under the same key was
-// given before. It is written down first: whoever asks twice, at once or after a crash,
-// gets one operation.
-func (k *Keeper) claim(ctx context.Context, m gopprof.Manual) (claim, error) {
+// askedBefore returns the operation that the same caller's request under the same key was
+// given; one without ID when there is none.
+func (k *Keeper) askedBefore(ctx context.Context, m gopprof.Manual) (gopprof.Operation, error) {
 	if m.Key == "" {
-		return claim{id: k.deps.NewID()}, nil
+		return gopprof.Operation{}, nil
 	}
 	if len(m.Key) > maxKey {
-		return claim{}, bad("an idempotency key of %d bytes: at most %d", len(m.Key), maxKey)
+		return gopprof.Operation{}, bad("an idempotency key of %d bytes: at most %d", len(m.Key), maxKey)
 	}
-	request, err := json.Marshal(m)
+	first, err := k.readClaim(ctx, m)
+	if errors.Is(err, bus.ErrNoKey) {
+		return gopprof.Operation{}, nil
+	}
 	if err != nil {
-		return claim{}, fmt.Errorf("writing a request: %w", err)
-	}
-	mine := claimed{Operation: k.deps.NewID(), Request: sum(string(request))}
-	value, err := json.Marshal(mine)
-	if err != nil {
-		return claim{}, fmt.Errorf("writing a request: %w", err)
-	}
-	key := "key-" + sum(m.Who+"\x00"+m.Key)
-	if _, err := k.deps.Records.Create(ctx, key, value); err == nil {
-		return claim{id: mine.Operation}, nil
-	} else if !errors.Is(err, bus.ErrConflict) {
-		return claim{}, fmt.Errorf("keeping an idempotency key: %w", err)
-	}
-	return k.claimedBefore(ctx, key, mine.Request)
-}
-
-func (k *Keeper) claimedBefore(ctx context.Context, key, request string) (claim, error) {
-	value, _, err := k.deps.Records.Get(ctx, key)
-	if err != nil {
-		return claim{}, fmt.Errorf("reading an idempotency key: %w", err)
-	}
-	var first claimed
-	err = json.Unmarshal(value, &first)
-	if err = errors.Join(err, gopprof.CheckID(first.Operation)); err != nil {
-		return claim{}, fmt.Errorf("reading an idempotency key: %w", err)
-	}
-	if first.Request != request {
-		return claim{}, bad("this idempotency key was used for another request")
+		return gopprof.Operation{}, err
 	}
 	op, _, err := k.read(ctx, first.Operation)
-	if gopprof.ReasonOf(err) == gopprof.ReasonUnknown { // refused, or never written
-		return claim{id: first.Operation}, nil
+	if gopprof.ReasonOf(err) == gopprof.ReasonUnknown { // refused since, or never written
+		return gopprof.Operation{}, nil
 	}
-	return claim{id: first.Operation, done: op}, err
+	return op, err
+}
+
+// claim returns the ID that the operation of a request shall have: a new one, or the one
+// that the same request under the same key has claimed. It is written down before the
+// operation: whoever asks twice, at once or after a crash, gets one operation.
+func (k *Keeper) claim(ctx context.Context, m gopprof.Manual) (string, error) {
+	id := k.deps.NewID()
+	if m.Key == "" {
+		return id, nil
+	}
+	value, err := json.Marshal(claimed{Operation: id, Request: requestSum(m)})
+	if err != nil {
+		return "", fmt.Errorf("writing an idempotency key: %w", err)
+	}
+	_, err = k.deps.Records.Create(ctx, claimKey(m), value)
+	if errors.Is(err, bus.ErrConflict) {
+		first, err := k.readClaim(ctx, m)
+		return first.Operation, err
+	}
+	if err != nil {
+		return "", fmt.Errorf("keeping an idempotency key: %w", err)
+	}
+	return id, nil
+}
+
+// readClaim returns what is kept under a request's key. The error is bus.ErrNoKey when
+// there is nothing, and bad_input when it is another request's.
+func (k *Keeper) readClaim(ctx context.Context, m gopprof.Manual) (claimed, error) {
+	var first claimed
+	value, _, err := k.deps.Records.Get(ctx, claimKey(m))
+	if err == nil {
+		err = json.Unmarshal(value, &first)
+	}
+	if err == nil {
+		err = gopprof.CheckID(first.Operation)
+	}
+	if err != nil {
+		return claimed{}, fmt.Errorf("reading an idempotency key: %w", err)
+	}
+	if first.Request != requestSum(m) {
+		return claimed{}, bad("this idempotency key was used for another request")
+	}
+	return first, nil
+}
+
+func claimKey(m gopprof.Manual) string { return "key-" + sum(m.Who+"\x00"+m.Key) }
+
+func requestSum(m gopprof.Manual) string {
+	request, _ := json.Marshal(m) // of plain fields
+	return sum(string(request))
 }
 
 func sum(s string) string {
