@@ -20,10 +20,20 @@ func TestTargetOfAPod(t *testing.T) {
 		Pod: "web-5d4f8c7b9-x2x4z", PodUID: "6b1e0c5e-0000-4000-8000-000000000001", Container: "app", ContainerID: "11aa",
 		Image: "registry.example/app:1", Owner: "team-shop", Rules: "cpu,memory", Started: since,
 		Endpoint:        gopprof.Endpoint{Scheme: "http", Host: "10.88.0.17", Port: 6060, Path: "/debug/pprof"},
+		Labels:          "app=web,pod-template-hash=5d4f8c7b9",
 		CPURequestCores: 0.25, MemoryRequestBytes: 64 << 20,
 	}
 	if !listed || got.reason != "" || got.target != want {
 		t.Errorf("listed %v\ngot  %+v\nwant %+v", listed, got, want)
+	}
+}
+
+// Labels that no node could tell of are left out, and cost the pod nothing else.
+func TestAbsurdLabels(t *testing.T) {
+	pod := web(annotated())
+	pod.Labels = map[string]string{"k": strings.Repeat("v", 5000)}
+	if got, listed := plain().read(lean(t, pod)); !listed || got.reason != "" || got.target.Labels != "" {
+		t.Errorf("%v %q, labels of %d bytes", listed, got.reason, len(got.target.Labels))
 	}
 }
 
