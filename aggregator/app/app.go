@@ -166,11 +166,19 @@ func (a *App) makeDispatch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	keys, err := a.bus.Bucket(ctx, bus.BucketKeys)
+	if err != nil {
+		return err
+	}
+	control, err := a.bus.Bucket(ctx, bus.BucketControl)
+	if err != nil {
+		return err
+	}
 	a.dispatch = dispatch.New(a.config.Dispatch, dispatch.Deps{Budget: budget, Paused: func() bool { return a.manual.Paused() }}, a.log, a.reg)
 	a.manual = operations.New(a.config.Operations, operations.Deps{
-		Records: records, Agents: a.bus, Nodes: a.dispatch, Selector: resolve.Selector, Alone: a.nats != nil,
+		Records: records, Keys: keys, Control: control, Room: a.config.Streams.BucketBytes, Agents: a.bus, Nodes: a.dispatch, Selector: resolve.Selector, Alone: a.nats != nil,
 	}, a.log, a.reg)
-	return nil
+	return a.manual.Load(ctx)
 }
 
 func (a *App) makeServers(context.Context) (err error) {

@@ -10,12 +10,27 @@ import (
 	"github.com/gopprof/gopprof/pkg/profile"
 )
 
-// groups makes one of the captures of an operation, out of what is stored of them. It is
-// made anew for each that asks: nothing of it is kept.
+// groups makes one of the captures of an operation, out of what is stored of them, one
+// group at a time. The last few of operations that have ended are kept.
 type groups struct {
 	reports reportReader
-	turn    chan struct{} // holds one: groups are merged one at a time
+	turn    chan struct{} // holds one who merges
+	line    chan struct{} // holds those who wait for it
+	kept    *[]keptGroup  // newest last; whoever holds turn may read and change it
 }
+
+// keptGroup is what came of one kind of an operation that has ended.
+type keptGroup struct {
+	operation string
+	kind      gopprof.Kind
+	stored    int // captures: one may be stored late
+	result    group.Result
+}
+
+const (
+	maxKeptGroups = 8
+	maxGroupsLine = 16
+)
 
 // reportReader is the store as groups need it, with named errors.
 type reportReader interface {
@@ -23,7 +38,9 @@ type reportReader interface {
 	Read(ctx context.Context, key string) ([]byte, error)
 }
 
-func newGroups(r reportReader) groups { return groups{r, make(chan struct{}, 1)} }
+func newGroups(r reportReader) groups {
+	return groups{r, make(chan struct{}, 1), make(chan struct{}, maxGroupsLine), &[]keptGroup{}}
+}
 
 // Merged implements serve.Groups.
 func (g groups) Merged(ctx context.Context, op gopprof.Operation) (api.Merged, error) {
@@ -67,11 +84,37 @@ func nothingToMerge(op gopprof.Operation, k api.MergedKind) error {
 
 func (g groups) merge(ctx context.Context, op gopprof.Operation, kind gopprof.Kind) (group.Result, error) {
 	select {
+	case g.line <- struct{}{}:
+		defer func() { <-g.line }()
+	default:
+		return group.Result{}, &gopprof.Error{Reason: gopprof.ReasonBudget, Detail: "many groups are being merged: ask again later"}
+	}
+	select {
 	case g.turn <- struct{}{}:
 		defer func() { <-g.turn }()
 	case <-ctx.Done():
 		return group.Result{}, ctx.Err()
 	}
+	stored := 0
+	for _, oc := range op.Captures {
+		if oc.State == gopprof.CaptureStored {
+			stored++
+		}
+	}
+	for _, k := range *g.kept {
+		if k.operation == op.ID && k.kind == kind && k.stored == stored {
+			return k.result, nil
+		}
+	}
+	result, err := g.mergeNow(ctx, op, kind)
+	if err == nil && op.Ended() && ctx.Err() == nil {
+		*g.kept = append(*g.kept, keptGroup{op.ID, kind, stored, result})
+		*g.kept = (*g.kept)[max(0, len(*g.kept)-maxKeptGroups):]
+	}
+	return result, err
+}
+
+func (g groups) mergeNow(ctx context.Context, op gopprof.Operation, kind gopprof.Kind) (group.Result, error) {
 	var members []group.Member
 	var failed []api.LeftOut
 	for _, oc := range op.Captures {

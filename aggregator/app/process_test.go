@@ -136,7 +136,7 @@ func (w *world) ends(link *bus.Aggregator, p *process) ends {
 	cfg.Budget = dispatch.Budget{PerWorkloadAtOnce: 100, PerWorkloadPerHour: 100, TotalAtOnce: 100, TotalPerHour: 100}
 	d := dispatch.New(cfg, dispatch.Deps{Budget: records(bus.BucketBudget, "write budget")}, zap.NewNop(), prometheus.NewRegistry())
 	return ends{d, operations.New(operations.DefaultConfig(), operations.Deps{
-		Records: records(bus.BucketOperations, "write operation"), Nodes: d,
+		Records: records(bus.BucketOperations, "write operation"), Keys: records(bus.BucketKeys, "write key"), Control: records(bus.BucketControl, "write control"), Nodes: d,
 	}, zap.NewNop(), prometheus.NewRegistry())}
 }
 

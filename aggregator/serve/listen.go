@@ -80,6 +80,13 @@ func (s *Server) Run(ctx context.Context) error {
 		}
 	}
 	all, ctx := errgroup.WithContext(ctx)
+	if s.stopping != nil {
+		all.Go(func() error {
+			<-ctx.Done()
+			close(s.stopping)
+			return nil
+		})
+	}
 	all.Go(func() error { return s.answer(ctx, &s.listener.front) })
 	if back := s.listener.back; back != nil {
 		all.Go(func() error { return s.answer(ctx, back) })

@@ -13,6 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
 	"github.com/gopprof/gopprof/aggregator/serve"
 	"github.com/gopprof/gopprof/pkg/api"
 	"github.com/gopprof/gopprof/pkg/gopprof"
@@ -309,5 +312,62 @@ func TestGoToolPprofTakesAProfile(t *testing.T) {
 	s.desk.mu.Unlock()
 	if out, err := top(); err == nil || !strings.Contains(out, "ada paused all profiling") {
 		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// A picture in another site's page is a GET, and must not profile anybody.
+func TestOtherSitesTakeNoProfiles(t *testing.T) {
+	s := start(t, false)
+	done := operationOf("shop", gopprof.CaptureStored)
+	done.Captures[0].Report = s.put("shop", "web-1").ID
+	s.desk.op, s.desk.shows = done, []gopprof.Operation{done}
+	for _, c := range []struct {
+		method, site string
+		want         int
+	}{{"GET", "cross-site", 403}, {"GET", "same-site", 403}, {"HEAD", "", 422}, {"GET", "same-origin", 200}, {"GET", "none", 200}, {"GET", "", 200}} {
+		r, err := http.NewRequestWithContext(t.Context(), c.method, s.URL+api.PathPodProfile("shop", "web-1", "profile"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.site != "" {
+			r.Header.Set("Sec-Fetch-Site", c.site)
+		}
+		s.desk.asked = nil
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode != c.want || (len(s.desk.asked) > 0) != (c.want == 200) {
+			t.Errorf("%s from %q: %d, asked %d times", c.method, c.site, res.StatusCode, len(s.desk.asked))
+		}
+	}
+}
+
+// A reader of progress does not hold up the server's end.
+func TestStopEndsStreams(t *testing.T) {
+	d := &desk{op: operationOf("shop", gopprof.CaptureWaiting), hang: true}
+	d.shows = []gopprof.Operation{d.op}
+	cfg := serve.DefaultConfig()
+	cfg.Listen = "127.0.0.1:0"
+	server, err := serve.New(cfg, serve.Deps{Reports: &shelf{}, Captures: d, Groups: d}, zap.NewNop(), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr, err := server.Listen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- server.Run(ctx) }()
+	res, err := http.Get("http://" + addr + api.PathEvents(d.op.ID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	stop()
+	if err := <-ended; err != nil {
+		t.Errorf("ended with %v", err)
 	}
 }

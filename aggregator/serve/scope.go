@@ -8,10 +8,14 @@ import (
 	"github.com/gopprof/gopprof/aggregator/serve/auth"
 	"github.com/gopprof/gopprof/pkg/api"
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/pkg/profile"
 )
 
 // scope is what the caller of a request may see and do: their namespaces, nothing else.
 type scope struct{ deps Deps }
+
+// longestWho bounds the name of who asks, in bytes: agents take no longer one.
+const longestWho = 200
 
 // mostReads bounds how many pages are read to fill one of a caller's.
 const mostReads = 50
@@ -134,8 +138,11 @@ func (s scope) sift(ctx context.Context, look *sight, q api.ReportQuery) (api.Re
 // Report returns a report that the caller may see; any other is unknown.
 func (s scope) Report(ctx context.Context, id string) (gopprof.Report, error) {
 	r, err := s.deps.Reports.Report(ctx, id)
+	if gopprof.ReasonOf(err) == gopprof.ReasonUnknown {
+		err = noSuch("report")
+	}
 	if err != nil {
-		return r, err
+		return gopprof.Report{}, err
 	}
 	auth.About(ctx, r.Capture.Target.Namespace, id)
 	if ok, err := may(ctx, auth.View, placeOf(r.Capture.Target)); err != nil || !ok {
@@ -156,8 +163,24 @@ func (s scope) Read(ctx context.Context, key string) ([]byte, error) {
 	return s.deps.Reports.Read(ctx, key)
 }
 
-// Capture asks for captures in the caller's name.
-func (s scope) Capture(ctx context.Context, m gopprof.Manual) (gopprof.Operation, error) {
+// Capture asks for captures in the caller's name. cancel stops what this request began,
+// without asking anybody's rights again.
+func (s scope) Capture(ctx context.Context, m gopprof.Manual) (op gopprof.Operation, cancel func(context.Context) error, err error) {
+	if op, err = s.capture(ctx, m); err != nil {
+		return op, nil, err
+	}
+	return op, func(ctx context.Context) error {
+		_, err := s.deps.Captures.Cancel(ctx, op.ID)
+		return err
+	}, nil
+}
+
+// SeesWhatItTakes tells whether the caller may see what is captured in a namespace, too.
+func (s scope) SeesWhatItTakes(ctx context.Context, m gopprof.Manual) error {
+	return must(ctx, auth.View, place{cmp.Or(m.Cluster, auth.From(ctx).Cluster), m.Namespace})
+}
+
+func (s scope) capture(ctx context.Context, m gopprof.Manual) (gopprof.Operation, error) {
 	auth.About(ctx, m.Namespace, cmp.Or(m.Pod, m.Workload.Name, m.Selector))
 	if own := auth.From(ctx).Cluster; own != "" {
 		m.Cluster = cmp.Or(m.Cluster, own)
@@ -165,7 +188,7 @@ func (s scope) Capture(ctx context.Context, m gopprof.Manual) (gopprof.Operation
 	if err := must(ctx, auth.Profile, place{m.Cluster, m.Namespace}); err != nil {
 		return gopprof.Operation{}, err
 	}
-	m.Who = auth.From(ctx).Name
+	m.Who = profile.Printable(auth.From(ctx).Name, longestWho)
 	return s.deps.Captures.Capture(ctx, m)
 }
 
@@ -173,8 +196,11 @@ func (s scope) Capture(ctx context.Context, m gopprof.Manual) (gopprof.Operation
 // other is unknown.
 func (s scope) Operation(ctx context.Context, id string) (gopprof.Operation, error) {
 	op, err := s.deps.Captures.Operation(ctx, id)
+	if gopprof.ReasonOf(err) == gopprof.ReasonUnknown {
+		err = noSuch("operation")
+	}
 	if err != nil {
-		return op, err
+		return gopprof.Operation{}, err
 	}
 	auth.About(ctx, op.Asked.Namespace, id)
 	if ok, err := may(ctx, auth.View, placeOfOperation(op)); err != nil || !ok {
@@ -199,12 +225,15 @@ func (s scope) Operations(ctx context.Context) ([]gopprof.Operation, error) {
 }
 
 // Follow hands over an operation that the caller may see whenever it changes, until it has
-// ended, show returns false or ctx ends.
+// ended, show returns false, ctx ends, or the caller may not see it any more.
 func (s scope) Follow(ctx context.Context, id string, show func(gopprof.Operation) bool) error {
 	if _, err := s.Operation(ctx, id); err != nil {
 		return err
 	}
-	return s.deps.Captures.Follow(ctx, id, show)
+	return s.deps.Captures.Follow(ctx, id, func(op gopprof.Operation) bool {
+		ok, err := may(ctx, auth.View, placeOfOperation(op))
+		return err == nil && ok && show(op)
+	})
 }
 
 // Merged returns the captures of an operation that the caller may see as one.

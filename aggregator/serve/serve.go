@@ -73,6 +73,7 @@ type Server struct {
 	metrics  *metrics
 	handler  http.Handler
 	listener listener
+	stopping chan struct{} // closed when it is told to stop
 }
 
 // New returns a server that does not listen yet. It fails when the tokens or the
@@ -81,7 +82,7 @@ func New(cfg Config, deps Deps, log *zap.Logger, reg prometheus.Registerer) (*Se
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}
-	s := &Server{cfg: cfg, log: log, metrics: newMetrics(reg)}
+	s := &Server{cfg: cfg, log: log, metrics: newMetrics(reg), stopping: make(chan struct{})}
 	guard := auth.Options{Hosts: cfg.hosts(), Origins: cfg.origins(), Log: log, Refuse: s.refuse}
 	if cfg.TokenReview {
 		if guard.Reviews = deps.Tokens; guard.Reviews == nil {
@@ -133,7 +134,7 @@ func (s *Server) api(deps Deps, prefix string) http.Handler {
 	see := scope{deps}
 	return serveapi.New(serveapi.Deps{
 		Reports: see, Captures: see, Nodes: see.Nodes, StaleAfter: deps.Captures.StaleAfter(), RetryAfter: deps.Captures.RetryAfter(),
-		Now: deps.Now, Prefix: prefix, Log: s.log,
+		Now: deps.Now, Stopping: s.stopping, Prefix: prefix, Log: s.log,
 	})
 }
 

@@ -15,14 +15,15 @@ import (
 // The buckets.
 const (
 	BucketOperations = "gopprof-operations" // manual requests and how far they are; kept 7 days
-	BucketIncidents  = "gopprof-incidents"  // incidents by workload and rule; kept 7 days
+	BucketKeys       = "gopprof-keys"       // what idempotency keys stand for; kept a day
+	BucketControl    = "gopprof-control"    // the pause, and who drives operations; small, so that there is always room
 	BucketBudget     = "gopprof-budget"     // captures granted lately; kept a day
 	BucketTold       = "gopprof-told"       // who was told of what; kept as long as the reports
 	bucketStarts     = "gopprof-starts"     // how often a capture was begun and not ended; kept 7 days
 )
 
 func bucketNames() []string {
-	return []string{BucketOperations, BucketIncidents, BucketBudget, BucketTold, bucketStarts}
+	return []string{BucketOperations, BucketKeys, BucketControl, BucketBudget, BucketTold, bucketStarts}
 }
 
 func (c StreamConfig) buckets() []jetstream.KeyValueConfig {
@@ -33,9 +34,14 @@ func (c StreamConfig) buckets() []jetstream.KeyValueConfig {
 			Storage: jetstream.FileStorage, Replicas: c.Replicas, History: 1,
 		}
 	}
+	small := func(b jetstream.KeyValueConfig, most int64) jetstream.KeyValueConfig {
+		b.MaxBytes = min(b.MaxBytes, most)
+		return b
+	}
 	return []jetstream.KeyValueConfig{
 		bucket(BucketOperations, "Manual requests", 7*day),
-		bucket(BucketIncidents, "Incidents", 7*day),
+		small(bucket(BucketKeys, "What idempotency keys stand for", day), 16<<20),
+		small(bucket(BucketControl, "The pause, and who drives operations", 7*day), 1<<20),
 		bucket(BucketBudget, "Captures granted lately", day),
 		bucket(BucketTold, "Who was told of what", c.ReportsMaxAge),
 		bucket(bucketStarts, "Captures that were begun and not ended", 7*day),

@@ -13,7 +13,7 @@ import (
 func TestBucket(t *testing.T) {
 	b := bustest.Start(t, bustest.Options{})
 	agg := b.Aggregator()
-	bucket, err := agg.Bucket(within(t), bus.BucketIncidents)
+	bucket, err := agg.Bucket(within(t), bus.BucketKeys)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -143,11 +143,11 @@ func TestOneReceiverThatIsAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	bustest.Eventually(t, "the last report is told", told.Load)
-	n := 0
-	away.Range(func(any, any) bool { n++; return true })
-	if n != waiting {
-		t.Errorf("%d of the others were handed over", n)
-	}
+	bustest.Eventually(t, "all others were handed over", func() bool {
+		n := 0
+		away.Range(func(any, any) bool { n++; return true })
+		return n == waiting
+	})
 }
 
 func TestReportsComeBackUntilHandled(t *testing.T) {

@@ -30,6 +30,12 @@ func (k *Keeper) idle(id string) {
 	delete(k.busy, id)
 }
 
+func (k *Keeper) isBusy(id string) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.busy[id]
+}
+
 // waits tells whether a capture still waits, as far as is known here.
 func (k *Keeper) waits(s start) bool {
 	k.mu.Lock()

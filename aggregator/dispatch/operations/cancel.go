@@ -31,7 +31,7 @@ func (k *Keeper) Cancel(ctx context.Context, id string) (gopprof.Operation, erro
 	var stopping sync.WaitGroup
 	for _, oc := range op.Captures {
 		if oc.State == gopprof.CaptureProfiling {
-			stopping.Go(func() { k.stop(ctx, id, oc) })
+			stopping.Go(func() { k.stop(ctx, op, oc) })
 		}
 	}
 	stopping.Wait()
@@ -42,18 +42,19 @@ func cancelled() gopprof.OperationCapture {
 	return failed(gopprof.ReasonCancelled, "cancelled by request")
 }
 
-// stop asks an agent to end a capture and writes down that it did. A capture that its agent
-// does not stop keeps its state: its end is on its way.
-func (k *Keeper) stop(ctx context.Context, id string, oc gopprof.OperationCapture) {
+// stop asks an agent to end a capture and writes down that it did. Of a capture that its
+// agent does not stop it is asked what became of it: its end may be on its way.
+func (k *Keeper) stop(ctx context.Context, op gopprof.Operation, oc gopprof.OperationCapture) {
 	if !k.cancelCapture(ctx, oc) {
+		k.askAfter(ctx, op, oc)
 		return
 	}
 	end := cancelled()
 	if p := k.paused.Load(); p.Paused {
 		end = failed(gopprof.ReasonPaused, pausedBecause(*p))
 	}
-	if _, err := k.advanceCapture(ctx, id, oc.Capture, end); err != nil {
-		k.log.Warn("cancelled capture not written", zap.String("operation", id), zap.String("capture", oc.Capture), zap.Error(err))
+	if _, err := k.advanceCapture(ctx, op.ID, oc.Capture, end); err != nil {
+		k.log.Warn("cancelled capture not written", zap.String("operation", op.ID), zap.String("capture", oc.Capture), zap.Error(err))
 	}
 }
 

@@ -13,6 +13,9 @@ import (
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
+// writeWithin is how long it may take to write down what was asked for.
+const writeWithin = 10 * time.Second
+
 // Capture writes down what is asked for and returns the operation at once; Run carries it
 // out. An error is a *gopprof.Error when the request was refused (bad_input, unknown,
 // paused, budget when the queue is full, or why the one target may not be profiled): then
@@ -45,6 +48,11 @@ func (k *Keeper) capture(ctx context.Context, m gopprof.Manual) (gopprof.Operati
 	if err != nil {
 		return gopprof.Operation{}, err
 	}
+	if free, err := k.reserve(k.planned(m, g, "")); err != nil { // a full queue leaves no key
+		return gopprof.Operation{}, err
+	} else {
+		free()
+	}
 	id, err := k.claim(ctx, m)
 	if err != nil {
 		return gopprof.Operation{}, err
@@ -58,7 +66,7 @@ func (k *Keeper) planned(m gopprof.Manual, g group, id string) gopprof.Operation
 	op.Asked.Who = ""
 	chosen := g.targets
 	if m.Wave {
-		chosen = k.cfg.wave(chosen, replicasOf(k.deps.Nodes.Nodes()))
+		chosen = k.cfg.wave(chosen, k.replicas())
 		op.Asked.AtOnce = max(1, len(chosen))
 	}
 	if m.MaxPods > 0 && len(chosen) > m.MaxPods {
@@ -94,13 +102,14 @@ func failed(r gopprof.Reason, detail string) gopprof.OperationCapture {
 
 // admit writes the operation down if the queue has room for it.
 func (k *Keeper) admit(ctx context.Context, op gopprof.Operation) (gopprof.Operation, error) {
-	k.admitting.Lock()
-	defer k.admitting.Unlock()
-	waiting := k.unfinished()
-	if waiting+len(op.Captures) > k.cfg.QueueMax {
-		return op, &gopprof.Error{Reason: gopprof.ReasonBudget,
-			Detail: fmt.Sprintf("%d captures wait or run already, at most %d may: ask again later", waiting, k.cfg.QueueMax)}
+	free, err := k.reserve(op)
+	if err != nil {
+		return op, err
 	}
+	defer free()
+	// Whoever asked may hang up: what is written down is then found by its key, or cancelled.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeWithin)
+	defer cancel()
 	value, err := json.Marshal(op)
 	if err != nil {
 		return op, fmt.Errorf("writing operation %q: %w", op.ID, err)
@@ -111,22 +120,43 @@ func (k *Keeper) admit(ctx context.Context, op gopprof.Operation) (gopprof.Opera
 		return op, err
 	}
 	if err != nil {
-		return op, fmt.Errorf("writing operation %q: %w", op.ID, err)
+		return op, away(fmt.Errorf("writing operation %q: %w", op.ID, err))
 	}
-	k.note(op, revision)
+	k.note(op, revision, len(value))
 	return op, nil
 }
 
-// unfinished counts the captures that wait or run.
-func (k *Keeper) unfinished() int {
+// reserve takes places in the queue until the operation is written down.
+func (k *Keeper) reserve(op gopprof.Operation) (free func(), err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	waiting, more := k.unfinished()+k.reserved, unfinishedOf(op)
+	if waiting+more > k.cfg.QueueMax {
+		return nil, &gopprof.Error{Reason: gopprof.ReasonBudget,
+			Detail: fmt.Sprintf("%d captures wait or run already, at most %d may: ask again later", waiting, k.cfg.QueueMax)}
+	}
+	k.reserved += more
+	return func() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.reserved -= more
+	}, nil
+}
+
+// unfinished counts the captures that wait or run; k.mu is held.
+func (k *Keeper) unfinished() int {
 	n := 0
 	for _, r := range k.live {
-		for _, oc := range r.op.Captures {
-			if !oc.Ended() {
-				n++
-			}
+		n += unfinishedOf(r.op)
+	}
+	return n
+}
+
+func unfinishedOf(op gopprof.Operation) int {
+	n := 0
+	for _, oc := range op.Captures {
+		if !oc.Ended() {
+			n++
 		}
 	}
 	return n

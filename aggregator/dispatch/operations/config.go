@@ -44,7 +44,8 @@ type Config struct {
 	// is called failed.
 	ArriveWithin time.Duration `yaml:"arrive_within"`
 	// GoneAfter is how long an agent may be silent about a capture that it has accepted before
-	// the capture is called failed.
+	// the capture is called failed, and how long after a restart of NATS or of the aggregator
+	// agents are waited for. It must be longer than their nats.reconnect_wait.
 	GoneAfter time.Duration `yaml:"gone_after"`
 }
 
@@ -55,7 +56,7 @@ func DefaultConfig() Config {
 		MaxPods: 100, ExpectAbove: 10,
 		AtOnce: 20, GroupAtOnce: 3, PerWorkloadAtOnce: 10, PerNodeAtOnce: 2, WaveAtOnce: 5,
 		QueueMax: 500, QueueTime: 30 * time.Minute,
-		AgentTimeout: 3 * time.Second, StartWithin: time.Minute, ArriveWithin: 2 * time.Minute, GoneAfter: 10 * time.Second,
+		AgentTimeout: 3 * time.Second, StartWithin: time.Minute, ArriveWithin: 2 * time.Minute, GoneAfter: 20 * time.Second,
 	}
 }
 
@@ -71,6 +72,9 @@ func (c Config) Check(report func(key, problem string)) {
 	count(report, "per_node_at_once", c.PerNodeAtOnce, 100)
 	count(report, "wave_at_once", c.WaveAtOnce, c.MaxPods)
 	count(report, "queue_max", c.QueueMax, 10_000)
+	if c.QueueMax < c.MaxPods {
+		report("queue_max", "must be at least max_pods, or a request of that size would be refused for ever")
+	}
 	between(report, "queue_time", c.QueueTime, time.Minute, 24*time.Hour)
 	between(report, "agent_timeout", c.AgentTimeout, 100*time.Millisecond, 30*time.Second)
 	between(report, "start_within", c.StartWithin, time.Second, 10*time.Minute)

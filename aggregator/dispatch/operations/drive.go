@@ -36,9 +36,10 @@ type trial struct {
 
 // Run drives the operations until ctx ends, whenever this replica holds the lease.
 func (k *Keeper) Run(ctx context.Context) error {
-	k.working.Go(func() { k.watch(ctx) })
-	defer k.working.Wait()
+	k.working.Go(func() { k.watch(ctx, k.deps.Records, k.watched, k.seenAll) })
+	k.working.Go(func() { k.watch(ctx, k.deps.Control, k.watchedControl, func() {}) })
 	defer k.lease.release(context.WithoutCancel(ctx), k)
+	defer k.working.Wait()
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
@@ -55,10 +56,10 @@ func (k *Keeper) Run(ctx context.Context) error {
 	}
 }
 
-// watch keeps the list of operations that have not ended.
-func (k *Keeper) watch(ctx context.Context) {
+// watch keeps what is known of a bucket up to date.
+func (k *Keeper) watch(ctx context.Context, bucket KV, show func(key string, value []byte, revision uint64), shown func()) {
 	for ctx.Err() == nil {
-		if err := k.deps.Records.Watch(ctx, k.watched, k.seenAll); err != nil && ctx.Err() == nil {
+		if err := bucket.Watch(ctx, show, shown); err != nil && ctx.Err() == nil {
 			k.log.Warn("operations cannot be watched, trying again", zap.Error(err))
 		}
 		select {
@@ -77,9 +78,6 @@ func (k *Keeper) seenAll() {
 
 func (k *Keeper) watched(key string, value []byte, revision uint64) {
 	switch {
-	case key == pauseKey:
-		k.notePause(value)
-		return
 	case gopprof.CheckID(key) != nil:
 		return
 	case value == nil:
@@ -91,8 +89,29 @@ func (k *Keeper) watched(key string, value []byte, revision uint64) {
 		k.log.Warn("record of an operation is unreadable", zap.String("operation", key), zap.Error(err))
 		return
 	}
-	k.note(op, revision)
+	k.note(op, revision, len(value))
 	k.wake()
+}
+
+func (k *Keeper) watchedControl(key string, value []byte, revision uint64) {
+	if key == pauseKey {
+		k.notePause(value, revision)
+	}
+}
+
+// waver notes that agents may be away for a moment though nothing is wrong with them: they
+// come back to NATS, or to us, a while after it.
+func (k *Keeper) waver() { k.unsteady.Store(k.deps.Now().UnixNano()) }
+
+// weAreAway tells whether it was our own connection that failed, and not an agent that did
+// not answer in time.
+func weAreAway(err error) bool {
+	return errors.Is(err, bus.ErrAway) && !errors.Is(err, context.DeadlineExceeded)
+}
+
+// steady tells whether an agent that is not there is gone.
+func (k *Keeper) steady() bool {
+	return k.deps.Now().Sub(time.Unix(0, k.unsteady.Load())) >= k.cfg.GoneAfter
 }
 
 // forget drops an operation that the bucket has forgotten.
@@ -100,6 +119,7 @@ func (k *Keeper) forget(id string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	delete(k.live, id)
+	delete(k.sizes, id)
 	k.recent = slices.DeleteFunc(k.recent, func(op gopprof.Operation) bool { return op.ID == id })
 }
 
@@ -109,6 +129,7 @@ func (k *Keeper) turn(ctx context.Context) {
 	now := k.deps.Now()
 	ops, busy := k.snapshot()
 	k.tellPause(ctx, now)
+	k.makeRoom(ctx)
 	for _, op := range ops {
 		k.tend(ctx, op, now)
 	}
@@ -117,7 +138,7 @@ func (k *Keeper) turn(ctx context.Context) {
 	}
 	later := func(capture string) bool { return k.trialOf(capture).next.After(now) }
 	isBusy := func(capture string) bool { return busy[capture] }
-	for _, s := range schedule(ops, k.cfg, isBusy, later, replicasOf(k.deps.Nodes.Nodes())) {
+	for _, s := range schedule(ops, k.cfg, isBusy, later, k.replicas()) {
 		k.background(s.capture.Capture, func() { k.begin(ctx, s) })
 	}
 }
@@ -145,10 +166,10 @@ func (k *Keeper) tend(ctx context.Context, op gopprof.Operation, now time.Time) 
 			continue
 		}
 		if !op.Cancelled.IsZero() || k.paused.Load().Paused {
-			k.every(oc.Capture, now, func() { k.stop(ctx, op.ID, oc) })
+			k.every(oc.Capture, now, func() { k.stop(ctx, op, oc) })
 			continue
 		}
-		k.every(oc.Capture, now, func() { k.askAfter(ctx, op.ID, oc) })
+		k.every(oc.Capture, now, func() { k.askAfter(ctx, op, oc) })
 	}
 }
 
@@ -179,14 +200,14 @@ func (k *Keeper) begin(ctx context.Context, s start) {
 	if !k.waits(s) { // it began, or was cancelled, since it was looked at
 		return
 	}
-	answer := k.ask(ctx, s)
+	answer, reached := k.ask(ctx, s)
 	now := k.deps.Now()
 	t := k.trialOf(s.capture.Capture)
 	if t.since.IsZero() {
 		t.since = now
 	}
 	t.next = now.Add(askEvery)
-	if passing(answer.Reason) && now.Before(t.since.Add(k.cfg.StartWithin)) {
+	if (passing(answer.Reason) && now.Before(t.since.Add(k.cfg.StartWithin))) || (!reached && !k.steady()) {
 		t.next = now.Add(tryAgain)
 		k.setTrial(s.capture.Capture, t)
 		return
@@ -197,8 +218,8 @@ func (k *Keeper) begin(ctx context.Context, s start) {
 		k.log.Warn("answer of an agent not written", zap.String("operation", s.operation.ID), zap.String("capture", s.capture.Capture), zap.Error(err))
 		return
 	}
-	if !advanced && answer.State == gopprof.CaptureProfiling { // it was cancelled meanwhile
-		k.cancelCapture(ctx, s.capture)
+	if (!advanced && answer.State == gopprof.CaptureProfiling) || !reached {
+		k.cancelCapture(ctx, s.capture) // it was cancelled meanwhile, or nobody waits for it now
 	}
 	if advanced {
 		k.metrics.began(answer)
@@ -211,8 +232,9 @@ func passing(r gopprof.Reason) bool {
 	return r == gopprof.ReasonCapturing || r == gopprof.ReasonNodeBusy || r == gopprof.ReasonPaused
 }
 
-// ask puts the request to the agent and returns the state that its answer means.
-func (k *Keeper) ask(ctx context.Context, s start) gopprof.OperationCapture {
+// ask puts the request to the agent and returns the state that its answer means; reached is
+// false when there was none.
+func (k *Keeper) ask(ctx context.Context, s start) (state gopprof.OperationCapture, reached bool) {
 	ctx, cancel := context.WithTimeout(ctx, k.cfg.AgentTimeout)
 	defer cancel()
 	t, m := s.capture.Target, s.operation.Asked
@@ -223,38 +245,52 @@ func (k *Keeper) ask(ctx context.Context, s start) gopprof.OperationCapture {
 		Kinds: m.Kinds, CPUSeconds: m.CPUSeconds, Deadline: k.deps.Now().Add(k.cfg.StartWithin),
 	})
 	switch {
+	case errors.Is(err, bus.ErrInvalid):
+		return failed(gopprof.ReasonInternal, err.Error()), true
 	case errors.Is(err, bus.ErrNoAgent):
-		return failed(gopprof.ReasonNoAnswer, fmt.Sprintf("no agent answers for node %q", t.Node))
+		return failed(gopprof.ReasonNoAnswer, fmt.Sprintf("no agent answers for node %q", t.Node)), false
+	case weAreAway(err):
+		k.waver()
+		return failed(gopprof.ReasonNoAnswer, "NATS was away"), false
 	case err != nil:
-		return failed(gopprof.ReasonNoAnswer, fmt.Sprintf("the agent of node %q did not answer within %s", t.Node, k.cfg.AgentTimeout))
+		return failed(gopprof.ReasonNoAnswer, fmt.Sprintf("the agent of node %q did not answer within %s", t.Node, k.cfg.AgentTimeout)), false
 	case !reply.Accepted:
-		return refusal(reply)
+		return refusal(reply), true
 	}
 	now := k.deps.Now().UTC()
-	return gopprof.OperationCapture{State: gopprof.CaptureProfiling, Started: now, Until: now.Add(duration(m))}
+	return gopprof.OperationCapture{State: gopprof.CaptureProfiling, Started: now, Until: now.Add(duration(m))}, true
 }
 
 // askAfter asks an agent what became of a capture that it accepted.
-func (k *Keeper) askAfter(ctx context.Context, id string, oc gopprof.OperationCapture) {
+func (k *Keeper) askAfter(ctx context.Context, op gopprof.Operation, oc gopprof.OperationCapture) {
 	within, cancel := context.WithTimeout(ctx, k.cfg.AgentTimeout)
 	defer cancel()
 	reply, err := k.deps.Agents.RequestStatus(within, oc.Target.Cluster, oc.Target.Node, gopprof.StatusRequest{Capture: oc.Capture})
 	if ctx.Err() != nil {
 		return
 	}
-	next, changed := k.answered(oc, reply, err)
+	next, changed := k.answered(op, oc, reply, err)
 	if !changed {
 		return
 	}
-	if _, err := k.advanceCapture(ctx, id, oc.Capture, next); err != nil {
-		k.log.Warn("state of a capture not written", zap.String("operation", id), zap.String("capture", oc.Capture), zap.Error(err))
+	if _, err := k.advanceCapture(ctx, op.ID, oc.Capture, next); err != nil {
+		k.log.Warn("state of a capture not written", zap.String("operation", op.ID), zap.String("capture", oc.Capture), zap.Error(err))
+	}
+	if err != nil { // its place is free now: it should not go on
+		k.cancelCapture(ctx, oc)
 	}
 }
 
 // answered is what an agent's answer, or its silence, means for a capture.
-func (k *Keeper) answered(oc gopprof.OperationCapture, reply gopprof.CaptureReply, err error) (gopprof.OperationCapture, bool) {
+func (k *Keeper) answered(op gopprof.Operation, oc gopprof.OperationCapture, reply gopprof.CaptureReply, err error) (gopprof.OperationCapture, bool) {
 	now := k.deps.Now()
 	t := k.trialOf(oc.Capture)
+	if weAreAway(err) {
+		k.waver()
+	}
+	if err != nil && !k.steady() {
+		return oc, false
+	}
 	if err != nil {
 		if t.silent.IsZero() {
 			t.silent = now
@@ -274,6 +310,9 @@ func (k *Keeper) answered(oc gopprof.OperationCapture, reply gopprof.CaptureRepl
 		return refusal(reply), true
 	case reply.SecondsLeft > 0:
 		until := now.Add(time.Duration(reply.SecondsLeft * float64(time.Second))).UTC()
+		if latest := k.cfg.latest(op, oc); until.After(latest) { // whatever the agent says
+			until = latest
+		}
 		if drift := until.Sub(oc.Until); drift > -lookAgain && drift < 5*time.Second+lookAgain {
 			return oc, false
 		}

@@ -121,17 +121,17 @@ func TestEveryWayToFail(t *testing.T) {
 		want   gopprof.Reason
 		within time.Duration
 	}{
-		"no agent":               {func(a *agent) { a.dead = true }, nil, gopprof.ReasonNoAnswer, 2 * time.Second},
-		"no answer":              {func(a *agent) { a.silent = true }, nil, gopprof.ReasonNoAnswer, 5 * time.Second},
-		"refused":                {func(a *agent) { a.refuse = gopprof.ReasonGone }, nil, gopprof.ReasonGone, 2 * time.Second},
-		"a word that is none":    {func(a *agent) { a.refuse = "<script>" }, nil, gopprof.ReasonNoAnswer, 2 * time.Second},
-		"no reason":              {func(a *agent) { a.refuse = ""; a.lose = true }, nil, gopprof.ReasonNoAnswer, 3 * time.Minute},
-		"the node goes":          {func(*agent) {}, func(a *agent) { a.dead = true }, gopprof.ReasonNoAnswer, 25 * time.Second},
-		"falls silent":           {func(*agent) {}, func(a *agent) { a.silent, a.lose = true, true }, gopprof.ReasonNoAnswer, 30 * time.Second},
-		"is restarted":           {func(*agent) {}, func(a *agent) { clear(a.running); a.lose = true }, gopprof.ReasonNoAnswer, 10 * time.Second},
-		"busy for a moment":      {func(a *agent) { a.refuse = gopprof.ReasonNodeBusy }, func(a *agent) { a.refuse = "" }, "stored", time.Minute},
-		"busy for ever":          {func(a *agent) { a.refuse = gopprof.ReasonCapturing }, nil, gopprof.ReasonCapturing, 70 * time.Second},
-		"restarted but answered": {func(*agent) {}, nil, "stored", time.Minute},
+		"no agent":            {func(a *agent) { a.dead = true }, nil, gopprof.ReasonNoAnswer, 2 * time.Second},
+		"no answer":           {func(a *agent) { a.silent = true }, nil, gopprof.ReasonNoAnswer, 5 * time.Second},
+		"refused":             {func(a *agent) { a.refuse = gopprof.ReasonGone }, nil, gopprof.ReasonGone, 2 * time.Second},
+		"a word that is none": {func(a *agent) { a.refuse = "<script>" }, nil, gopprof.ReasonNoAnswer, 2 * time.Second},
+		"loses it":            {func(a *agent) { a.lose = true }, nil, gopprof.ReasonNoAnswer, 3 * time.Minute},
+		"says it goes on":     {func(a *agent) { a.lose, a.lies = true, 80_000 }, nil, gopprof.ReasonNoAnswer, 5 * time.Minute},
+		"the node goes":       {func(*agent) {}, func(a *agent) { a.dead = true }, gopprof.ReasonNoAnswer, 30 * time.Second},
+		"falls silent":        {func(*agent) {}, func(a *agent) { a.silent, a.lose = true, true }, gopprof.ReasonNoAnswer, 35 * time.Second},
+		"is restarted":        {func(*agent) {}, func(a *agent) { clear(a.running); a.lose = true }, gopprof.ReasonNoAnswer, 10 * time.Second},
+		"busy for a moment":   {func(a *agent) { a.refuse = gopprof.ReasonNodeBusy }, func(a *agent) { a.refuse = "" }, "stored", time.Minute},
+		"busy for ever":       {func(a *agent) { a.refuse = gopprof.ReasonCapturing }, nil, gopprof.ReasonCapturing, 70 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, l *lab) {
@@ -139,7 +139,8 @@ func TestEveryWayToFail(t *testing.T) {
 				l.change("b", c.agent)
 				k, stop := l.start()
 				defer stop()
-				id := ask(t, k, gopprof.Manual{Workload: deployment("web"), CPUSeconds: 30, Kinds: []gopprof.Kind{gopprof.KindCPU}, MaxPods: 2}).ID
+				time.Sleep(2 * l.cfg.GoneAfter) // just after its start it waits for agents that come back
+				id := ask(t, k, gopprof.Manual{Workload: deployment("web"), CPUSeconds: 50, Kinds: []gopprof.Kind{gopprof.KindCPU}, MaxPods: 2}).ID
 				began := time.Now()
 				if c.after != nil {
 					time.Sleep(5 * time.Second)
@@ -255,6 +256,34 @@ func podsOf(asked []gopprof.CaptureRequest) map[string]int {
 	return n
 }
 
+// Agents come back a while after the aggregator and its NATS: what waits is not called
+// failed because of that, and what runs is found again.
+func TestRestartWithAgentsThatComeLater(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		l.pods("web", 6, "a", "b", "c")
+		k, stop := l.start()
+		id := ask(t, k, gopprof.Manual{Workload: deployment("web"), CPUSeconds: 60, Kinds: []gopprof.Kind{gopprof.KindCPU}}).ID
+		time.Sleep(time.Second)
+		stop()
+		away := func(dead bool) {
+			for _, node := range []string{"a", "b", "c"} {
+				l.mu.Lock()
+				l.agents[node].dead = dead
+				l.mu.Unlock()
+			}
+		}
+		away(true)
+		time.Sleep(30 * time.Second)
+		k, stop = l.start()
+		defer stop()
+		time.Sleep(10 * time.Second) // the longest that an agent waits before it tries again
+		away(false)
+		if op := wait(t, k, id); states(op)["stored"] != 6 {
+			t.Errorf("%v: %+v", states(op), op.Captures)
+		}
+	})
+}
+
 // Two replicas: one drives, the other takes over when it is gone, whether it said so or not.
 func TestReplicas(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
@@ -365,6 +394,8 @@ func TestManyOperations(t *testing.T) {
 			t.Errorf("at the same time: %d in all, %d on a node", l.peak["all"], l.peak["node e"])
 		}
 		time.Sleep(2 * askEvery) // what is overdue is written down
+		k.mu.Lock()
+		defer k.mu.Unlock()
 		if k.unfinished() != 0 || len(k.live) > 0 {
 			t.Errorf("%d unfinished in %d operations", k.unfinished(), len(k.live))
 		}

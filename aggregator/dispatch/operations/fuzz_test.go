@@ -24,8 +24,9 @@ func FuzzOperation(f *testing.F) {
 		if _, err := kv.Create(t.Context(), fuzzID, data); err != nil {
 			t.Fatal(err)
 		}
-		k := New(DefaultConfig(), Deps{Records: kv, Selector: selector}, nop(), registry())
+		k := New(DefaultConfig(), Deps{Records: kv, Keys: kv, Control: kv, Selector: selector}, nop(), registry())
 		k.watched(fuzzID, data, 1)
+		k.watchedControl(pauseKey, data, 1)
 		k.Operations()
 		op, err := k.Operation(t.Context(), fuzzID)
 		if err != nil {

@@ -56,13 +56,13 @@ func (k *Keeper) claim(ctx context.Context, m gopprof.Manual) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("writing an idempotency key: %w", err)
 	}
-	_, err = k.deps.Records.Create(ctx, claimKey(m), value)
+	_, err = k.deps.Keys.Create(ctx, claimKey(m), value)
 	if errors.Is(err, bus.ErrConflict) {
 		first, err := k.readClaim(ctx, m)
 		return first.Operation, err
 	}
 	if err != nil {
-		return "", fmt.Errorf("keeping an idempotency key: %w", err)
+		return "", away(fmt.Errorf("keeping an idempotency key: %w", err))
 	}
 	return id, nil
 }
@@ -71,7 +71,7 @@ func (k *Keeper) claim(ctx context.Context, m gopprof.Manual) (string, error) {
 // there is nothing, and bad_input when it is another request's.
 func (k *Keeper) readClaim(ctx context.Context, m gopprof.Manual) (claimed, error) {
 	var first claimed
-	value, _, err := k.deps.Records.Get(ctx, claimKey(m))
+	value, _, err := k.deps.Keys.Get(ctx, claimKey(m))
 	if err == nil {
 		err = json.Unmarshal(value, &first)
 	}
@@ -79,7 +79,7 @@ func (k *Keeper) readClaim(ctx context.Context, m gopprof.Manual) (claimed, erro
 		err = gopprof.CheckID(first.Operation)
 	}
 	if err != nil {
-		return claimed{}, fmt.Errorf("reading an idempotency key: %w", err)
+		return claimed{}, away(fmt.Errorf("reading an idempotency key: %w", err))
 	}
 	if first.Request != requestSum(m) {
 		return claimed{}, bad("this idempotency key was used for another request")

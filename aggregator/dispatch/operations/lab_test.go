@@ -74,6 +74,25 @@ func (m *memory) put(key string, b []byte, revision uint64) (uint64, error) {
 	return m.revision, nil
 }
 
+func (m *memory) Delete(_ context.Context, key string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.values, key)
+	return m.fail
+}
+
+// keys counts the keys that begin so.
+func (m *memory) keys(prefix string) (n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for key := range m.values {
+		if strings.HasPrefix(key, prefix) {
+			n++
+		}
+	}
+	return n
+}
+
 // Watch shows changes in any order: revisions must be looked at.
 func (m *memory) Watch(ctx context.Context, show func(key string, value []byte, revision uint64), shown func()) error {
 	m.mu.Lock()
@@ -105,9 +124,10 @@ func (m *memory) broken(err error) {
 // lab is agents that do what real ones do, or what they should not, and the aggregators
 // that ask them.
 type lab struct {
-	t   *testing.T
-	kv  *memory
-	cfg Config
+	t    *testing.T
+	kv   *memory
+	cfg  Config
+	room int64
 
 	mu      sync.Mutex // guards what follows
 	nodes   []gopprof.NodeState
@@ -128,6 +148,7 @@ type agent struct {
 	deaf         bool           // does not stop what it is told to stop
 	lose         bool           // what it takes never arrives
 	paused       bool
+	lies         float64 // seconds that it says are left, whatever is
 	running      map[string]context.CancelFunc
 	until        map[string]time.Time
 	done         map[string]gopprof.CaptureReply
@@ -169,6 +190,9 @@ func (l *lab) Nodes() []gopprof.NodeState {
 	return slices.Clone(l.nodes)
 }
 
+// StaleAfter implements Nodes.
+func (l *lab) StaleAfter() time.Duration { return 24 * time.Hour }
+
 // change changes an agent's behaviour.
 func (l *lab) change(node string, f func(*agent)) {
 	l.mu.Lock()
@@ -178,7 +202,7 @@ func (l *lab) change(node string, f func(*agent)) {
 
 // start runs an aggregator until stop is called, or the test ends.
 func (l *lab) start() (k *Keeper, stop func()) {
-	k = New(l.cfg, Deps{Records: l.kv, Agents: l, Nodes: l, Selector: selector}, zap.NewNop(), prometheus.NewRegistry())
+	k = New(l.cfg, Deps{Records: l.kv, Keys: l.kv, Control: l.kv, Room: l.room, Agents: l, Nodes: l, Selector: selector}, zap.NewNop(), prometheus.NewRegistry())
 	l.mu.Lock()
 	l.keeper = k
 	l.mu.Unlock()
@@ -215,7 +239,7 @@ func (l *lab) reach(ctx context.Context, node string) (*agent, error) {
 	case a.silent:
 		l.mu.Unlock()
 		<-ctx.Done()
-		return nil, ctx.Err()
+		return nil, fmt.Errorf("asking: %w: %w", bus.ErrAway, ctx.Err())
 	}
 	return a, nil
 }
@@ -325,6 +349,9 @@ func (l *lab) RequestStatus(ctx context.Context, _, node string, r gopprof.Statu
 		return gopprof.CaptureReply{}, err
 	}
 	defer l.mu.Unlock()
+	if a.lies > 0 {
+		return gopprof.CaptureReply{Accepted: true, SecondsLeft: a.lies}, nil
+	}
 	if a.running[r.Capture] != nil {
 		return gopprof.CaptureReply{Accepted: true, SecondsLeft: max(0, time.Until(a.until[r.Capture]).Seconds())}, nil
 	}

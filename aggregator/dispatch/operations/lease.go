@@ -16,6 +16,8 @@ const (
 	leaseTime = 15 * time.Second
 	// leaseRenew is how often its holder renews it.
 	leaseRenew = leaseTime / 3
+	// leaseLook is how long looking at it may take.
+	leaseLook = 3 * time.Second
 )
 
 // lease makes one replica the driver. Clocks are not compared: a lease is over when its
@@ -35,9 +37,13 @@ func (l *lease) hold(ctx context.Context, k *Keeper) bool {
 	if elapsed := now.Sub(l.looked); elapsed >= 0 && elapsed < leaseRenew && !l.looked.IsZero() {
 		return k.leads.Load()
 	}
-	held, err := l.look(ctx, k, now)
+	within, cancel := context.WithTimeout(ctx, leaseLook)
+	defer cancel()
+	held, err := l.look(within, k)
+	now = k.deps.Now()
 	if err != nil {
 		held = k.leads.Load() && now.Sub(l.changed) < leaseTime // nobody else can have taken it yet
+		k.waver()
 		if !errors.Is(err, context.Canceled) {
 			k.log.Debug("lease of the operations' driver not read", zap.Error(err))
 		}
@@ -45,17 +51,20 @@ func (l *lease) hold(ctx context.Context, k *Keeper) bool {
 		l.looked = now
 	}
 	if was := k.leads.Swap(held); was != held {
+		k.waver() // with us, the agents' NATS may have been away
 		k.log.Info("driver of operations changed", zap.Bool("here", held))
 	}
 	return held
 }
 
-func (l *lease) look(ctx context.Context, k *Keeper, now time.Time) (bool, error) {
-	value, revision, err := k.deps.Records.Get(ctx, leaseKey)
+func (l *lease) look(ctx context.Context, k *Keeper) (bool, error) {
+	asked := k.deps.Now()
+	value, revision, err := k.deps.Control.Get(ctx, leaseKey)
+	now := k.deps.Now()
 	switch {
 	case errors.Is(err, bus.ErrNoKey):
-		revision, err = k.deps.Records.Create(ctx, leaseKey, []byte(l.holder))
-		return l.took(revision, now, err)
+		revision, err = k.deps.Control.Create(ctx, leaseKey, []byte(l.holder))
+		return l.took(revision, asked, err)
 	case err != nil:
 		return false, err
 	}
@@ -66,8 +75,9 @@ func (l *lease) look(ctx context.Context, k *Keeper, now time.Time) (bool, error
 	if string(value) != l.holder && !free {
 		return false, nil
 	}
-	revision, err = k.deps.Records.Update(ctx, leaseKey, []byte(l.holder), revision)
-	return l.took(revision, now, err)
+	asked = now
+	revision, err = k.deps.Control.Update(ctx, leaseKey, []byte(l.holder), revision)
+	return l.took(revision, asked, err)
 }
 
 func (l *lease) took(revision uint64, now time.Time, err error) (bool, error) {
@@ -87,7 +97,7 @@ func (l *lease) release(ctx context.Context, k *Keeper) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	if _, err := k.deps.Records.Update(ctx, leaseKey, nil, l.revision); err != nil {
+	if _, err := k.deps.Control.Update(ctx, leaseKey, nil, l.revision); err != nil {
 		k.log.Debug("lease of the operations' driver not given back", zap.Error(err))
 	}
 }

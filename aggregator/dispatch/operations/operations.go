@@ -35,6 +35,7 @@ type KV interface {
 	Get(ctx context.Context, key string) (value []byte, revision uint64, err error)
 	Create(ctx context.Context, key string, value []byte) (revision uint64, err error)
 	Update(ctx context.Context, key string, value []byte, revision uint64) (next uint64, err error)
+	Delete(ctx context.Context, key string) error
 	// Watch shows every key, calls shown, then shows every change, until ctx ends; nil is a
 	// deleted key's value.
 	Watch(ctx context.Context, show func(key string, value []byte, revision uint64), shown func()) error
@@ -51,6 +52,7 @@ type Agents interface {
 // Nodes are what the agents told of their targets. *dispatch.Dispatcher is one.
 type Nodes interface {
 	Nodes() []gopprof.NodeState
+	StaleAfter() time.Duration // the silence after which a node is not believed any more
 }
 
 // Selector reads a label selector as Kubernetes writes it.
@@ -58,7 +60,10 @@ type Selector func(selector string) (matches func(labels map[string]string) bool
 
 // Deps are what a Keeper works with.
 type Deps struct {
-	Records  KV // bucket gopprof-operations
+	Records  KV    // bucket gopprof-operations
+	Keys     KV    // bucket gopprof-keys
+	Control  KV    // bucket gopprof-control
+	Room     int64 // bytes that Records may hold; the oldest ended operations give way. 0: no bound
 	Agents   Agents
 	Nodes    Nodes
 	Selector Selector
@@ -76,15 +81,18 @@ type Keeper struct {
 	metrics *metrics
 	lease   lease
 
-	admitting sync.Mutex    // held from counting the queue to lengthening it
-	woken     chan struct{} // something may have to be done now
-	paused    atomic.Pointer[gopprof.Pause]
-	caughtUp  atomic.Bool // has seen every operation that was there when it started
-	leads     atomic.Bool // holds the lease, as of the last turn
-	working   sync.WaitGroup
-	kept      time.Time // when a long pause was last written again; Run's only
+	woken    chan struct{} // something may have to be done now
+	paused   atomic.Pointer[gopprof.Pause]
+	unsteady atomic.Int64 // when agents may last have been away because we or NATS were, in Unix nanoseconds
+	caughtUp atomic.Bool  // has seen every operation that was there when it started
+	leads    atomic.Bool  // holds the lease, as of the last turn
+	working  sync.WaitGroup
+	kept     time.Time // when a long pause was last written again; Run's only
 
 	mu        sync.Mutex // guards what follows
+	reserved  int        // captures that are being written down
+	pauseAt   uint64     // revision of the switch as known
+	sizes     map[string]size
 	live      map[string]record
 	past      map[string]record   // ended a while ago: news of before may still arrive
 	recent    []gopprof.Operation // the newest, newest first
@@ -102,9 +110,16 @@ type record struct {
 	at       time.Time // when it was seen to have ended
 }
 
+// size is what an operation's record takes.
+type size struct {
+	at    time.Time
+	bytes int
+	ended bool
+}
+
 type nodeKey struct{ cluster, node string }
 
-// New returns a Keeper. Nothing is read or driven until it runs.
+// New returns a Keeper. It knows nothing until Load, and drives nothing until it runs.
 func New(cfg Config, deps Deps, log *zap.Logger, reg prometheus.Registerer) *Keeper {
 	if deps.Now == nil {
 		deps.Now = time.Now
@@ -115,7 +130,7 @@ func New(cfg Config, deps Deps, log *zap.Logger, reg prometheus.Registerer) *Kee
 	k := &Keeper{
 		cfg: cfg, deps: deps, log: log, metrics: newMetrics(reg),
 		lease: lease{holder: deps.NewID()}, woken: make(chan struct{}, 1),
-		live: map[string]record{}, past: map[string]record{}, followers: map[string]map[chan struct{}]bool{},
+		sizes: map[string]size{}, live: map[string]record{}, past: map[string]record{}, followers: map[string]map[chan struct{}]bool{},
 		busy: map[string]bool{}, tried: map[string]trial{}, told: map[nodeKey]time.Time{}, obeyed: map[nodeKey]time.Time{},
 	}
 	k.paused.Store(&gopprof.Pause{})

@@ -55,10 +55,11 @@ func (k *Keeper) SetPause(ctx context.Context, p gopprof.Pause) (api.PauseState,
 	if err != nil {
 		return api.PauseState{}, fmt.Errorf("writing the pause: %w", err)
 	}
-	if err := k.writePause(ctx, value); err != nil {
+	revision, err := k.writePause(ctx, value)
+	if err != nil {
 		return api.PauseState{}, err
 	}
-	k.notePause(value)
+	k.notePause(value, revision)
 	k.log.Warn("profiling switched", zap.Bool("paused", p.Paused), zap.String("who", p.Who), zap.String("why", p.Why))
 	s := api.PauseState{Pause: p}
 	s.Agents, s.Obeying = k.tell(ctx, k.deps.Nodes.Nodes(), p.Paused)
@@ -66,27 +67,48 @@ func (k *Keeper) SetPause(ctx context.Context, p gopprof.Pause) (api.PauseState,
 }
 
 // writePause writes the switch whatever it was before.
-func (k *Keeper) writePause(ctx context.Context, value []byte) error {
+func (k *Keeper) writePause(ctx context.Context, value []byte) (revision uint64, err error) {
 	for range attempts {
-		_, revision, err := k.deps.Records.Get(ctx, pauseKey)
+		_, revision, err = k.deps.Control.Get(ctx, pauseKey)
 		switch {
 		case errors.Is(err, bus.ErrNoKey):
-			_, err = k.deps.Records.Create(ctx, pauseKey, value)
+			revision, err = k.deps.Control.Create(ctx, pauseKey, value)
 		case err == nil:
-			_, err = k.deps.Records.Update(ctx, pauseKey, value, revision)
+			revision, err = k.deps.Control.Update(ctx, pauseKey, value, revision)
 		}
 		if err == nil {
-			return nil
+			return revision, nil
 		}
 		if !errors.Is(err, bus.ErrConflict) {
-			return fmt.Errorf("writing the pause: %w", err)
+			return 0, away(fmt.Errorf("writing the pause: %w", err))
 		}
 	}
-	return fmt.Errorf("writing the pause: %d times in a row %w", attempts, bus.ErrConflict)
+	return 0, fmt.Errorf("writing the pause: %d times in a row %w", attempts, bus.ErrConflict)
 }
 
-// notePause remembers the switch as it was written. One that cannot be read stays as it was.
-func (k *Keeper) notePause(value []byte) {
+// Load reads what must be known before anything is answered: whether all profiling is
+// paused.
+func (k *Keeper) Load(ctx context.Context) error {
+	value, revision, err := k.deps.Control.Get(ctx, pauseKey)
+	if errors.Is(err, bus.ErrNoKey) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading the pause: %w", err)
+	}
+	k.notePause(value, revision)
+	return nil
+}
+
+// notePause remembers the switch as it was written at a revision; what is older than what
+// is known is nothing new. One that cannot be read stays as it was.
+func (k *Keeper) notePause(value []byte, revision uint64) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if revision <= k.pauseAt {
+		return
+	}
+	k.pauseAt = revision
 	p := gopprof.Pause{}
 	if value != nil {
 		if err := json.Unmarshal(value, &p); err != nil {
@@ -95,10 +117,8 @@ func (k *Keeper) notePause(value []byte) {
 		}
 	}
 	if was := k.paused.Swap(&p); was.Paused != p.Paused {
-		k.mu.Lock()
 		clear(k.told)
 		clear(k.obeyed)
-		k.mu.Unlock()
 	}
 	k.metrics.paused.Set(0)
 	if p.Paused {
@@ -124,6 +144,9 @@ func (k *Keeper) tell(ctx context.Context, nodes []gopprof.NodeState, paused boo
 				k.log.Warn("agent not told of the pause", zap.String("node", n.Node), zap.Bool("paused", paused), zap.Error(err))
 				return
 			}
+			if k.Paused() != paused { // it was switched again meanwhile
+				return
+			}
 			k.noteObeyed(n)
 			mu.Lock()
 			defer mu.Unlock()
@@ -140,6 +163,9 @@ func (k *Keeper) tellPause(ctx context.Context, now time.Time) {
 	p := k.paused.Load()
 	var others []gopprof.NodeState
 	for _, n := range k.deps.Nodes.Nodes() {
+		if k.isBusy("telling") {
+			break
+		}
 		if n.Paused != p.Paused && k.toldBefore(n, now) {
 			others = append(others, n)
 		}
@@ -182,9 +208,9 @@ func (k *Keeper) obeyedSince(n gopprof.NodeState) bool {
 }
 
 func (k *Keeper) keepPause(ctx context.Context) {
-	value, revision, err := k.deps.Records.Get(ctx, pauseKey)
+	value, revision, err := k.deps.Control.Get(ctx, pauseKey)
 	if err == nil {
-		_, err = k.deps.Records.Update(ctx, pauseKey, value, revision)
+		_, err = k.deps.Control.Update(ctx, pauseKey, value, revision)
 	}
 	if err != nil {
 		k.log.Warn("pause not written again", zap.Error(err))

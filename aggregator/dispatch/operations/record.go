@@ -17,18 +17,31 @@ const (
 	// attempts bounds how often a change is tried again because somebody else was faster: a
 	// group's captures may end all at once.
 	attempts = 100
-	// maxRecent is how many operations are listed.
-	maxRecent = 200
+	// maxRecent is how many operations are listed, and maxOfNamespace how many of one
+	// namespace: a busy one does not hide the others'.
+	maxRecent      = 1000
+	maxOfNamespace = 100
 )
 
 // Operation returns an operation as it is now. An unknown one is a *gopprof.Error with
 // reason unknown.
 func (k *Keeper) Operation(ctx context.Context, id string) (gopprof.Operation, error) {
+	if op, ok := k.known(id); ok {
+		return k.shown(op), nil
+	}
 	op, _, err := k.read(ctx, id)
 	if err != nil {
 		return gopprof.Operation{}, err
 	}
 	return k.shown(op), nil
+}
+
+// known returns an operation that has not ended as it was seen last.
+func (k *Keeper) known(id string) (gopprof.Operation, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	r, ok := k.live[id]
+	return r.op, ok && k.caughtUp.Load()
 }
 
 // Operations returns the newest operations, newest first.
@@ -40,6 +53,11 @@ func (k *Keeper) Operations() []gopprof.Operation {
 		recent[i] = k.shown(op)
 	}
 	return recent
+}
+
+// latest is when a capture must be over, whatever its agent says.
+func (c Config) latest(op gopprof.Operation, oc gopprof.OperationCapture) time.Time {
+	return oc.Started.Add(c.StartWithin + duration(op.Asked))
 }
 
 // shown is an operation as a caller sees it: with the time that is left, and captures
@@ -59,6 +77,12 @@ func (k *Keeper) shown(op gopprof.Operation) gopprof.Operation {
 // stays as it is. A capture that arrives late after all is stored, not failed.
 func expire(op gopprof.Operation, now time.Time, c Config) (gopprof.Operation, bool) {
 	changed := false
+	turn := op.At // since when the next one waits
+	for _, oc := range op.Captures {
+		if oc.Started.After(turn) {
+			turn = oc.Started
+		}
+	}
 	op.Captures = slices.Clone(op.Captures)
 	for i, oc := range op.Captures {
 		if oc.Ended() {
@@ -66,7 +90,7 @@ func expire(op gopprof.Operation, now time.Time, c Config) (gopprof.Operation, b
 		}
 		var end gopprof.OperationCapture
 		switch {
-		case oc.State == gopprof.CaptureWaiting && now.After(op.At.Add(c.QueueTime)):
+		case oc.State == gopprof.CaptureWaiting && now.After(turn.Add(c.QueueTime)):
 			end = failed(gopprof.ReasonExpired, fmt.Sprintf("it had no turn within %s", c.QueueTime))
 		case oc.State == gopprof.CaptureProfiling && now.After(oc.Until.Add(c.ArriveWithin)):
 			end = failed(gopprof.ReasonNoAnswer, "the capture did not arrive in time; the agent's log says what became of it")
@@ -86,7 +110,7 @@ func advance(oc, to gopprof.OperationCapture) (gopprof.OperationCapture, bool) {
 		return oc, false
 	}
 	to.Capture, to.Target = oc.Capture, oc.Target
-	to.Started, to.Until = cmp.Or(to.Started, oc.Started), cmp.Or(to.Until, oc.Until)
+	to.Started, to.Until = cmp.Or(oc.Started, to.Started), cmp.Or(to.Until, oc.Until)
 	return to, to != oc
 }
 
@@ -104,9 +128,18 @@ func (k *Keeper) read(ctx context.Context, id string) (gopprof.Operation, uint64
 		err = json.Unmarshal(value, &op)
 	}
 	if err != nil {
-		return op, 0, fmt.Errorf("reading operation %q: %w", id, err)
+		return op, 0, away(fmt.Errorf("reading operation %q: %w", id, err))
 	}
 	return op, revision, nil
+}
+
+// away gives the error of who keeps the records a name for callers, when it may be none in
+// a moment.
+func away(err error) error {
+	if errors.Is(err, bus.ErrAway) || errors.Is(err, context.DeadlineExceeded) {
+		return &gopprof.Error{Reason: gopprof.ReasonNoAnswer, Detail: "NATS, which keeps the operations, does not answer: try again", Err: err}
+	}
+	return err
 }
 
 // change reads an operation, lets f change it, and writes that at the revision that was
@@ -119,7 +152,7 @@ func (k *Keeper) change(ctx context.Context, id string, f func(op *gopprof.Opera
 			return op, err
 		}
 		if !f(&op) {
-			k.note(op, revision)
+			k.note(op, revision, 0)
 			return op, nil
 		}
 		value, err := json.Marshal(op)
@@ -128,11 +161,11 @@ func (k *Keeper) change(ctx context.Context, id string, f func(op *gopprof.Opera
 		}
 		next, err := k.deps.Records.Update(ctx, id, value, revision)
 		if err == nil {
-			k.note(op, next)
+			k.note(op, next, len(value))
 			return op, nil
 		}
 		if !errors.Is(err, bus.ErrConflict) {
-			return op, fmt.Errorf("writing operation %q: %w", id, err)
+			return op, away(fmt.Errorf("writing operation %q: %w", id, err))
 		}
 		k.metrics.conflicts.Inc()
 	}
@@ -156,9 +189,12 @@ func (k *Keeper) advanceCapture(ctx context.Context, id, capture string, to gopp
 
 // note remembers an operation as it is at a revision, and tells who follows it. Older
 // revisions than the one that is known are nothing new.
-func (k *Keeper) note(op gopprof.Operation, revision uint64) {
+func (k *Keeper) note(op gopprof.Operation, revision uint64, bytes int) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if bytes > 0 {
+		k.sizes[op.ID] = size{op.At, bytes, op.Ended()}
+	}
 	if known, ok := k.live[op.ID]; (ok && known.revision >= revision) || k.past[op.ID].revision >= revision {
 		return
 	}
@@ -188,6 +224,15 @@ func (k *Keeper) noteRecent(op gopprof.Operation) {
 		return
 	}
 	k.recent = slices.Insert(k.recent, at, op)
+	own, oldest := 0, 0
+	for i, o := range k.recent {
+		if o.Asked.Namespace == op.Asked.Namespace {
+			own, oldest = own+1, i
+		}
+	}
+	if own > maxOfNamespace {
+		k.recent = slices.Delete(k.recent, oldest, oldest+1)
+	}
 	if len(k.recent) > maxRecent {
 		k.recent = slices.Delete(k.recent, maxRecent, len(k.recent))
 	}

@@ -90,7 +90,7 @@ func TestWhoIsMeant(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, l *lab) {
 				town(l)
-				k := New(l.cfg, Deps{Records: l.kv, Agents: l, Nodes: l, Selector: selector}, nop(), registry())
+				k := New(l.cfg, Deps{Records: l.kv, Keys: l.kv, Control: l.kv, Agents: l, Nodes: l, Selector: selector}, nop(), registry())
 				if c.ask.Namespace = strings.Trim(c.ask.Namespace+"shop", "-"); name == "another namespace" {
 					c.ask.Namespace = "bank"
 				}
@@ -158,6 +158,9 @@ func TestQueueIsBounded(t *testing.T) {
 		_, err := k.Capture(t.Context(), gopprof.Manual{Namespace: "shop", Workload: deployment("web"), MaxPods: 2})
 		if gopprof.ReasonOf(err) != gopprof.ReasonBudget || !strings.Contains(err.Error(), "4 captures wait") {
 			t.Errorf("%v", err)
+		}
+		if _, err := k.Capture(t.Context(), gopprof.Manual{Namespace: "shop", Workload: deployment("web"), MaxPods: 2, Key: "k"}); gopprof.ReasonOf(err) != gopprof.ReasonBudget || l.kv.keys("key-") != 0 {
+			t.Errorf("with a key: %v, %d keys are kept", err, l.kv.keys("key-"))
 		}
 		ask(t, k, gopprof.Manual{Pod: "web-0"})
 		wait(t, k, first.ID)
@@ -434,7 +437,94 @@ func TestConfig(t *testing.T) {
 	if got := mistakes(DefaultConfig()); got != nil {
 		t.Errorf("the defaults are mistaken: %v", got)
 	}
+	c := DefaultConfig()
+	c.QueueMax = c.MaxPods - 1
+	if got := mistakes(c); !slices.Equal(got, []string{"queue_max"}) {
+		t.Errorf("a queue smaller than a request: %v", got)
+	}
 	if got := mistakes(Config{}); len(got) != 15 {
 		t.Errorf("an empty one: %d %v", len(got), got)
+	}
+}
+
+// The switch is as it was written last, in whatever order that is heard.
+func TestPauseInAnyOrder(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		k := New(l.cfg, Deps{Records: l.kv, Keys: l.kv, Control: l.kv, Agents: l, Nodes: l}, nop(), registry())
+		k.notePause([]byte(`{"paused":true,"who":"ada"}`), 8)
+		k.notePause([]byte(`{"paused":false,"who":"bob"}`), 7)
+		if !k.Paused() {
+			t.Error("what was written before counts")
+		}
+		k.notePause([]byte(`{"paused":false,"who":"bob"}`), 9)
+		if k.Paused() {
+			t.Error("what was written last does not count")
+		}
+		if _, err := k.SetPause(t.Context(), gopprof.Pause{Paused: true}); err != nil {
+			t.Fatal(err)
+		}
+		again := New(l.cfg, Deps{Records: l.kv, Keys: l.kv, Control: l.kv, Agents: l, Nodes: l}, nop(), registry())
+		if err := again.Load(t.Context()); err != nil || !again.Paused() {
+			t.Errorf("after a restart, before anything is answered: %v, %v", again.Paused(), err)
+		}
+	})
+}
+
+// Pods of a node that has been silent are no replicas: they may be elsewhere by now.
+func TestReplicasOfSilentNodes(t *testing.T) {
+	now := time.Now()
+	nodes := []gopprof.NodeState{{Node: "a", At: now, Targets: []gopprof.TargetState{{Target: target("a", "web-1", "web")}, {Target: target("a", "web-2", "web")}}},
+		{Node: "b", At: now.Add(-2 * time.Minute), Targets: []gopprof.TargetState{{Target: target("b", "web-0", "web")}}}}
+	if n := replicasOf(nodes, now.Add(-time.Minute))[workloadOf(target("", "", "web"))]; n != 2 {
+		t.Errorf("%d replicas, want the 2 that are heard of", n)
+	}
+}
+
+// The oldest ended operations give way; those that go on do not.
+func TestRoom(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		l.room = 40_000
+		l.pods("web", 2, "a", "b")
+		k, stop := l.start()
+		defer stop()
+		going := ask(t, k, gopprof.Manual{Pod: "web-1", CPUSeconds: 60})
+		var last string
+		for range 100 {
+			last = wait(t, k, ask(t, k, gopprof.Manual{Pod: "web-0", CPUSeconds: 0.1, Kinds: []gopprof.Kind{gopprof.KindHeap}}).ID).ID
+		}
+		time.Sleep(2 * lookEvery)
+		k.mu.Lock()
+		used := 0
+		for _, s := range k.sizes {
+			used += s.bytes
+		}
+		k.mu.Unlock()
+		if used > 30_000 || used < 10_000 {
+			t.Errorf("%d bytes are kept, of room for 40,000", used)
+		}
+		for _, id := range []string{going.ID, last} {
+			if _, err := k.Operation(t.Context(), id); err != nil {
+				t.Errorf("%s: %v", id, err)
+			}
+		}
+		if n := len(k.Operations()); n < 10 || n > 60 {
+			t.Errorf("%d operations are listed", n)
+		}
+	})
+}
+
+// A busy namespace does not hide the operations of others.
+func TestOperationsOfManyNamespaces(t *testing.T) {
+	k := New(DefaultConfig(), Deps{}, nop(), registry())
+	for i := range 300 {
+		op := gopprof.Operation{ID: k.deps.NewID(), At: time.Unix(int64(i), 0), Asked: gopprof.Manual{Namespace: "busy"}}
+		if i == 0 {
+			op.Asked.Namespace = "quiet"
+		}
+		k.note(op, uint64(i+1), 100)
+	}
+	list := k.Operations()
+	if len(list) != maxOfNamespace+1 || list[len(list)-1].Asked.Namespace != "quiet" || !list[0].At.Equal(time.Unix(299, 0)) {
+		t.Errorf("%d operations, the last of %q", len(list), list[len(list)-1].Asked.Namespace)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
@@ -111,11 +112,20 @@ func (c Config) wave(targets []gopprof.Target, replicas map[workloadKey]int) []g
 	return out
 }
 
-// replicasOf counts the pods of each workload that the agents tell of.
-func replicasOf(nodes []gopprof.NodeState) map[workloadKey]int {
+// replicas counts the pods of each workload that there are now, as far as it is known.
+func (k *Keeper) replicas() map[workloadKey]int {
+	return replicasOf(k.deps.Nodes.Nodes(), k.deps.Now().Add(-k.deps.Nodes.StaleAfter()))
+}
+
+// replicasOf counts the pods of each workload that agents told of since a time: those of a
+// node that has gone may be elsewhere by now, under other names, and would count twice.
+func replicasOf(nodes []gopprof.NodeState, since time.Time) map[workloadKey]int {
 	n := map[workloadKey]int{}
 	seen := map[podKey]bool{}
 	for _, node := range nodes {
+		if node.At.Before(since) {
+			continue
+		}
 		for _, t := range node.Targets {
 			if key := keyOf(t.Target); !t.Gone && !seen[key] {
 				seen[key] = true

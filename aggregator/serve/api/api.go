@@ -36,7 +36,10 @@ type Reports interface {
 
 // Captures are captures by hand, by and for the caller of ctx.
 type Captures interface {
-	Capture(ctx context.Context, m gopprof.Manual) (gopprof.Operation, error)
+	// Capture asks for captures; cancel stops what it began, whatever the caller may do by then.
+	Capture(ctx context.Context, m gopprof.Manual) (op gopprof.Operation, cancel func(context.Context) error, err error)
+	// SeesWhatItTakes is an error when the caller may not see what Capture would take.
+	SeesWhatItTakes(ctx context.Context, m gopprof.Manual) error
 	Operation(ctx context.Context, id string) (gopprof.Operation, error)
 	Operations(ctx context.Context) ([]gopprof.Operation, error)
 	// Follow shows an operation whenever it changes, the first time at once, until it has
@@ -59,7 +62,8 @@ type Deps struct {
 	StaleAfter time.Duration                                          // silence after which a node is called stale
 	RetryAfter time.Duration                                          // what a caller is told who asked for too much
 	Now        func() time.Time
-	Prefix     string // path that the server is mounted at, without trailing slash
+	Stopping   <-chan struct{} // closed when the server stops: answers that take their time end then; may be nil
+	Prefix     string          // path that the server is mounted at, without trailing slash
 	Log        *zap.Logger
 }
 

@@ -57,7 +57,7 @@ func (h handlers) capture(ctx context.Context, in *captureInput) (*captureOutput
 		return nil, err
 	}
 	m.Key = in.Key
-	op, err := h.Captures.Capture(ctx, m)
+	op, _, err := h.Captures.Capture(ctx, m)
 	if err != nil {
 		return nil, h.fail(ctx, "asking for captures in "+m.Namespace, err)
 	}

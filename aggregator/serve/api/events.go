@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -18,7 +19,7 @@ const eventWithin = 30 * time.Second
 // the reader leaves or the server stops. (huma has server-sent events of its own, which
 // answer 200 before anything can be refused.)
 func (h handlers) events(w http.ResponseWriter, r *http.Request) {
-	ctx, control := r.Context(), http.NewResponseController(w)
+	ctx, control := h.untilStopped(r.Context()), http.NewResponseController(w)
 	_ = control.SetReadDeadline(time.Time{}) // or the stream ends with the server's own time-out
 	began := false
 	err := h.Captures.Follow(ctx, r.PathValue("id"), func(op gopprof.Operation) bool {
@@ -36,6 +37,20 @@ func (h handlers) events(w http.ResponseWriter, r *http.Request) {
 	case ctx.Err() == nil:
 		h.Log.Warn("progress ended early", zap.String("operation", r.PathValue("id")), zap.Error(err))
 	}
+}
+
+// untilStopped is a request's context that ends when the server stops, too: an answer that
+// takes its time would hold up its end.
+func (h handlers) untilStopped(ctx context.Context) context.Context {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		defer cancel()
+		select {
+		case <-h.Stopping:
+		case <-ctx.Done():
+		}
+	}()
+	return ctx
 }
 
 // event writes one event. The server's own time-out is for whole answers; here each event

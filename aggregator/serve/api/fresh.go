@@ -45,6 +45,9 @@ var pages = map[string]gopprof.Kind{
 // who leaves cancels it.
 func (h handlers) fresh(w http.ResponseWriter, r *http.Request) {
 	m, err := freshManual(r)
+	if err == nil {
+		err = byItself(r)
+	}
 	if err != nil {
 		h.refuseText(w, r, err)
 		return
@@ -52,7 +55,7 @@ func (h handlers) fresh(w http.ResponseWriter, r *http.Request) {
 	control := http.NewResponseController(w)
 	_ = control.SetReadDeadline(time.Time{}) // or the request ends with the server's own time-out
 	_ = control.SetWriteDeadline(time.Now().Add(freshWithin))
-	ctx, cancel := context.WithTimeout(r.Context(), freshWithin)
+	ctx, cancel := context.WithTimeout(h.untilStopped(r.Context()), freshWithin)
 	defer cancel()
 	op, data, err := h.takeFresh(ctx, m)
 	if op.ID != "" {
@@ -73,12 +76,16 @@ func (h handlers) fresh(w http.ResponseWriter, r *http.Request) {
 // takeFresh asks for the captures, waits for their end and returns the one profile that
 // they give.
 func (h handlers) takeFresh(ctx context.Context, m gopprof.Manual) (op gopprof.Operation, data []byte, err error) {
-	if op, err = h.Captures.Capture(ctx, m); err != nil {
+	if err := h.Captures.SeesWhatItTakes(ctx, m); err != nil {
+		return op, nil, err
+	}
+	op, cancel, err := h.Captures.Capture(ctx, m)
+	if err != nil {
 		return op, nil, err
 	}
 	err = h.Captures.Follow(ctx, op.ID, func(now gopprof.Operation) bool { op = now; return true })
 	if ctx.Err() != nil || err != nil {
-		h.cancelLeft(ctx, op.ID)
+		h.cancelLeft(ctx, op.ID, cancel)
 		if err == nil {
 			err = ctx.Err()
 		}
@@ -113,12 +120,24 @@ func (h handlers) captured(ctx context.Context, oc gopprof.OperationCapture, k g
 }
 
 // cancelLeft stops what nobody waits for any more.
-func (h handlers) cancelLeft(ctx context.Context, id string) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelWithin)
-	defer cancel()
-	if _, err := h.Captures.Cancel(ctx, id); err != nil {
+func (h handlers) cancelLeft(ctx context.Context, id string, cancel func(context.Context) error) {
+	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), cancelWithin)
+	defer done()
+	if err := cancel(ctx); err != nil {
 		h.Log.Warn("operation not cancelled after its caller left", zap.String("operation", id), zap.Error(err))
 	}
+}
+
+// byItself refuses a request that another site's page makes, as an image for instance: it
+// is a GET, and profiles somebody all the same. Tools do not send the header.
+func byItself(r *http.Request) error {
+	if r.Method != http.MethodGet {
+		return &gopprof.Error{Reason: gopprof.ReasonBadInput, Detail: "a profile is taken by GET only"}
+	}
+	if site := r.Header.Get("Sec-Fetch-Site"); site == "cross-site" || site == "same-site" {
+		return &gopprof.Error{Reason: gopprof.ReasonForbidden, Detail: "a profile must not be taken by another site's page"}
+	}
+	return nil
 }
 
 // freshManual reads what a request for a fresh profile asks for.
