@@ -123,6 +123,8 @@ func (s *scene) publish(c gopprof.Capture) {
 func (s *scene) settled() {
 	s.t.Helper()
 	bustest.Eventually(s.t, "the queue is empty", func() bool { return s.b.Messages(bus.StreamCaptures) == 0 })
+	// A slow machine may hand a capture out twice: the second worker finishes, too.
+	bustest.Eventually(s.t, "nobody has begun anything", func() bool { return len(s.starts(s.t)) == 0 })
 }
 
 // files are the files below the store's directory.
