@@ -31,7 +31,7 @@ func FuzzRequest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, method, path, query, body string) {
 		r, err := http.NewRequest(method, "http://localhost/", strings.NewReader(body))
 		if err != nil {
-			t.Skip("no request has such a method")
+			return // no request has such a method
 		}
 		r.URL.Path, r.URL.RawQuery = path, query
 		w := httptest.NewRecorder()

@@ -241,6 +241,11 @@ func TestRefusedFreshProfiles(t *testing.T) {
 	if len(s.desk.asked) != 0 {
 		t.Errorf("asked for all the same: %+v", s.desk.asked)
 	}
+	s.desk.err = &gopprof.Error{Reason: gopprof.ReasonBudget, Detail: "500 captures wait"}
+	if a := s.get(t, api.PathPodProfile("shop", "web-1", "profile")); a.status != 429 || a.header.Get("Retry-After") != "30" {
+		t.Errorf("a full queue: %d %v", a.status, a.header)
+	}
+	s.desk.err = nil
 	s.desk.op = operationOf("shop", gopprof.CaptureFailed)
 	s.desk.op.Captures[0].Reason, s.desk.op.Captures[0].Detail = gopprof.ReasonContended, "somebody else holds it"
 	s.desk.shows = []gopprof.Operation{s.desk.op}

@@ -33,7 +33,7 @@ type Reports interface {
 }
 
 // Captures are captures by hand, and the nodes as their agents told them.
-// *dispatch.Dispatcher is one. Errors that a caller may read are *gopprof.Error.
+// Errors that a caller may read are *gopprof.Error.
 type Captures interface {
 	Capture(ctx context.Context, m gopprof.Manual) (gopprof.Operation, error)
 	Operation(ctx context.Context, id string) (gopprof.Operation, error)

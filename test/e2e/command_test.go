@@ -15,6 +15,7 @@ func TestCommandAgainstHosts(t *testing.T) {
 	ctx, r := newRig(t)
 	startBoth(ctx, t, r)
 	must(t, r.AwaitTarget(ctx))
+	must(t, r.Burner.Heat(ctx, 0.3)) // something to see, and not enough for a rule
 	dir := t.TempDir()
 	binary := filepath.Join(dir, "gopprof")
 	if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "../../cmd/kubectl-gopprof").CombinedOutput(); err != nil {
@@ -33,6 +34,11 @@ func TestCommandAgainstHosts(t *testing.T) {
 	out := run("capture", "host/"+rig.Pod, "-n", rig.Namespace, "--kind", "cpu", "--seconds", "1", "-o", "cpu.pb.gz")
 	if !strings.Contains(out, "stored") {
 		t.Errorf("capture:\n%s", out)
+	}
+	var list struct{ Reports []struct{ ID string } }
+	must(t, r.GetJSON(ctx, "/api/v1/reports", &list))
+	if out := run("top", list.Reports[0].ID); !strings.Contains(out, "pricing.discountFor") {
+		t.Errorf("top:\n%s", out)
 	}
 	top, err := exec.CommandContext(ctx, "go", "tool", "pprof", "-top", filepath.Join(dir, "cpu.pb.gz")).CombinedOutput()
 	if err != nil || !strings.Contains(string(top), "flat%") {

@@ -48,21 +48,21 @@ func (k *Keeper) capture(ctx context.Context, m gopprof.Manual) (gopprof.Operati
 	if err != nil {
 		return gopprof.Operation{}, err
 	}
-	if free, err := k.reserve(k.planned(m, g, "")); err != nil { // a full queue leaves no key
-		return gopprof.Operation{}, err
-	} else {
-		free()
-	}
-	id, err := k.claim(ctx, m)
+	op := k.planned(m, g)
+	free, err := k.reserve(op) // first, so that a full queue leaves no key
 	if err != nil {
 		return gopprof.Operation{}, err
 	}
-	return k.admit(ctx, k.planned(m, g, id))
+	defer free()
+	if op.ID, err = k.claim(ctx, m); err != nil {
+		return gopprof.Operation{}, err
+	}
+	return k.create(ctx, op)
 }
 
-// planned is the operation of a request, before anybody is asked.
-func (k *Keeper) planned(m gopprof.Manual, g group, id string) gopprof.Operation {
-	op := gopprof.Operation{ID: id, Who: m.Who, At: k.deps.Now().UTC(), Asked: m, Incident: k.deps.NewID(), Matched: len(g.targets) + len(g.refused)}
+// planned is the operation of a request, before it has its ID and anybody is asked.
+func (k *Keeper) planned(m gopprof.Manual, g group) gopprof.Operation {
+	op := gopprof.Operation{Who: m.Who, At: k.deps.Now().UTC(), Asked: m, Incident: k.deps.NewID(), Matched: len(g.targets) + len(g.refused)}
 	op.Asked.Who = ""
 	chosen := g.targets
 	if m.Wave {
@@ -100,13 +100,8 @@ func failed(r gopprof.Reason, detail string) gopprof.OperationCapture {
 	return gopprof.OperationCapture{State: gopprof.CaptureFailed, Reason: r, Detail: detail}
 }
 
-// admit writes the operation down if the queue has room for it.
-func (k *Keeper) admit(ctx context.Context, op gopprof.Operation) (gopprof.Operation, error) {
-	free, err := k.reserve(op)
-	if err != nil {
-		return op, err
-	}
-	defer free()
+// create writes the operation down.
+func (k *Keeper) create(ctx context.Context, op gopprof.Operation) (gopprof.Operation, error) {
 	// Whoever asked may hang up: what is written down is then found by its key, or cancelled.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeWithin)
 	defer cancel()

@@ -25,16 +25,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
+	"github.com/gopprof/gopprof/aggregator/dispatch"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
-// KV is a bucket of keys that several replicas share. The sentinels are pkg/bus's:
-// ErrNoKey when a key is not there, ErrConflict when it is there already (Create) or has
-// another revision than the one given (Update). The bucket itself forgets old keys.
+// KV is a bucket as dispatch knows it, of which keys can be watched and deleted.
 type KV interface {
-	Get(ctx context.Context, key string) (value []byte, revision uint64, err error)
-	Create(ctx context.Context, key string, value []byte) (revision uint64, err error)
-	Update(ctx context.Context, key string, value []byte, revision uint64) (next uint64, err error)
+	dispatch.KV
 	Delete(ctx context.Context, key string) error
 	// Watch shows every key, calls shown, then shows every change, until ctx ends; nil is a
 	// deleted key's value.

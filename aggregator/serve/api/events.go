@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/gopprof/gopprof/pkg/api"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
@@ -69,9 +70,14 @@ func (h handlers) event(w http.ResponseWriter, control *http.ResponseController,
 
 // refuse answers a request that huma does not see as huma's are answered.
 func (h handlers) refuse(w http.ResponseWriter, r *http.Request, doing string, err error) {
+	WriteProblem(w, h.refusal(w, r, doing, err))
+}
+
+// refusal is the answer to an error; what every form of it has in its header is written.
+func (h handlers) refusal(w http.ResponseWriter, r *http.Request, doing string, err error) api.Problem {
 	p := h.problemOf(r.Context(), doing, err)
 	if p.Status == http.StatusTooManyRequests {
 		w.Header().Set("Retry-After", h.retryAfter())
 	}
-	WriteProblem(w, p)
+	return p
 }

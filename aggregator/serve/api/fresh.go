@@ -209,7 +209,7 @@ func (h handlers) refuseText(w http.ResponseWriter, r *http.Request, err error) 
 		h.refuse(w, r, "taking a profile", err)
 		return
 	}
-	p := h.problemOf(r.Context(), "taking a profile", err)
+	p := h.refusal(w, r, "taking a profile", err)
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set(headerPprof, "1")
 	w.WriteHeader(p.Status)

@@ -153,7 +153,7 @@ func FuzzPath(f *testing.F) {
 	f.Add("GET", "//apis/gopprof.io/v1/%2e%2e")
 	f.Fuzz(func(t *testing.T, method, asked string) {
 		if _, err := http.NewRequest(method, "/", nil); err != nil || strings.Contains(asked, "?") {
-			t.Skip("no request is like that")
+			return // no request is like that
 		}
 		s := newScene(t)
 		w := s.do(method, asked, tableFirst)
