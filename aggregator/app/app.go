@@ -202,8 +202,10 @@ func (a *App) makeReceive(context.Context) error {
 	a.bus.Watch(a.health.Loop("receive", a.config.Receive.HandleTimeout+atEnd).Turn)
 	limits := profile.DefaultLimits()
 	p := &pipeline{
-		store:    a.store,
-		explain:  func(c gopprof.Capture) gopprof.Explanation { return explain.Explain(c, limits) },
+		store: a.store,
+		explain: func(c gopprof.Capture) gopprof.Explanation {
+			return explain.Explain(c, explain.Around{}, limits)
+		},
 		draw:     a.draw,
 		announce: announce.New(a.bus, a.log, a.reg),
 		dispatch: ends{a.dispatch, a.manual},

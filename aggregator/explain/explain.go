@@ -20,7 +20,7 @@ const topFunctions = 20
 
 // Explain reads the capture's profiles and says what they show. A profile that cannot be
 // read costs its own part only. A trace is not a pprof file: nothing is said of it.
-func Explain(c gopprof.Capture, lim profile.Limits) gopprof.Explanation {
+func Explain(c gopprof.Capture, around Around, lim profile.Limits) gopprof.Explanation {
 	found := findings{}
 	var tops []gopprof.TopFunctions
 	for _, file := range c.Profiles {

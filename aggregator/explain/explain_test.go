@@ -163,7 +163,7 @@ func TestSummary(t *testing.T) {
 		"mutex not enabled": {capture(manual(""), file(gopprof.KindMutex, profiletest.Contention())), "asked for by hand; the mutex profile is not enabled in the program"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := Explain(test.capture, profile.DefaultLimits()).Summary; got != test.want {
+			if got := Explain(test.capture, Around{}, profile.DefaultLimits()).Summary; got != test.want {
 				t.Errorf("\n got %q\nwant %q", got, test.want)
 			}
 		})
@@ -290,7 +290,7 @@ func TestWarnings(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := capture(hot(gopprof.ResourceCPU, nil), file(gopprof.KindCPU, burner()))
 			test.change(&c)
-			if got := Explain(c, profile.DefaultLimits()).Warnings; !slices.Equal(got, test.want) {
+			if got := Explain(c, Around{}, profile.DefaultLimits()).Warnings; !slices.Equal(got, test.want) {
 				t.Errorf("\n got %q\nwant %q", got, test.want)
 			}
 		})
@@ -302,7 +302,7 @@ func TestExplainedRatio(t *testing.T) {
 	for used, want := range map[float64]float64{14.2: 1, 28.4: 0.5, 0: -1, -1: -1, math.Inf(1): -1, math.SmallestNonzeroFloat64: -1} {
 		c.CPUSeconds = used
 		got := -1.0
-		if r := Explain(c, profile.DefaultLimits()).ExplainedRatio; r != nil {
+		if r := Explain(c, Around{}, profile.DefaultLimits()).ExplainedRatio; r != nil {
 			got = *r
 		}
 		if math.Abs(got-want) > 1e-9 {
@@ -314,7 +314,7 @@ func TestExplainedRatio(t *testing.T) {
 func TestProfilesKeepTheirOrderAndReasons(t *testing.T) {
 	c := capture(manual(""), file(gopprof.KindMutex, profiletest.Contention()), file(gopprof.KindTrace, []byte("x")),
 		file(gopprof.KindHeap, leaker()), file(gopprof.KindCPU, []byte("x")))
-	got := Explain(c, profile.DefaultLimits()).Profiles
+	got := Explain(c, Around{}, profile.DefaultLimits()).Profiles
 	if len(got) != 3 || got[0].Reason != gopprof.ReasonNotEnabled || got[1].Total != 340*mib || got[2].Reason != gopprof.ReasonInvalidProfile {
 		t.Errorf("%+v", got)
 	}
@@ -325,7 +325,7 @@ func TestHostileNamesArePrintable(t *testing.T) {
 	for _, name := range profiletest.HostileNames() {
 		c := capture(manual(name), file(gopprof.KindCPU, profiletest.Hostile(name)))
 		c.Failures = []gopprof.Failure{{Kind: gopprof.KindHeap, Reason: gopprof.ReasonStatus, Detail: name}}
-		e := Explain(c, profile.DefaultLimits())
+		e := Explain(c, Around{}, profile.DefaultLimits())
 		for _, s := range append(e.Warnings, e.Summary) {
 			if strings.ContainsAny(s, "\x00\x1b\n\r\u202e\u2028") || len(s) > 3000 {
 				t.Errorf("%.30q: %.200q", name, s)
@@ -354,7 +354,7 @@ func FuzzExplain(f *testing.F) {
 				w.CPU.Ratio, w.Memory.Ratio, w.ThrottledRatio, w.Memory.Mean = ratio, ratio, ratio, used
 			}), file(gopprof.KindCPU, data), file(gopprof.KindHeap, data), file(gopprof.KindBlock, data))
 			c.CPUSeconds, c.Trigger.Request = used, &gopprof.Request{Who: who}
-			if e := Explain(c, profile.DefaultLimits()); e.Summary == "" || strings.ContainsAny(e.Summary, "\x00\x1b\n") {
+			if e := Explain(c, Around{}, profile.DefaultLimits()); e.Summary == "" || strings.ContainsAny(e.Summary, "\x00\x1b\n") {
 				t.Errorf("summary %q", e.Summary)
 			}
 		}

@@ -20,6 +20,8 @@ type Capture struct {
 	// profiled.
 	CPUSeconds float64 `json:"cpuSeconds,omitempty"`
 	Agent      string  `json:"agent,omitempty"` // version of the agent that made it
+	// History is what was seen of the target in the minutes before.
+	History History `json:"history,omitzero"`
 }
 
 // Profile returns the capture's profile of a kind, or false.
@@ -40,6 +42,11 @@ type Firing struct {
 	Resource Resource  `json:"resource"`
 	Ratio    float64   `json:"ratio"` // use over limit in the newest window
 	At       time.Time `json:"at"`
+	// Threshold (0–1), Kinds and CPUSeconds are the rule's: what is asked of siblings. Agents
+	// of before do not say them, and their captures are compared with nobody.
+	Threshold  float64 `json:"threshold,omitempty"`
+	Kinds      []Kind  `json:"kinds,omitempty"`
+	CPUSeconds float64 `json:"cpuSeconds,omitempty"`
 }
 
 // Decision is the aggregator's answer to a Firing.

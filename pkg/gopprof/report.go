@@ -15,6 +15,13 @@ type Report struct {
 	MadeAt      time.Time   `json:"madeAt"`
 	Explanation Explanation `json:"explanation"`
 	Files       []File      `json:"files"`
+	// Picture is the key in the store of the picture of the evidence (SVG): what both
+	// witnesses saw of the last minutes. Empty when there was nothing to draw.
+	Picture string `json:"picture,omitempty"`
+	// Siblings are the pods that were captured to compare with, and Fleet what was known of
+	// the workload's pods when the rule fired. Of captures that a rule made.
+	Siblings []Sibling `json:"siblings,omitempty"`
+	Fleet    *Fleet    `json:"fleet,omitempty"`
 	// Page is the absolute URL of the report's page, as a person outside would open it.
 	Page string `json:"page,omitempty"`
 	// Links are further places to look at, by name ("dashboard", "runbook"): http or https
@@ -52,8 +59,14 @@ type Explanation struct {
 	Warnings []string `json:"warnings,omitempty"`
 	// ExplainedRatio is the CPU profile's total over the CPU time that the container used
 	// meanwhile (0–1, slightly above is sampling noise); nil when unknown.
-	ExplainedRatio *float64       `json:"explainedRatio,omitempty"`
-	Profiles       []TopFunctions `json:"profiles"`
+	ExplainedRatio *float64 `json:"explainedRatio,omitempty"`
+	// Verdict is why; nil in reports of before, and of captures that nobody asks why of: those
+	// taken to compare with others.
+	Verdict *Verdict `json:"verdict,omitempty"`
+	// Differences are what the siblings, or else earlier quiet captures, show; one for each
+	// kind that both have.
+	Differences []Difference   `json:"differences,omitempty"`
+	Profiles    []TopFunctions `json:"profiles"`
 }
 
 // TopFunctions is what one profile says, the heaviest functions first.

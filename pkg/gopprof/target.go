@@ -55,6 +55,14 @@ type Cgroup struct {
 	Instance uint64
 }
 
+// Runtime is what a container's environment tells the Go runtime, as it is written there;
+// empty when it is not set, or set where nobody can see it.
+type Runtime struct {
+	GOGC       string `json:"gogc,omitempty"`
+	GOMEMLIMIT string `json:"gomemlimit,omitempty"`
+	GOMAXPROCS string `json:"gomaxprocs,omitempty"`
+}
+
 // Target is one container that may be profiled.
 type Target struct {
 	Cluster     string   `json:"cluster"`
@@ -66,9 +74,14 @@ type Target struct {
 	Container   string   `json:"container"`
 	ContainerID string   `json:"containerID,omitempty"`
 	Image       string   `json:"image,omitempty"`
-	Owner       string   `json:"owner,omitempty"` // who is told; a key of notify's routes
-	Endpoint    Endpoint `json:"endpoint"`
-	Cgroup      Cgroup   `json:"-"`
+	// Build tells builds of a workload apart: the pod-template-hash or the
+	// controller-revision-hash of its pod. Empty when unknown; the image tells then.
+	Build string `json:"build,omitempty"`
+	// Runtime is what the Go runtime was told, as far as it can be seen from outside.
+	Runtime  Runtime  `json:"runtime,omitzero"`
+	Owner    string   `json:"owner,omitempty"` // who is told; a key of notify's routes
+	Endpoint Endpoint `json:"endpoint"`
+	Cgroup   Cgroup   `json:"-"`
 
 	// What follows is the node's own business and never sent.
 
@@ -109,6 +122,15 @@ func (t Target) Key() string {
 		k += "@" + t.PodUID
 	}
 	return k
+}
+
+// SameBuild tells whether two targets of one workload run the same code, as far as can be
+// seen: their builds, or where those are unknown their images, are the same and known.
+func (t Target) SameBuild(o Target) bool {
+	if t.Build != "" || o.Build != "" {
+		return t.Build == o.Build
+	}
+	return t.Image != "" && t.Image == o.Image
 }
 
 // Series identifies the target in Heapster's series, which know no UID.

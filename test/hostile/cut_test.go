@@ -66,7 +66,7 @@ func TestCutAtAnyByte(t *testing.T) {
 // checkCut explains what is left.
 func checkCut(t *testing.T, data []byte) {
 	t.Helper()
-	said := explain.Explain(gopprof.Capture{Profiles: []gopprof.Profile{{Kind: gopprof.KindCPU, Bytes: data}}}, profile.DefaultLimits())
+	said := explain.Explain(gopprof.Capture{Profiles: []gopprof.Profile{{Kind: gopprof.KindCPU, Bytes: data}}}, explain.Around{}, profile.DefaultLimits())
 	if len(said.Profiles) != 1 || !slices.Contains([]gopprof.Reason{invalid, harmless}, said.Profiles[0].Reason) {
 		t.Errorf("after %d bytes: %+v", len(data), said.Profiles)
 	}

@@ -65,7 +65,7 @@ func report(j job.Report) (job.Reported, error) {
 func explained(out *job.Reported, d *draw.Drawer, c gopprof.Capture) gopprof.Report {
 	r := gopprof.Report{
 		Version: gopprof.ReportVersion, ID: c.ID, Capture: c, MadeAt: time.Now().UTC(),
-		Explanation: explain.Explain(c, profile.DefaultLimits()), Page: external + api.PathPage(c.ID),
+		Explanation: explain.Explain(c, explain.Around{}, profile.DefaultLimits()), Page: external + api.PathPage(c.ID),
 	}
 	for _, p := range c.Profiles {
 		f := gopprof.File{Kind: p.Kind, Profile: "profile"}
