@@ -2,7 +2,6 @@ package explain
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/pkg/profile"
@@ -33,14 +32,14 @@ func blameOf(w *profile.Weighed) blame {
 	}
 	own := make([]bool, len(w.Functions))
 	for i, f := range w.Functions {
-		own[i] = ofProgram(f.Name)
+		own[i] = profile.OfProgram(f.Name)
 	}
 	inside, outside := newCandidates(w), newCandidates(w)
 	for stack, v := range w.Each() {
 		if slices.ContainsFunc(stack, func(f int) bool { return own[f] }) {
 			inside.add(stack, v, func(f int) bool { return own[f] })
 		} else {
-			outside.add(stack, v, func(f int) bool { return !generic(w.Functions[f].Name) })
+			outside.add(stack, v, func(f int) bool { return !profile.Generic(w.Functions[f].Name) })
 		}
 	}
 	b := blame{leaf: slices.MinFunc(w.Functions, profile.ByFlat)}
@@ -111,53 +110,4 @@ func (c *candidates) best(better func(a, b float64) bool) gopprof.Function {
 	f := c.functions[best]
 	f.Cum = c.cum[best]
 	return f
-}
-
-// generic tells whether a function is on so many unrelated stacks that it says nothing.
-func generic(name string) bool {
-	switch name {
-	case "runtime.main", "runtime.goexit", "runtime.mcall", "runtime.systemstack", "runtime.mstart", "runtime.mstart0",
-		"runtime.mstart1", "runtime.rt0_go", "runtime.morestack", "runtime.newstack", "<unknown>":
-		return true
-	}
-	return strings.HasPrefix(name, "[")
-}
-
-// ofProgram tells whether a function is of the program or one of its libraries: not of
-// Go's own packages, not of C code, not without a name.
-func ofProgram(name string) bool {
-	pkg := packageOf(name)
-	if pkg == "" || strings.HasPrefix(pkg, "vendor/golang.org/") {
-		return false
-	}
-	first, _, _ := strings.Cut(pkg, "/")
-	return !standard(first)
-}
-
-// packageOf returns the import path in the name of a Go function, "" for other names. In
-// names like example.com/a%2eb/c.(*T[...]).f the path ends at the first dot after its last
-// slash.
-func packageOf(name string) string {
-	name, _, _ = strings.Cut(name, "[")
-	slash := strings.LastIndexByte(name, '/')
-	dot := strings.IndexByte(name[slash+1:], '.')
-	if dot <= 0 {
-		return ""
-	}
-	return name[:slash+1+dot]
-}
-
-// standard tells whether a path that begins with this element belongs to Go itself.
-// Modules have a dot in their first element by custom, and where they have none, they
-// seldom have one of these names.
-func standard(first string) bool {
-	switch first {
-	case "archive", "bufio", "bytes", "cmp", "compress", "container", "context", "crypto", "database", "debug", "embed",
-		"encoding", "errors", "expvar", "flag", "fmt", "go", "hash", "html", "image", "index", "internal", "io", "iter",
-		"log", "maps", "math", "mime", "net", "os", "path", "plugin", "reflect", "regexp", "runtime", "slices", "sort",
-		"strconv", "strings", "structs", "sync", "syscall", "testing", "text", "time", "type", "unicode", "unique",
-		"unsafe", "weak", "_cgo_export", "_rt0":
-		return true
-	}
-	return false
 }

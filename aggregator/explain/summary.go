@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/gopprof/gopprof/pkg/figures"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
@@ -29,11 +30,11 @@ func kindsFor(r gopprof.Resource) []gopprof.Kind {
 func heat(e gopprof.Evidence) string {
 	at, ok := ratios(e)
 	if !ok {
-		return fmt.Sprintf("%s above %s of %s", e.Resource, percent(e.Threshold), e.Yardstick())
+		return fmt.Sprintf("%s above %s of %s", e.Resource, figures.Percent(e.Threshold), e.Yardstick())
 	}
 	long := ""
 	if !e.AtOnce && e.WindowSeconds > 0 && len(e.Windows) > 0 {
-		long = fmt.Sprintf(" for %d × %s", len(e.Windows), length(e.WindowSeconds))
+		long = fmt.Sprintf(" for %d × %s", len(e.Windows), figures.Length(e.WindowSeconds))
 	}
 	if e.Resource == gopprof.ResourceThrottled {
 		return "throttled in " + at + " of its CPU periods" + long + limit(e, " under its ")
@@ -52,7 +53,7 @@ func ratios(e gopprof.Evidence) (string, bool) {
 	if len(all) == 0 {
 		return "", false
 	}
-	least, most := percent(slices.Min(all)), percent(slices.Max(all))
+	least, most := figures.Percent(slices.Min(all)), figures.Percent(slices.Max(all))
 	if least == most {
 		return least, true
 	}
@@ -76,9 +77,9 @@ func limit(e gopprof.Evidence, before string) string {
 
 // amount names a limit, or what stands in for one.
 func amount(e gopprof.Evidence, use gopprof.Use) string {
-	what, many := cores(use.Limit)+"-core", cores(use.Limit)+" cores"
+	what, many := figures.Cores(use.Limit)+"-core", figures.Cores(use.Limit)+" cores"
 	if e.Resource == gopprof.ResourceMemory {
-		what = size(use.Limit)
+		what = figures.Size(use.Limit)
 		many = what
 	}
 	switch use.Basis {
@@ -165,19 +166,19 @@ func (f finding) says() string {
 		if f.blame.who.Flat == cum {
 			use = " uses "
 		}
-		return with + use + part + " of " + digits(seconds(total)) + " CPU seconds" + f.outside() + f.leaf()
+		return with + use + part + " of " + figures.Digits(seconds(total)) + " CPU seconds" + f.outside() + f.leaf()
 	case gopprof.KindHeap:
-		return fmt.Sprintf("%s allocated %s of %s live heap (%s)", with, size(float64(cum)), size(float64(total)), part)
+		return fmt.Sprintf("%s allocated %s of %s live heap (%s)", with, figures.Size(float64(cum)), figures.Size(float64(total)), part)
 	case gopprof.KindAllocs:
-		return fmt.Sprintf("%s allocated %s of %s since the program started (%s)", with, size(float64(cum)), size(float64(total)), part)
+		return fmt.Sprintf("%s allocated %s of %s since the program started (%s)", with, figures.Size(float64(cum)), figures.Size(float64(total)), part)
 	case gopprof.KindGoroutine:
-		return fmt.Sprintf("%s is on the stack of %d of %s", who, cum, plural(total, "goroutine", "goroutines"))
+		return fmt.Sprintf("%s is on the stack of %d of %s", who, cum, figures.Plural(total, "goroutine", "goroutines"))
 	case gopprof.KindThreadcreate:
-		return fmt.Sprintf("%s is on the stack that created %d of %s", who, cum, plural(total, "thread", "threads"))
+		return fmt.Sprintf("%s is on the stack that created %d of %s", who, cum, figures.Plural(total, "thread", "threads"))
 	case gopprof.KindMutex:
-		return fmt.Sprintf("locks that %s released were waited for %s s of %s s", with, digits(seconds(cum)), digits(seconds(total)))
+		return fmt.Sprintf("locks that %s released were waited for %s s of %s s", with, figures.Digits(seconds(cum)), figures.Digits(seconds(total)))
 	}
-	return fmt.Sprintf("%s waited %s s of %s s", with, digits(seconds(cum)), digits(seconds(total)))
+	return fmt.Sprintf("%s waited %s s of %s s", with, figures.Digits(seconds(cum)), figures.Digits(seconds(total)))
 }
 
 // outside says that the program's own code is not what the CPU time goes to.

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/gopprof/gopprof/pkg/figures"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
@@ -69,7 +70,7 @@ func contradicted(a gopprof.Agreement, resource, of string) string {
 		return cmp.Compare(math.Abs(x.Local-x.Series), math.Abs(y.Local-y.Series))
 	})
 	return fmt.Sprintf("%s: cAdvisor saw %s at %s of %s, the series in InfluxDB say %s, %s%s",
-		said, resource, percent(worst.Local), of, percent(worst.Series), clock(worst.Start, worst.End), detail(a.Detail))
+		said, resource, figures.Percent(worst.Local), of, figures.Percent(worst.Series), clock(worst.Start, worst.End), detail(a.Detail))
 }
 
 // process says whether the profile can be of the process that used the CPU.
@@ -77,14 +78,14 @@ func process(c gopprof.Capture, ratio *float64) string {
 	if ratio == nil || c.CPUSeconds < leastCPU {
 		return ""
 	}
-	used := digits(c.CPUSeconds) + " CPU seconds that the container used meanwhile"
+	used := figures.Digits(c.CPUSeconds) + " CPU seconds that the container used meanwhile"
 	switch {
 	case *ratio < wrongProcess:
-		return fmt.Sprintf("wrong process? The CPU profile holds %s of the %s: most went to another process of the container, or to code that the profiler cannot see", percent(*ratio), used)
+		return fmt.Sprintf("wrong process? The CPU profile holds %s of the %s: most went to another process of the container, or to code that the profiler cannot see", figures.Percent(*ratio), used)
 	case *ratio < otherProcess:
-		return fmt.Sprintf("the CPU profile holds %s of the %s: the rest went to another process, or to code that the profiler cannot see", percent(*ratio), used)
+		return fmt.Sprintf("the CPU profile holds %s of the %s: the rest went to another process, or to code that the profiler cannot see", figures.Percent(*ratio), used)
 	case *ratio > foreignCPU:
-		return fmt.Sprintf("the CPU profile holds %s of the %s: the profiled process does not live in this container alone", percent(*ratio), used)
+		return fmt.Sprintf("the CPU profile holds %s of the %s: the profiled process does not live in this container alone", figures.Percent(*ratio), used)
 	}
 	return ""
 }
@@ -94,7 +95,7 @@ func fewCPU(found findings) string {
 	if !ok || !f.usable() || f.looks >= fewLooks {
 		return ""
 	}
-	return fmt.Sprintf("few samples: the CPU profiler looked %s, so small shares mean nothing", plural(f.looks, "time", "times"))
+	return fmt.Sprintf("few samples: the CPU profiler looked %s, so small shares mean nothing", figures.Plural(f.looks, "time", "times"))
 }
 
 // fewHeap: the heap profiler looks at one allocation in so many bytes.
@@ -104,7 +105,7 @@ func fewHeap(found findings) string {
 		return ""
 	}
 	return fmt.Sprintf("few samples: the heap profiler looks once in %s, and there are %s of live heap, so shares are rough",
-		size(float64(f.period)), size(float64(f.top.Total)))
+		figures.Size(float64(f.period)), figures.Size(float64(f.top.Total)))
 }
 
 // otherMemory says that the heap profile is not about what fills the container.
@@ -119,7 +120,7 @@ func otherMemory(c gopprof.Capture, found findings) string {
 		return ""
 	}
 	return fmt.Sprintf("the live heap of %s is %s of the %s that the container used: the rest is garbage not yet collected, stacks, memory not of Go, files in memory, or another process",
-		size(float64(f.top.Total)), percent(float64(f.top.Total)/used), size(used))
+		figures.Size(float64(f.top.Total)), figures.Percent(float64(f.top.Total)/used), figures.Size(used))
 }
 
 func unreadable(kind gopprof.Kind, found findings) string {

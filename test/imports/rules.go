@@ -101,6 +101,7 @@ func below(pkg string, i Import) bool {
 func knows() map[string][]string {
 	return map[string][]string{
 		"pkg/gopprof":      {},
+		"pkg/figures":      {},
 		"pkg/profile":      {"pkg/gopprof"},
 		"pkg/heapster":     {"pkg/gopprof"},
 		"pkg/api":          {"pkg/gopprof"},

@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/gopprof/gopprof/pkg/figures"
 )
 
 // note says what cannot be said of the group, and why; "" when nothing is missing.
@@ -78,5 +80,5 @@ func (g *group) apart(found findings) string {
 		return "their shares differ no more than chance would have it, or by little"
 	}
 	pods := [2]string{printed(g.members[two[0].member].Pod), printed(g.members[two[1].member].Pod)}
-	return fmt.Sprintf("they differ most where %s %s, %s %s", pods[0], wordsOf(g.kind).in(most), pods[1], percent(most.typical))
+	return fmt.Sprintf("they differ most where %s %s, %s %s", pods[0], wordsOf(g.kind).in(most), pods[1], figures.Percent(most.typical))
 }

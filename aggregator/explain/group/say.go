@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/gopprof/gopprof/pkg/api"
+	"github.com/gopprof/gopprof/pkg/figures"
 )
 
 // parts returns each pod's part of the sum, in the order of the members.
@@ -64,7 +65,7 @@ func (g *group) summary(f finding) string {
 	var says []string
 	if len(f.functions) > 0 {
 		d := f.functions[0]
-		says = append(says, wordsOf(g.kind).in(d)+", the others "+percent(d.typical))
+		says = append(says, wordsOf(g.kind).in(d)+", the others "+figures.Percent(d.typical))
 	}
 	if f.byTotal {
 		says = append(says, wordsOf(g.kind).times(f.rate, f.typicalRate))

@@ -2,10 +2,9 @@ package group
 
 import (
 	"fmt"
-	"math"
 	"strconv"
-	"strings"
 
+	"github.com/gopprof/gopprof/pkg/figures"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/pkg/profile"
 )
@@ -36,18 +35,7 @@ func wordsOf(kind gopprof.Kind) words {
 
 // in says what share a pod has of a function.
 func (w words) in(d difference) string {
-	return fmt.Sprintf(w.share, percent(d.share), short(d.function))
-}
-
-// percent writes a ratio. What is not all is never "100 %", what is not nothing never "0 %".
-func percent(ratio float64) string {
-	switch {
-	case ratio > 0 && ratio < 0.005:
-		return "less than 1 %"
-	case ratio < 1 && ratio > 0.99:
-		return "99 %"
-	}
-	return strconv.FormatFloat(math.Round(ratio*100), 'f', 0, 64) + " %"
+	return fmt.Sprintf(w.share, figures.Percent(d.share), profile.Short(d.function))
 }
 
 // times says how many times the typical total a pod has, or what part of it.
@@ -57,7 +45,7 @@ func (w words) times(total, typical float64) string {
 	case typical == 0:
 		return "has " + w.total + ", most of the others none"
 	case ratio < 1:
-		how = percent(ratio) + " of"
+		how = figures.Percent(ratio) + " of"
 	case ratio < 10:
 		how = strconv.FormatFloat(ratio, 'f', 1, 64) + " times"
 	case ratio < 1000:
@@ -66,13 +54,6 @@ func (w words) times(total, typical float64) string {
 		how = "more than 1000 times"
 	}
 	return "has " + how + " the " + w.total + " of the others"
-}
-
-// short writes a function's name without the directories of its package, as pprof's
-// graphs do: shop/internal/cart.(*Cart).Total is cart.(*Cart).Total.
-func short(name string) string {
-	path, _, _ := strings.Cut(name, "[") // type arguments have paths too
-	return name[strings.LastIndexByte(path, '/')+1:]
 }
 
 // maxPod is the longest name of a pod in a text, in bytes: outside Kubernetes it may be

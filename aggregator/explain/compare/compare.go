@@ -1,0 +1,221 @@
+// Package compare says how a profile differs from the same of quiet pods.
+//
+// Enters: condensed profiles of one kind, that of the capture and those of others. Leaves:
+// the functions that take more here, each with its part of the excess and how far beyond
+// chance that is; "no significant difference" is an answer. It is pure.
+//
+// Must never happen: a difference told that sampling explains as well; one that is too
+// small to matter called a cause.
+package compare
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/pkg/profile"
+)
+
+// Side is one of the others.
+type Side struct {
+	Who   gopprof.Comparator
+	Shape *profile.Shape
+}
+
+const (
+	// effect is the part of all that a pod spends below which a difference matters to nobody.
+	effect = 0.03
+	// shift is the part by which the shares of the service's functions may differ and the work
+	// still be called the same.
+	shift = 0.10
+	// fewLooks is how many looks at the service's code the shares are compared of.
+	fewLooks = 50
+	// maxGrowths is how many functions are told.
+	maxGrowths = 20
+)
+
+// Compare compares a capture's profile with the others', false for kinds that count since
+// the program started and say nothing of a moment, and when there is nobody to compare with.
+func Compare(here *profile.Shape, others []Side) (gopprof.Difference, bool) {
+	unit, ok := unitOf(here.Kind)
+	if !ok {
+		return gopprof.Difference{}, false
+	}
+	c := comparison{here: here, others: slices.DeleteFunc(slices.Clone(others), func(s Side) bool { return !measured(s.Shape) })}
+	if len(c.others) == 0 || !measured(here) {
+		return gopprof.Difference{}, false
+	}
+	return c.difference(unit), true
+}
+
+// unitOf names what a kind's amounts are in, false for the kinds that are not compared.
+func unitOf(k gopprof.Kind) (string, bool) {
+	switch k {
+	case gopprof.KindCPU:
+		return "cores", true
+	case gopprof.KindHeap:
+		return "bytes", true
+	case gopprof.KindGoroutine:
+		return "count", true
+	}
+	return "", false
+}
+
+// measured tells whether amounts can be told: how much of CPU time a second took is known
+// only with the seconds.
+func measured(s *profile.Shape) bool {
+	return s != nil && (s.Kind != gopprof.KindCPU || s.Seconds > 0)
+}
+
+// scale is what a value is divided by to be an amount: that in a CPU profile of so many
+// seconds to be cores.
+func scale(s *profile.Shape) float64 {
+	if s.Kind == gopprof.KindCPU {
+		return 1e9 * s.Seconds
+	}
+	return 1
+}
+
+func amountOf(s *profile.Shape, v int64) amount {
+	by := scale(s)
+	return amount{value: float64(v) / by, perLook: s.Quantum / by}
+}
+
+// comparison is one capture's profile and the others.
+type comparison struct {
+	here   *profile.Shape
+	others []Side
+}
+
+func (c comparison) difference(unit string) gopprof.Difference {
+	d := gopprof.Difference{Kind: c.here.Kind, Unit: unit, Functions: []gopprof.Growth{}}
+	for _, o := range c.others {
+		d.With = append(d.With, o.Who)
+	}
+	whole := c.pair(func(s *profile.Shape) int64 { return s.Total })
+	d.Here, d.Typical = whole.here.value, mean(whole.others)
+	limit := beyondChance(len(c.here.Parts) + 1)
+	d.Significant = math.Abs(whole.sigma()) >= limit && math.Abs(d.Here-d.Typical) >= effect*max(d.Here, d.Typical)
+	c.grow(&d, limit)
+	c.judgeShares(&d)
+	return d
+}
+
+// pair picks one figure out of all the profiles.
+func (c comparison) pair(of func(*profile.Shape) int64) pair {
+	p := pair{here: amountOf(c.here, of(c.here))}
+	for _, o := range c.others {
+		p.others = append(p.others, amountOf(o.Shape, of(o.Shape)))
+	}
+	return p
+}
+
+// grow lists the functions that take significantly more here.
+func (c comparison) grow(d *gopprof.Difference, limit float64) {
+	excess := d.Here - d.Typical
+	for name, part := range c.here.Parts {
+		if part.Self == 0 {
+			continue
+		}
+		p := c.pair(func(s *profile.Shape) int64 { return selfOf(s, name) })
+		sigma, more := p.sigma(), p.here.value-mean(p.others)
+		if sigma < limit || more < effect*d.Here {
+			continue
+		}
+		d.Significant = true
+		g := gopprof.Growth{
+			Function: name, File: part.File, Own: part.Own, Path: part.Path,
+			Here: p.here.value, Typical: mean(p.others), Sigma: round(sigma),
+			HereShare: share(p.here.value, d.Here), TypicalShare: share(mean(p.others), d.Typical),
+		}
+		if excess > 0 {
+			g.Excess = round(more / excess)
+		}
+		if part.Below != "" && profile.PackageOf(part.Below) != profile.PackageOf(name) {
+			g.Below = part.Below
+		}
+		d.Functions = append(d.Functions, g)
+	}
+	slices.SortFunc(d.Functions, func(a, b gopprof.Growth) int {
+		return cmp.Or(cmp.Compare(b.Here-b.Typical, a.Here-a.Typical), cmp.Compare(a.Function, b.Function))
+	})
+	d.Functions = d.Functions[:min(len(d.Functions), maxGrowths)]
+}
+
+func selfOf(s *profile.Shape, name string) int64 {
+	if p := s.Parts[name]; p != nil {
+		return p.Self
+	}
+	return 0
+}
+
+// judgeShares tells whether the same work is done here, more or less of it: whether the
+// service's own functions have the same shares of the time spent in and below the service's
+// code. The runtime's part is left out of the shares: a busy process schedules less for each
+// request, and collects its garbage otherwise, though it does the same.
+func (c comparison) judgeShares(d *gopprof.Difference) {
+	if c.here.Kind != gopprof.KindCPU {
+		return
+	}
+	all := int64(0)
+	looks := 0.0
+	for _, o := range c.others {
+		all += o.Shape.Own
+		looks += float64(o.Shape.Own) / o.Shape.Quantum
+	}
+	own := float64(c.here.Own) / c.here.Quantum
+	if own < fewLooks || looks < fewLooks {
+		d.Note = fmt.Sprintf("whether the same work is done cannot be told: the profiler saw the service's code %.0f times here, and %.0f times in the others", own, looks)
+		return
+	}
+	limit := beyondChance(len(c.names()))
+	d.SameShares = true
+	for name := range c.names() {
+		others := int64(0)
+		for _, o := range c.others {
+			others += ownOf(o.Shape, name)
+		}
+		here := proportion{float64(ownOf(c.here, name)) / float64(c.here.Own), own}
+		theirs := proportion{float64(others) / float64(all), looks}
+		if math.Abs(here.share-theirs.share) >= shift && math.Abs(here.sigma(theirs)) >= limit {
+			d.SameShares = false
+			return
+		}
+	}
+}
+
+func (c comparison) names() map[string]bool {
+	names := map[string]bool{}
+	for _, s := range append([]Side{{Shape: c.here}}, c.others...) {
+		for name, p := range s.Shape.Parts {
+			if p.Own && p.Self > 0 {
+				names[name] = true
+			}
+		}
+	}
+	return names
+}
+
+func ownOf(s *profile.Shape, name string) int64 {
+	if p := s.Parts[name]; p != nil && p.Own {
+		return p.Self
+	}
+	return 0
+}
+
+func share(part, whole float64) float64 {
+	if !(whole > 0) {
+		return 0
+	}
+	return round(part / whole)
+}
+
+// round keeps four digits: the rest is noise, and JSON is read by people too.
+func round(v float64) float64 {
+	if math.IsInf(v, 0) || math.IsNaN(v) {
+		return 0
+	}
+	return math.Round(v*1e4) / 1e4
+}

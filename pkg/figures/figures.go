@@ -1,0 +1,72 @@
+// Package figures writes numbers as a person reads them: shares, cores, bytes, lengths of
+// time. Numbers enter, words leave; nothing is ever written as more, or as less, than it is
+// seen to be.
+package figures
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+)
+
+// Percent writes a ratio. What is not all is never "100 %", what is not nothing never "0 %".
+func Percent(ratio float64) string {
+	switch {
+	case math.IsNaN(ratio) || ratio < 0:
+		return "an unknown share"
+	case ratio > 10:
+		return "more than 1000 %"
+	case ratio > 0 && ratio < 0.005:
+		return "less than 1 %"
+	case ratio < 1 && ratio > 0.99:
+		return "99 %"
+	}
+	return strconv.FormatFloat(math.Round(ratio*100), 'f', 0, 64) + " %"
+}
+
+// Digits writes a number with about three digits.
+func Digits(v float64) string {
+	switch {
+	case v >= 100:
+		return strconv.FormatFloat(v, 'f', 0, 64)
+	case v >= 1:
+		return strconv.FormatFloat(v, 'f', 1, 64)
+	}
+	return strconv.FormatFloat(v, 'f', 2, 64)
+}
+
+// Cores writes a number of cores as people set it: 0.5, 2, 1.25.
+func Cores(v float64) string {
+	return strconv.FormatFloat(math.Round(v*1000)/1000, 'f', -1, 64)
+}
+
+// Size writes bytes in binary units.
+func Size(bytes float64) string {
+	units := []string{"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}
+	i := 0
+	for ; bytes >= 1024 && i < len(units)-1; i++ {
+		bytes /= 1024
+	}
+	if i == 0 || bytes == math.Trunc(bytes) {
+		return strconv.FormatFloat(bytes, 'f', 0, 64) + " " + units[i]
+	}
+	return Digits(bytes) + " " + units[i]
+}
+
+// Length writes a duration: 1 m, 90 s.
+func Length(seconds float64) string {
+	if seconds >= 60 && math.Mod(seconds, 60) == 0 {
+		return strconv.FormatFloat(seconds/60, 'f', 0, 64) + " m"
+	}
+	return strings.TrimSuffix(strconv.FormatFloat(seconds, 'f', 1, 64), ".0") + " s"
+}
+
+// Plural writes a number of things.
+func Plural(n int64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
