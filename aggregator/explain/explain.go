@@ -1,8 +1,10 @@
-// Package explain says in a few words what a capture shows.
+// Package explain says what a capture shows, and why its container was hot.
 //
-// Enters: a capture with its profiles' bytes. Leaves: an Explanation: one summary line,
-// warnings that limit how far the rest may be trusted, and each profile's heaviest
-// functions. It is pure: no I/O, no clock.
+// Enters: a capture with its profiles' bytes, and what is known around it: quiet captures of
+// the same workload to compare with, and how many of its pods are hot. Leaves: an
+// Explanation: one summary line, warnings that limit how far the rest may be trusted, a
+// verdict with its proof, what grew, and each profile's heaviest functions. It does no I/O
+// but through the readers that it is given, and has no clock.
 //
 // Must never happen: a claim that the profiles and the evidence do not carry; two large
 // profiles in memory at once.
@@ -11,6 +13,7 @@ package explain
 import (
 	"math"
 
+	"github.com/gopprof/gopprof/aggregator/explain/cause"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/pkg/profile"
 )
@@ -19,7 +22,8 @@ import (
 const topFunctions = 20
 
 // Explain reads the capture's profiles and says what they show. A profile that cannot be
-// read costs its own part only. A trace is not a pprof file: nothing is said of it.
+// read costs its own part only, and so does one of the others'. A trace is not a pprof file:
+// nothing is said of it.
 func Explain(c gopprof.Capture, around Around, lim profile.Limits) gopprof.Explanation {
 	found := findings{}
 	var tops []gopprof.TopFunctions
@@ -32,38 +36,56 @@ func Explain(c gopprof.Capture, around Around, lim profile.Limits) gopprof.Expla
 		tops = append(tops, f.top)
 	}
 	ratio := explained(c, found)
-	return gopprof.Explanation{
-		Summary:        summary(c, found),
-		Warnings:       warnings(c, found, ratio),
-		ExplainedRatio: ratio,
-		Profiles:       tops,
+	e := gopprof.Explanation{ExplainedRatio: ratio, Profiles: tops}
+	beside := lookAround(c, found, around, lim)
+	e.Differences = beside.differences
+	if c.Trigger.Kind != gopprof.TriggerSibling {
+		verdict := cause.Judge(beside.facts(c, around, found, doubtsOf(c, found, ratio)))
+		e.Verdict = &verdict
 	}
+	e.Summary = summary(c, found, e.Verdict, around, ratio)
+	e.Warnings = append(warnings(c, found, ratio), beside.unread...)
+	return e
 }
 
 // finding is what one profile says.
 type finding struct {
 	top    gopprof.TopFunctions
 	blame  blame
-	looks  int64 // times that the CPU profiler looked
-	period int64 // what one look stands for, in the unit of top
+	looks  int64          // times that the CPU profiler looked
+	period int64          // what one look stands for, in the unit of top
+	shape  *profile.Shape // nil of one that cannot be read
 }
 
 // findings holds what each readable or unreadable profile of the capture says.
 type findings map[gopprof.Kind]finding
 
 func read(file gopprof.Profile, lim profile.Limits) finding {
-	refused := func(err error) finding {
+	w, err := weigh(file.Kind, file.Bytes, lim)
+	if err != nil {
 		return finding{top: gopprof.TopFunctions{Kind: file.Kind, Reason: profile.ReasonOf(err), Detail: err.Error()}}
 	}
-	p, err := profile.Parse(file.Bytes, lim)
-	if err != nil {
-		return refused(err)
+	f := finding{top: w.Top(topFunctions), blame: blameOf(w), looks: w.Column("samples"), period: w.Period}
+	if f.usable() && w.Negative == 0 {
+		f.shape = w.Shape(length(file.Seconds, f.top))
 	}
-	w, err := p.Weigh(file.Kind)
+	return f
+}
+
+func weigh(k gopprof.Kind, data []byte, lim profile.Limits) (*profile.Weighed, error) {
+	p, err := profile.Parse(data, lim)
 	if err != nil {
-		return refused(err)
+		return nil, err
 	}
-	return finding{top: w.Top(topFunctions), blame: blameOf(w), looks: w.Column("samples"), period: w.Period}
+	return p.Weigh(k)
+}
+
+// length is how long a profile took, as its file says, or else as the agent does.
+func length(taken float64, top gopprof.TopFunctions) float64 {
+	if top.DurationSeconds > 0 {
+		return top.DurationSeconds
+	}
+	return taken
 }
 
 // usable tells whether the numbers of the finding mean anything.

@@ -4,18 +4,81 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/gopprof/gopprof/pkg/figures"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
-// summary writes the first line that a person reads: why the capture was made, and what
-// the profile shows that belongs to the cause.
-func summary(c gopprof.Capture, found findings) string {
-	if e := c.Trigger.Evidence; c.Trigger.Kind == gopprof.TriggerRule && e != nil {
-		return heat(*e) + "; " + shown(c, found, kindsFor(e.Resource))
+// summary writes the first line that a person reads: what limits its truth, why the capture
+// was made, and its cause; where there is none, what the profile shows.
+func summary(c gopprof.Capture, found findings, v *gopprof.Verdict, around Around, ratio *float64) string {
+	e := c.Trigger.Evidence
+	if c.Trigger.Kind != gopprof.TriggerRule || e == nil {
+		return asked(c.Trigger) + "; " + shown(c, found, gopprof.Kinds())
 	}
-	return asked(c.Trigger) + "; " + shown(c, found, gopprof.Kinds())
+	said := tags(c, doubtsOf(c, found, ratio)) + heat(*e) + "; "
+	if v != nil && len(v.Causes) > 0 {
+		said += causeLine(v.Causes[0])
+	} else {
+		said += shown(c, found, kindsFor(e.Resource))
+	}
+	return said + reach(v, around)
+}
+
+// causeLine is a cause's line, which says so when it is unsure.
+func causeLine(c gopprof.Cause) string {
+	if c.Confidence == gopprof.ConfidenceUnsure {
+		return "unsure: " + c.Line
+	}
+	return c.Line
+}
+
+// doubts are what makes everything, or what is judged by shares, unsure.
+type doubts struct {
+	contradicted bool // by the second witness
+	process      bool // another one was profiled
+	few          bool // looks of the profiler that matters
+}
+
+func doubtsOf(c gopprof.Capture, found findings, ratio *float64) doubts {
+	d := doubts{
+		contradicted: c.Agreement.Result == gopprof.AgreementContradicted,
+		process:      ratio != nil && c.CPUSeconds >= leastCPU && (*ratio < wrongProcess || *ratio > foreignCPU),
+		few:          fewCPU(found) != "",
+	}
+	if e := c.Trigger.Evidence; e != nil && e.Resource == gopprof.ResourceMemory {
+		d.process, d.few = false, fewHeap(found) != ""
+	}
+	return d
+}
+
+// tags are the gravest of the warnings in a few words, before everything else.
+func tags(c gopprof.Capture, d doubts) string {
+	var said []string
+	for _, tag := range []struct {
+		word  string
+		holds bool
+	}{
+		{"contradicted", d.contradicted}, {"wrong process?", d.process}, {"few samples", d.few},
+		{"one witness", c.Agreement.Result == gopprof.AgreementSingle},
+	} {
+		if tag.holds {
+			said = append(said, tag.word)
+		}
+	}
+	if len(said) == 0 {
+		return ""
+	}
+	return strings.Join(said, ", ") + ": "
+}
+
+// reach tells how far the trouble reaches, where that changes what to look at.
+func reach(v *gopprof.Verdict, around Around) string {
+	if v == nil || v.Scope != gopprof.ScopeWorkload {
+		return ""
+	}
+	return fmt.Sprintf("; all %d pods of the workload are hot: load or a release, not this pod", around.Fleet.Pods)
 }
 
 // kindsFor lists the kinds that can say where a resource goes, the best first.

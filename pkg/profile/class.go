@@ -10,7 +10,7 @@ type Class int
 const (
 	ClassGC      Class = iota // marking, sweeping, giving memory back, helping the collector
 	ClassSpin                 // giving up the CPU only to go on: runtime.Gosched
-	ClassLock                 // sync's locks, when they do not go through at once
+	ClassLock                 // sync's locks
 	ClassChan                 // channel operations and select
 	ClassAlloc                // allocating memory
 	ClassSched                // the scheduler between goroutines
@@ -68,16 +68,12 @@ var marked = []struct {
 	{"runtime.gcWriteBarrier", mark{ClassGC, anywhere}},
 	{"runtime.gosched_m", mark{ClassSpin, anywhere}},
 	{"runtime.Gosched", mark{ClassSpin, anywhere}},
-	{"sync.runtime_Semacquire", mark{ClassLock, anywhere}},
-	{"sync.runtime_Semrelease", mark{ClassLock, anywhere}},
-	{"sync.runtime_SemacquireRWMutex", mark{ClassLock, anywhere}},
-	{"sync.(*Mutex).lockSlow", mark{ClassLock, anywhere}},
-	{"sync.(*Mutex).unlockSlow", mark{ClassLock, anywhere}},
-	{"internal/sync.(*Mutex).lockSlow", mark{ClassLock, anywhere}},
-	{"internal/sync.(*Mutex).unlockSlow", mark{ClassLock, anywhere}},
-	{"internal/sync.runtime_", mark{ClassLock, anywhere}},
-	{"sync.(*RWMutex).rUnlockSlow", mark{ClassLock, anywhere}},
+	{"sync.runtime_", mark{ClassLock, anywhere}},
+	{"sync.(*Mutex).", mark{ClassLock, anywhere}},
+	{"sync.(*RWMutex).", mark{ClassLock, anywhere}},
 	{"sync.(*Cond).", mark{ClassLock, anywhere}},
+	{"internal/sync.(*Mutex).", mark{ClassLock, anywhere}},
+	{"internal/sync.runtime_", mark{ClassLock, anywhere}},
 	{"runtime.chansend", mark{ClassChan, anywhere}},
 	{"runtime.chanrecv", mark{ClassChan, anywhere}},
 	{"runtime.selectgo", mark{ClassChan, anywhere}},

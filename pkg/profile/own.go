@@ -122,9 +122,11 @@ func majorVersion(s string) bool {
 	return strings.Trim(s[1:], "0123456789") == ""
 }
 
-// Short writes a function's name without the directories of its package, as pprof's graphs
-// do: shop/internal/cart.(*Cart).Total is cart.(*Cart).Total.
+// Short writes a function's name without the directories of its package and without what
+// its types are instantiated with, as pprof's graphs do: shop/internal/cart.(*Cart).Total is
+// cart.(*Cart).Total, slices.SortFunc[go.shape.[]int,go.shape.int] is slices.SortFunc[...].
 func Short(name string) string {
+	name = withoutArguments(name)
 	pkg := PackageOf(name)
 	parts := strings.Split(pkg, "/")
 	last := parts[len(parts)-1]
@@ -132,4 +134,28 @@ func Short(name string) string {
 		last = parts[len(parts)-2]
 	}
 	return last + name[len(pkg):]
+}
+
+// withoutArguments replaces each list of type arguments.
+func withoutArguments(name string) string {
+	if !strings.Contains(name, "[") {
+		return name
+	}
+	var b strings.Builder
+	depth := 0
+	for _, r := range name {
+		switch r {
+		case '[':
+			if depth++; depth == 1 {
+				b.WriteString("[...]")
+			}
+		case ']':
+			depth = max(0, depth-1)
+		default:
+			if depth == 0 {
+				b.WriteRune(r)
+			}
+		}
+	}
+	return b.String()
 }

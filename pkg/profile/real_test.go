@@ -136,7 +136,7 @@ var pprofTool = sync.OnceValues(func() (string, error) {
 })
 
 // goToolTop is what `go tool pprof -top` says of a file, in the order printed.
-func goToolTop(t *testing.T, file []byte, w value, cum bool) []gopprof.Function {
+func goToolTop(t *testing.T, file []byte, w value, cum bool, more ...string) []gopprof.Function {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "profile.pb.gz")
 	if err := os.WriteFile(path, file, 0o600); err != nil {
@@ -147,6 +147,7 @@ func goToolTop(t *testing.T, file []byte, w value, cum bool) []gopprof.Function 
 	if cum {
 		args = append(args, "-cum")
 	}
+	args = append(args, more...)
 	tool, err := pprofTool()
 	if err != nil {
 		t.Fatalf("go tool -n pprof: %v", err)

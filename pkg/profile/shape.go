@@ -34,8 +34,10 @@ type Part struct {
 	// it is on, and Depth where it stands on them: the mean distance from the outermost.
 	Self, Cum int64
 	Depth     float64
-	Classes   [Classes]int64 // of Self, by the class of the stack
-	// Below is what it calls on the way to most of Self, "" when that is itself.
+	// Classes and CumClasses are Self and Cum by the class of the stack, of kind cpu.
+	Classes, CumClasses [Classes]int64
+	// Below is what it calls on the way to most of Self: a function, or where it calls several
+	// of one package, that package's path; "" when most is its own.
 	Below string
 	// Path is how the program gets there on the heaviest of the stacks it is on, outermost
 	// first, without itself and without what says nothing.
@@ -93,8 +95,9 @@ type shaper struct {
 type partial struct {
 	self, cum int64
 	depth     float64
-	classes   [Classes]int64
-	below     map[int]int64 // callee → value of self
+	classes   [Classes]int64 // of self
+	all       [Classes]int64 // of cum
+	below     map[int]int64  // callee → value of self
 	waits     map[Wait]int64
 	heaviest  int64
 	path      []int // of the heaviest stack, outermost first
@@ -122,7 +125,7 @@ func (b *shaper) add(s *Shape, stack []int, v int64) {
 		s.Own += v
 	}
 	for i := len(stack) - 1; i >= 0; i-- {
-		b.pass(stack, i, v)
+		b.pass(stack, i, v, class)
 	}
 	p := &b.parts[stack[at]]
 	p.self += v
@@ -139,7 +142,7 @@ func (b *shaper) add(s *Shape, stack []int, v int64) {
 }
 
 // pass counts a function of a stack, once, where it is nearest to the outermost.
-func (b *shaper) pass(stack []int, i int, v int64) {
+func (b *shaper) pass(stack []int, i int, v int64, class Class) {
 	f := stack[i]
 	if b.seen[f] == b.stacks {
 		return
@@ -147,6 +150,7 @@ func (b *shaper) pass(stack []int, i int, v int64) {
 	b.seen[f] = b.stacks
 	p := &b.parts[f]
 	p.cum = sum(p.cum, v)
+	p.all[class] += v
 	p.depth += float64(len(stack)-1-i) * float64(v)
 	if v > p.heaviest {
 		p.heaviest = v
@@ -202,7 +206,7 @@ func (b *shaper) part(f int, fn gopprof.Function) *Part {
 	p := b.parts[f]
 	out := &Part{
 		Name: fn.Name, File: fn.File, Own: b.owners[f] == OwnerService,
-		Self: p.self, Cum: p.cum, Depth: p.depth / float64(p.cum), Classes: p.classes,
+		Self: p.self, Cum: p.cum, Depth: p.depth / float64(p.cum), Classes: p.classes, CumClasses: p.all,
 	}
 	for i := len(p.path) - 1; i >= 0; i-- {
 		if name := b.w.Functions[p.path[i]].Name; !Generic(name) {
@@ -210,11 +214,23 @@ func (b *shaper) part(f int, fn gopprof.Function) *Part {
 		}
 	}
 	out.Path = out.Path[max(0, len(out.Path)-maxPath):]
-	if callee, v := most(p.below); v*2 > p.self {
-		out.Below = b.w.Functions[callee].Name
-	}
+	out.Below = b.below(p)
 	out.Wait, _ = most(p.waits)
 	return out
+}
+
+func (b *shaper) below(p partial) string {
+	if callee, v := most(p.below); v*2 > p.self {
+		return b.w.Functions[callee].Name
+	}
+	packages := map[string]int64{}
+	for callee, v := range p.below {
+		packages[PackageOf(b.w.Functions[callee].Name)] += v
+	}
+	if pkg, v := most(packages); v*2 > p.self {
+		return pkg
+	}
+	return ""
 }
 
 // most returns the heaviest key, of those as heavy the lowest.

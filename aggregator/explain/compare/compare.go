@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/pkg/profile"
@@ -43,11 +44,16 @@ func Compare(here *profile.Shape, others []Side) (gopprof.Difference, bool) {
 	if !ok {
 		return gopprof.Difference{}, false
 	}
-	c := comparison{here: here, others: slices.DeleteFunc(slices.Clone(others), func(s Side) bool { return !measured(s.Shape) })}
-	if len(c.others) == 0 || !measured(here) {
+	if len(others) == 0 || !measured(here) || slices.ContainsFunc(others, func(s Side) bool { return !measured(s.Shape) }) {
 		return gopprof.Difference{}, false
 	}
-	return c.difference(unit), true
+	return comparison{here, others}.difference(unit), true
+}
+
+// Comparable tells whether profiles of a kind say something of a moment.
+func Comparable(k gopprof.Kind) bool {
+	_, ok := unitOf(k)
+	return ok
 }
 
 // unitOf names what a kind's amounts are in, false for the kinds that are not compared.
@@ -100,6 +106,7 @@ func (c comparison) difference(unit string) gopprof.Difference {
 	d.Significant = math.Abs(whole.sigma()) >= limit && math.Abs(d.Here-d.Typical) >= effect*max(d.Here, d.Typical)
 	c.grow(&d, limit)
 	c.judgeShares(&d)
+	d.Here, d.Typical = round(d.Here), round(d.Typical)
 	return d
 }
 
@@ -127,13 +134,13 @@ func (c comparison) grow(d *gopprof.Difference, limit float64) {
 		d.Significant = true
 		g := gopprof.Growth{
 			Function: name, File: part.File, Own: part.Own, Path: part.Path,
-			Here: p.here.value, Typical: mean(p.others), Sigma: round(sigma),
+			Here: round(p.here.value), Typical: round(mean(p.others)), Sigma: round(sigma),
 			HereShare: share(p.here.value, d.Here), TypicalShare: share(mean(p.others), d.Typical),
 		}
 		if excess > 0 {
 			g.Excess = round(more / excess)
 		}
-		if part.Below != "" && profile.PackageOf(part.Below) != profile.PackageOf(name) {
+		if pkg := profile.PackageOf(name); part.Below != "" && part.Below != pkg && profile.PackageOf(part.Below) != pkg {
 			g.Below = part.Below
 		}
 		d.Functions = append(d.Functions, g)
@@ -170,6 +177,9 @@ func (c comparison) judgeShares(d *gopprof.Difference) {
 		d.Note = fmt.Sprintf("whether the same work is done cannot be told: the profiler saw the service's code %.0f times here, and %.0f times in the others", own, looks)
 		return
 	}
+	if c.outside(d) {
+		return
+	}
 	limit := beyondChance(len(c.names()))
 	d.SameShares = true
 	for name := range c.names() {
@@ -184,6 +194,13 @@ func (c comparison) judgeShares(d *gopprof.Difference) {
 			return
 		}
 	}
+}
+
+// outside tells whether much more of the CPU goes to other than the service's code here: to
+// the collector, to spinning, to waking goroutines.
+func (c comparison) outside(d *gopprof.Difference) bool {
+	own := c.pair(func(s *profile.Shape) int64 { return s.Own })
+	return share(mean(own.others), d.Typical)-share(own.here.value, d.Here) >= 2*shift
 }
 
 func (c comparison) names() map[string]bool {
@@ -212,10 +229,14 @@ func share(part, whole float64) float64 {
 	return round(part / whole)
 }
 
-// round keeps four digits: the rest is noise, and JSON is read by people too.
+// round keeps four significant digits: the rest is noise, and JSON is read by people too.
 func round(v float64) float64 {
 	if math.IsInf(v, 0) || math.IsNaN(v) {
 		return 0
 	}
-	return math.Round(v*1e4) / 1e4
+	short, err := strconv.ParseFloat(strconv.FormatFloat(v, 'g', 4, 64), 64)
+	if err != nil {
+		return v
+	}
+	return short
 }

@@ -1,0 +1,89 @@
+package explain
+
+import (
+	"fmt"
+
+	"github.com/gopprof/gopprof/aggregator/explain/cause"
+	"github.com/gopprof/gopprof/aggregator/explain/compare"
+	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/pkg/profile"
+)
+
+// maxOthers is how many quiet captures one is compared with.
+const maxOthers = 4
+
+// beside is what the quiet captures say, by kind.
+type beside struct {
+	others      map[gopprof.Kind][]cause.Other
+	differences []gopprof.Difference
+	unread      []string // those that could not be read, and why
+}
+
+// lookAround reads the others' profiles, one at a time, and compares.
+func lookAround(c gopprof.Capture, found findings, around Around, lim profile.Limits) beside {
+	b := beside{others: map[gopprof.Kind][]cause.Other{}}
+	others := around.Others[:min(len(around.Others), maxOthers)]
+	for _, file := range c.Profiles {
+		here := found[file.Kind].shape
+		if here == nil || !compare.Comparable(file.Kind) {
+			continue
+		}
+		var sides []compare.Side
+		for _, o := range others {
+			s := b.read(o, file.Kind, lim)
+			if s == nil {
+				continue
+			}
+			sides = append(sides, compare.Side{Who: who(o), Shape: s})
+			b.others[file.Kind] = append(b.others[file.Kind], cause.Other{Capture: o.Report.Capture, Shape: s})
+		}
+		if d, ok := compare.Compare(here, sides); ok {
+			b.differences = append(b.differences, d)
+		} else {
+			delete(b.others, file.Kind)
+		}
+	}
+	return b
+}
+
+// read reads one profile of another capture, nil when it has none that is of use.
+func (b *beside) read(o Other, k gopprof.Kind, lim profile.Limits) *profile.Shape {
+	taken, ok := o.Report.Capture.Profile(k)
+	if !ok {
+		return nil
+	}
+	data, err := o.Read(k)
+	if err == nil {
+		var w *profile.Weighed
+		if w, err = weigh(k, data, lim); err == nil {
+			top := w.Top(1)
+			if (finding{top: top}).usable() && w.Negative == 0 {
+				return w.Shape(length(taken.Seconds, top))
+			}
+			return nil
+		}
+	}
+	b.unread = append(b.unread, fmt.Sprintf("not compared with the %s profile of pod %s: %s", k, quote(o.Report.Capture.Target.Pod), quote(err.Error())))
+	return nil
+}
+
+func who(o Other) gopprof.Comparator {
+	return gopprof.Comparator{Report: o.Report.ID, Pod: o.Report.Capture.Target.Pod, Earlier: o.Earlier}
+}
+
+// facts is all of it as the rules look at it.
+func (b beside) facts(c gopprof.Capture, around Around, found findings, d doubts) cause.Facts {
+	f := cause.Facts{
+		Capture: c, Fleet: around.Fleet, Here: map[gopprof.Kind]*profile.Shape{},
+		Others: b.others, Differences: map[gopprof.Kind]gopprof.Difference{}, Doubted: d.contradicted || d.process, FewLooks: d.few,
+	}
+	for k, one := range found {
+		if one.shape != nil {
+			f.Here[k] = one.shape
+		}
+	}
+	for _, d := range b.differences {
+		f.Differences[d.Kind] = d
+	}
+	return f
+}

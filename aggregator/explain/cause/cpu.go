@@ -1,0 +1,113 @@
+package cause
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/gopprof/gopprof/pkg/figures"
+	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/pkg/profile"
+)
+
+// judgesCPU tells whether the CPU profile can show anything but more of the same work.
+func (j judged) judgesCPU() bool {
+	_, ok := j.usable(gopprof.KindCPU)
+	return ok && j.aboutCPU() && !j.sameShares()
+}
+
+// codeHot: a function of the service's.
+func codeHot(j judged) (c gopprof.Cause, holds bool) {
+	if !j.judgesCPU() {
+		return c, false
+	}
+	p := j.culprit(gopprof.KindCPU, cum)
+	if p == nil {
+		return c, false
+	}
+	uses := j.amount(gopprof.KindCPU, of(p.Name, cum))
+	part := j.explained(gopprof.KindCPU, uses)
+	if part < hotShare {
+		return c, false
+	}
+	j.weigh(&c, gopprof.KindCPU, part, sureShare)
+	c.Share = tidy(j.explained(gopprof.KindCPU, j.amount(gopprof.KindCPU, of(p.Name, code))))
+	name(&c, p)
+	share := j.share(gopprof.KindCPU, of(p.Name, cum))
+	c.Line = fmt.Sprintf("%s%s uses %s of the CPU%s", short(p.Name), below(p), figures.Percent(share.here),
+		j.others(gopprof.KindCPU, figures.Percent(share.typical)))
+	c.Proof = append(c.Proof, share.proof("CPU in "+short(p.Name)+" and what it calls", "ratio"))
+	c.Proof = append(c.Proof, j.coresOf(uses, "CPU used there")...)
+	return c, true
+}
+
+// code is what a function and what it calls use for themselves: what goes into memory, locks
+// and channels has causes of its own, and a function is named by those.
+func code(p *profile.Part) int64 {
+	return p.CumClasses[profile.ClassCode] + p.CumClasses[profile.ClassSyscall]
+}
+
+// coresOf tells an amount of CPU, which is known only when the profile's length is.
+func (j judged) coresOf(f figure, what string) []gopprof.Proof {
+	if s := j.Here[gopprof.KindCPU]; s == nil || s.Seconds <= 0 {
+		return nil
+	}
+	return []gopprof.Proof{f.proof(what, "cores")}
+}
+
+// gcBound: allocating and collecting.
+func gcBound(j judged) (c gopprof.Cause, holds bool) {
+	if !j.judgesCPU() {
+		return c, false
+	}
+	both := classes(profile.ClassGC, profile.ClassAlloc)
+	share, collector := j.share(gopprof.KindCPU, both), j.share(gopprof.KindCPU, classes(profile.ClassGC))
+	part := j.explained(gopprof.KindCPU, j.amount(gopprof.KindCPU, both))
+	if collector.here < gcLeast || share.here < gcShare || part < gcShare || !share.beyond() {
+		return c, false
+	}
+	j.weigh(&c, gopprof.KindCPU, part, sureShare)
+	c.Line = fmt.Sprintf("allocating and collecting garbage use %s of the CPU%s", figures.Percent(share.here),
+		j.others(gopprof.KindCPU, figures.Percent(share.typical)))
+	if p := j.culprit(gopprof.KindCPU, func(p *profile.Part) int64 { return p.Classes[profile.ClassAlloc] }); p != nil {
+		name(&c, p)
+		c.Line += ", most of it for what " + short(p.Name) + " allocates" + strings.TrimSuffix(below(p), ",")
+	}
+	c.Line += j.tuned()
+	c.Proof = append(c.Proof,
+		share.proof("CPU in allocation and garbage collection", "ratio"),
+		collector.proof("CPU in garbage collection alone", "ratio"))
+	return c, true
+}
+
+// tuned tells what the collector was told, if anybody can see that.
+func (j judged) tuned() string {
+	r, said := j.Capture.Target.Runtime, ""
+	if r.GOGC != "" {
+		said += " GOGC=" + profile.Printable(r.GOGC, 32)
+	}
+	if r.GOMEMLIMIT != "" {
+		said += " GOMEMLIMIT=" + profile.Printable(r.GOMEMLIMIT, 32)
+	}
+	if said == "" {
+		return ""
+	}
+	return " (" + said[1:] + ")"
+}
+
+// traffic: more of the same.
+func traffic(j judged) (c gopprof.Cause, holds bool) {
+	used := j.used()
+	if !j.aboutCPU() || !j.sameShares() || !used.known || used.here < moreWork*used.typical {
+		return c, false
+	}
+	c.Share, c.Confidence = 1, gopprof.ConfidenceSure
+	c.Line = fmt.Sprintf("%s times the CPU of %s for the same functions in the same shares: more traffic, not other code",
+		figures.Digits(used.here/used.typical), quietPods(len(j.Others[gopprof.KindCPU])))
+	if scope(j.Fleet) == gopprof.ScopePod {
+		c.Line += "; the other pods have less of it: look at how it is balanced"
+	}
+	c.Proof = append(c.Proof, used.proof("CPU used", "cores"))
+	return c, true
+}
+
+func (j judged) sameShares() bool { return j.Differences[gopprof.KindCPU].SameShares }

@@ -1,0 +1,257 @@
+package cause
+
+import (
+	"math"
+	"strconv"
+
+	"github.com/gopprof/gopprof/pkg/figures"
+	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/pkg/profile"
+)
+
+// judged is the facts as the rules look at them.
+type judged struct {
+	Facts
+	resource gopprof.Resource // that the rule watched; "" for captures by hand
+}
+
+func newJudged(f Facts) judged {
+	j := judged{Facts: f}
+	if e := f.Capture.Trigger.Evidence; e != nil {
+		j.resource = e.Resource
+	}
+	return j
+}
+
+// aboutCPU tells whether CPU time is the question, aboutMemory whether memory is. Of a
+// capture by hand both are.
+func (j judged) aboutCPU() bool    { return j.resource != gopprof.ResourceMemory }
+func (j judged) aboutMemory() bool { return j.resource == gopprof.ResourceMemory || j.resource == "" }
+
+// usable returns a kind's profile if there is anything in it.
+func (j judged) usable(k gopprof.Kind) (*profile.Shape, bool) {
+	s := j.Here[k]
+	return s, s != nil && s.Total > 0
+}
+
+// compared tells whether a kind was compared and differs beyond chance.
+func (j judged) compared(k gopprof.Kind) (gopprof.Difference, bool) {
+	d, ok := j.Differences[k]
+	return d, ok && d.Significant
+}
+
+// figure is one number of the capture beside the others'.
+type figure struct {
+	here    float64
+	typical float64 // mean of the others
+	known   bool    // there are others
+}
+
+func (f figure) excess() float64 { return f.here - f.typical }
+
+// beyond tells whether a share of the CPU is larger than in quiet pods by what matters.
+func (f figure) beyond() bool { return !f.known || f.excess() >= beyondQuiet }
+
+// proof writes it into a cause.
+func (f figure) proof(what, unit string) gopprof.Proof {
+	p := gopprof.Proof{What: what, Value: tidy(f.here), Unit: unit}
+	if f.known {
+		t := tidy(f.typical)
+		p.Typical = &t
+	}
+	return p
+}
+
+// tidy keeps four significant digits: the rest is noise, and JSON is read by people too.
+func tidy(v float64) float64 {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return 0
+	}
+	short, err := strconv.ParseFloat(strconv.FormatFloat(v, 'g', 4, 64), 64)
+	if err != nil {
+		return v
+	}
+	return short
+}
+
+// amount is a kind's figure per second of a timed profile, absolute otherwise: cores, bytes,
+// goroutines.
+func (j judged) amount(k gopprof.Kind, of func(*profile.Shape) int64) figure {
+	return j.figure(k, func(s *profile.Shape) float64 { return float64(of(s)) / scale(s) })
+}
+
+// scale is what a value is divided by: that in a CPU profile of so many seconds to be cores.
+func scale(s *profile.Shape) float64 {
+	switch {
+	case s.Kind != gopprof.KindCPU:
+		return 1
+	case s.Seconds > 0:
+		return 1e9 * s.Seconds
+	}
+	return 1e9
+}
+
+// share is a figure as a part of all that each side spends.
+func (j judged) share(k gopprof.Kind, of func(*profile.Shape) int64) figure {
+	return j.figure(k, func(s *profile.Shape) float64 { return ratio(float64(of(s)), float64(s.Total)) })
+}
+
+func (j judged) figure(k gopprof.Kind, of func(*profile.Shape) float64) figure {
+	f := figure{here: of(j.Here[k])}
+	others := j.Others[k]
+	for _, o := range others {
+		f.typical += of(o.Shape) / float64(len(others))
+	}
+	f.known = len(others) > 0
+	return f
+}
+
+// used is how many cores were used while the CPU profile was taken: what the cgroup counted,
+// which is exact; the profile's own total where that is not known.
+func (j judged) used() figure {
+	f := figure{}
+	here := j.Here[gopprof.KindCPU]
+	if here == nil {
+		return f
+	}
+	f.here = coresUsedBy(j.Capture, here)
+	others := j.Others[gopprof.KindCPU]
+	for _, o := range others {
+		f.typical += coresUsedBy(o.Capture, o.Shape) / float64(len(others))
+	}
+	f.known = len(others) > 0 && f.typical > 0
+	return f
+}
+
+func coresUsedBy(c gopprof.Capture, s *profile.Shape) float64 {
+	if c.CPUSeconds > 0 && s.Seconds > 0 {
+		return c.CPUSeconds / s.Seconds
+	}
+	return float64(s.Total) / scale(s)
+}
+
+func ratio(part, whole float64) float64 {
+	if !(whole > 0) {
+		return 0
+	}
+	return part / whole
+}
+
+func total(s *profile.Shape) int64 { return s.Total }
+
+func classes(cs ...profile.Class) func(*profile.Shape) int64 {
+	return func(s *profile.Shape) int64 {
+		sum := int64(0)
+		for _, c := range cs {
+			sum += s.Classes[c]
+		}
+		return sum
+	}
+}
+
+// of picks one figure of one function out of a profile.
+func of(name string, figure func(*profile.Part) int64) func(*profile.Shape) int64 {
+	return func(s *profile.Shape) int64 {
+		if p := s.Parts[name]; p != nil {
+			return figure(p)
+		}
+		return 0
+	}
+}
+
+func cum(p *profile.Part) int64  { return p.Cum }
+func self(p *profile.Part) int64 { return p.Self }
+
+// explained is the part of what the capture was made for that a figure explains: of the
+// excess over the others where the whole exceeds theirs by what matters, of the whole
+// otherwise.
+func (j judged) explained(k gopprof.Kind, part figure) float64 {
+	whole := j.amount(k, total)
+	if _, ok := j.compared(k); ok && whole.excess() > leastExcess*whole.here {
+		return min(1, max(0, part.excess()/whole.excess()))
+	}
+	return min(1, ratio(part.here, whole.here))
+}
+
+// leastExcess is the part of the whole that an excess must be to be explained for itself.
+const leastExcess = 0.2
+
+// weigh sets how sure a cause is that explains a share: from a level on, and on the word of
+// the others if the kind was compared.
+func (j judged) weigh(c *gopprof.Cause, k gopprof.Kind, share, level float64) {
+	c.Share = tidy(min(1, max(0, share)))
+	_, beside := j.compared(k)
+	switch {
+	case share < level:
+		c.Confidence = gopprof.ConfidenceUnsure
+	case beside:
+		c.Confidence = gopprof.ConfidenceSure
+	default:
+		c.Confidence = gopprof.ConfidenceLikely
+	}
+}
+
+// carries is how much of the heaviest function's excess a deeper one must carry to be named
+// in its place.
+const carries = 0.75
+
+// culprit is the deepest of the service's functions that carries most of the excess: those
+// above it carry it too, and say less. nil when nothing of the service's does.
+func (j judged) culprit(k gopprof.Kind, what func(*profile.Part) int64) *profile.Part {
+	most, excess := 0.0, map[*profile.Part]float64{}
+	for name, p := range j.Here[k].Parts {
+		if !p.Own || what(p) <= 0 {
+			continue
+		}
+		if e := j.amount(k, of(name, what)).excess(); e > 0 {
+			excess[p] = e
+			most = max(most, e)
+		}
+	}
+	var best *profile.Part
+	for p, e := range excess {
+		if e < carries*most {
+			continue
+		}
+		if best == nil || p.Depth > best.Depth || p.Depth == best.Depth && p.Name < best.Name {
+			best = p
+		}
+	}
+	return best
+}
+
+// name puts a function into a cause.
+func name(c *gopprof.Cause, p *profile.Part) {
+	c.Function, c.Path = p.Name, p.Path
+}
+
+// others writes how much the quiet pods have: ", 2 % in 2 quiet pods".
+func (j judged) others(k gopprof.Kind, typical string) string {
+	n := len(j.Others[k])
+	if n == 0 {
+		return ""
+	}
+	return ", " + typical + " in " + quietPods(n)
+}
+
+func quietPods(n int) string { return figures.Plural(int64(n), "quiet pod", "quiet pods") }
+
+// below names what a function spends its time or memory in, where that is Go's own or a
+// library's.
+func below(p *profile.Part) string {
+	if p.Below == "" || p.Self*2 < p.Cum || samePackage(p.Below, p.Name) {
+		return ""
+	}
+	return ", mostly in " + short(p.Below) + ","
+}
+
+// maxName is the longest name of a function in a line, in bytes.
+const maxName = 160
+
+func short(function string) string { return profile.Printable(profile.Short(function), maxName) }
+
+// samePackage tells whether a function is of the package of another, or that package.
+func samePackage(below, function string) bool {
+	pkg := profile.PackageOf(function)
+	return below == pkg || profile.PackageOf(below) == pkg
+}

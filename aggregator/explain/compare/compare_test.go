@@ -1,0 +1,231 @@
+package compare
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/pkg/profile"
+)
+
+const look = 10_000_000 // nanoseconds
+
+// shape is a CPU profile of 10 s with that many looks at each of the service's functions.
+func shape(looks map[string]int64) *profile.Shape {
+	s := &profile.Shape{Kind: gopprof.KindCPU, Seconds: 10, Quantum: look, Parts: map[string]*profile.Part{}}
+	for name, n := range looks {
+		s.Parts[name] = &profile.Part{Name: name, Own: true, Self: n * look, Cum: n * look}
+		s.Total += n * look
+	}
+	s.Own = s.Total
+	return s
+}
+
+func sides(shapes ...*profile.Shape) []Side {
+	var out []Side
+	for i, s := range shapes {
+		out = append(out, Side{Who: gopprof.Comparator{Pod: fmt.Sprintf("quiet-%d", i)}, Shape: s})
+	}
+	return out
+}
+
+// poisson draws the number of looks that a function gets that uses so many on average.
+func poisson(r *rand.Rand, mean float64) int64 {
+	n, p := int64(0), math.Exp(-mean/16)
+	for range 16 { // a sum of small ones: exp(-mean) of a large one is nothing
+		for q := r.Float64(); q > p; q *= r.Float64() {
+			n++
+		}
+	}
+	return n
+}
+
+// drawn is a profile of a service whose functions use so many looks on average.
+func drawn(r *rand.Rand, means map[string]float64) *profile.Shape {
+	looks := map[string]int64{}
+	for name, m := range means {
+		looks[name] = poisson(r, m)
+	}
+	return shape(looks)
+}
+
+func service() map[string]float64 {
+	means := map[string]float64{}
+	for i := range 40 {
+		means[fmt.Sprintf("shop.f%d", i)] = 400 / float64(i+1)
+	}
+	return means
+}
+
+// Two profiles of the same differ in nothing, but as seldom as the test says.
+func TestSameDiffersSeldom(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	const trials = 1000
+	wrong, shares := 0, 0
+	for range trials {
+		d, ok := Compare(drawn(r, service()), sides(drawn(r, service()), drawn(r, service())))
+		if !ok {
+			t.Fatal("not compared")
+		}
+		if d.Significant {
+			wrong++
+		}
+		if !d.SameShares {
+			shares++
+		}
+	}
+	if most := 2 * falseRate * trials; float64(wrong) > most || float64(shares) > most {
+		t.Errorf("of %d pairs of the same %d differ and %d have other shares, want at most %.0f", trials, wrong, shares, most)
+	}
+}
+
+// What differs by several standard errors is found nearly always, and named first.
+func TestDifferenceIsFound(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	const trials = 200
+	found := 0
+	for range trials {
+		hot := service()
+		hot["shop.f7"] += 400
+		d, _ := Compare(drawn(r, hot), sides(drawn(r, service()), drawn(r, service())))
+		if d.Significant && !d.SameShares && len(d.Functions) > 0 && d.Functions[0].Function == "shop.f7" {
+			found++
+		}
+	}
+	if found < trials*99/100 {
+		t.Errorf("found in %d of %d", found, trials)
+	}
+}
+
+// sigma of what is drawn from one distribution is spread as a standard normal.
+func TestSigmaIsStandardNormal(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	const trials = 20000
+	draw := func(seconds, looks float64) amount {
+		return amount{float64(poisson(r, looks)) * 0.01 / seconds, 0.01 / seconds}
+	}
+	beyond, sum := 0, 0.0
+	for range trials {
+		s := pair{draw(10, 200), []amount{draw(30, 600)}}.sigma() // the same cores, seen for longer
+		sum += s * s
+		if math.Abs(s) > 2.576 {
+			beyond++
+		}
+	}
+	if v := sum / trials; v < 0.9 || v > 1.1 {
+		t.Errorf("variance %.3f, want 1", v)
+	}
+	if share := float64(beyond) / trials; share > 0.015 || share < 0.005 {
+		t.Errorf("%.4f beyond 2.576 standard errors, want 0.01", share)
+	}
+	a, b := proportion{0.3, 1000}, proportion{0.3, 500}
+	if a.sigma(b) != 0 {
+		t.Error("equal shares differ")
+	}
+	if got := (proportion{0.5, 100}).sigma(proportion{0.3, 100}); math.Abs(got-2.887) > 0.001 { // Fleiss's own formula, by hand
+		t.Errorf("sigma %.3f, want 2.887", got)
+	}
+}
+
+func TestBeyondChance(t *testing.T) {
+	for n, want := range map[int]float64{1: 2.5758, 100: 3.8906, 0: 2.5758} {
+		if got := beyondChance(n); math.Abs(got-want) > 1e-3 {
+			t.Errorf("%d comparisons: %.4f, want %.4f", n, got, want)
+		}
+	}
+}
+
+func TestCompare(t *testing.T) {
+	quiet := map[string]int64{"shop.list": 60, "shop.pay": 40}
+	for name, test := range map[string]struct {
+		here        map[string]int64
+		others      []map[string]int64
+		significant bool
+		same        bool
+		first       string // function that grew most
+		excess      float64
+	}{
+		"the same":                {quiet, []map[string]int64{quiet, quiet}, false, true, "", 0},
+		"one function":            {map[string]int64{"shop.list": 60, "shop.pay": 40, "shop.rank": 300}, []map[string]int64{quiet, quiet}, true, false, "shop.rank", 1},
+		"two functions":           {map[string]int64{"shop.list": 60, "shop.pay": 140, "shop.rank": 300}, []map[string]int64{quiet, quiet}, true, false, "shop.rank", 0.75},
+		"three times the traffic": {map[string]int64{"shop.list": 180, "shop.pay": 120}, []map[string]int64{quiet, quiet}, true, true, "shop.list", 0.6},
+		"of one other":            {map[string]int64{"shop.list": 60, "shop.pay": 40, "shop.rank": 300}, []map[string]int64{quiet}, true, false, "shop.rank", 1},
+		"a little more":           {map[string]int64{"shop.list": 66, "shop.pay": 44}, []map[string]int64{quiet, quiet}, false, true, "", 0},
+		// The others differ as much among each other.
+		"others that differ too": {map[string]int64{"shop.list": 300, "shop.pay": 40}, []map[string]int64{{"shop.list": 60, "shop.pay": 40}, {"shop.list": 290, "shop.pay": 40}}, false, true, "", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var others []*profile.Shape
+			for _, o := range test.others {
+				others = append(others, shape(o))
+			}
+			d, ok := Compare(shape(test.here), sides(others...))
+			if !ok || d.Significant != test.significant || d.SameShares != test.same || len(d.With) != len(others) || d.Unit != "cores" {
+				t.Fatalf("%v %+v", ok, d)
+			}
+			if test.first == "" {
+				if len(d.Functions) != 0 {
+					t.Errorf("%+v grew", d.Functions)
+				}
+				return
+			}
+			if g := d.Functions[0]; g.Function != test.first || math.Abs(g.Excess-test.excess) > 0.001 || g.Sigma < 3 {
+				t.Errorf("%+v", d.Functions)
+			}
+		})
+	}
+}
+
+// Where the runtime takes much more, it is not the same work.
+func TestTheRuntimesPartIsNotTheSameWork(t *testing.T) {
+	quiet := map[string]int64{"shop.list": 60, "shop.pay": 40}
+	here := shape(quiet)
+	here.Parts["runtime.gcBgMarkWorker"] = &profile.Part{Self: 300 * look, Cum: 300 * look}
+	here.Total += 300 * look
+	d, _ := Compare(here, sides(shape(quiet)))
+	if d.SameShares || !d.Significant || d.Functions[0].Function != "runtime.gcBgMarkWorker" || d.Functions[0].Own {
+		t.Errorf("%+v", d)
+	}
+}
+
+// What cannot be compared is not.
+func TestNothingToCompareWith(t *testing.T) {
+	mutex, timeless := shape(map[string]int64{"f": 1}), shape(map[string]int64{"f": 100})
+	mutex.Kind, timeless.Seconds = gopprof.KindMutex, 0
+	whole := shape(map[string]int64{"f": 100})
+	for name, test := range map[string]struct {
+		here   *profile.Shape
+		others []*profile.Shape
+	}{
+		"nobody":          {whole, nil},
+		"another kind":    {mutex, []*profile.Shape{mutex}},
+		"of no length":    {timeless, []*profile.Shape{whole}},
+		"with no length":  {whole, []*profile.Shape{timeless}},
+		"nothing in them": {whole, []*profile.Shape{nil}},
+	} {
+		if d, ok := Compare(test.here, sides(test.others...)); ok {
+			t.Errorf("%s: %+v", name, d)
+		}
+	}
+	few, _ := Compare(shape(map[string]int64{"f": 10}), sides(shape(map[string]int64{"f": 10})))
+	if few.SameShares || few.Note == "" {
+		t.Errorf("of a few looks: %+v", few)
+	}
+}
+
+// A library's and the runtime's part is told as the service's that leads to it.
+func TestGrowthIsToldInTheServicesFunctions(t *testing.T) {
+	here, there := shape(map[string]int64{"shop/search.match": 500}), shape(map[string]int64{"shop/search.match": 20})
+	p := here.Parts["shop/search.match"]
+	p.Below, p.Path, p.File = "regexp.(*Regexp).MatchString", []string{"net/http.(*conn).serve", "shop/search.Find"}, "search/match.go"
+	d, _ := Compare(here, sides(there))
+	if g := d.Functions[0]; !g.Own || g.Below != p.Below || len(g.Path) != 2 || g.File != p.File {
+		t.Errorf("%+v", g)
+	}
+	p.Below = "shop/search.fold" // its own package: says nothing more
+	if d, _ := Compare(here, sides(there)); d.Functions[0].Below != "" {
+		t.Errorf("%+v", d.Functions[0])
+	}
+}
