@@ -2,6 +2,7 @@ package explain
 
 import (
 	"bytes"
+	"encoding/json"
 	"math"
 	"slices"
 	"strings"
@@ -357,8 +358,21 @@ func FuzzExplain(f *testing.F) {
 				w.CPU.Ratio, w.Memory.Ratio, w.ThrottledRatio, w.Memory.Mean = ratio, ratio, ratio, used
 			}), file(gopprof.KindCPU, data), file(gopprof.KindHeap, data), file(gopprof.KindBlock, data))
 			c.CPUSeconds, c.Trigger.Request = used, &gopprof.Request{Who: who}
-			if e := Explain(c, Around{}, profile.DefaultLimits()); e.Summary == "" || strings.ContainsAny(e.Summary, "\x00\x1b\n") {
-				t.Errorf("summary %q", e.Summary)
+			beside := other(who, bytesOf(data), gopprof.KindCPU, gopprof.KindHeap)
+			beside.Report.Capture.CPUSeconds = ratio
+			for _, around := range []Around{{}, {Others: []Other{beside, other("q", bytesOf(quiet()), gopprof.KindCPU)}, Fleet: &gopprof.Fleet{Pods: 2, Hot: 2}}} {
+				e := Explain(c, around, profile.DefaultLimits())
+				if e.Summary == "" || strings.ContainsAny(e.Summary, "\x00\x1b\n") {
+					t.Errorf("summary %q", e.Summary)
+				}
+				if _, err := json.Marshal(e); err != nil {
+					t.Error(err)
+				}
+				for _, cause := range e.Verdict.Causes {
+					if !(cause.Share >= 0 && cause.Share <= 1) || strings.ContainsAny(cause.Line, "\x00\x1b\n") || len(cause.Line) > 1000 {
+						t.Errorf("%+v", cause)
+					}
+				}
 			}
 		}
 	})

@@ -183,7 +183,7 @@ func TestRules(t *testing.T) {
 		},
 		"nothing that stands out": {
 			scene{gopprof.ResourceCPU, of1(cpuKind, cpu(on(20, list), on(20, pay), on(20, match), on(20, locked), on(20, parsing))), nil, nil},
-			gopprof.CauseCodeHot, gopprof.ConfidenceLikely, "front.handle uses 80 % of the CPU", "shop/front.handle", nil,
+			gopprof.CauseCodeHot, gopprof.ConfidenceUnsure, "front.handle uses 80 % of the CPU, spread over much of what it calls", "shop/front.handle", nil,
 		},
 		"doubted": {
 			scene{gopprof.ResourceCPU, of1(cpuKind, base(on(350, match))), two(cpuKind, quiet()), func(f *Facts) { f.Doubted = true }},

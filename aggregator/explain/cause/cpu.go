@@ -35,6 +35,10 @@ func codeHot(j judged) (c gopprof.Cause, holds bool) {
 	share := j.share(gopprof.KindCPU, of(p.Name, cum))
 	c.Line = fmt.Sprintf("%s%s uses %s of the CPU%s", short(p.Name), below(p), figures.Percent(share.here),
 		j.others(gopprof.KindCPU, figures.Percent(share.typical)))
+	if !share.known && float64(p.Self) < ownPart*float64(p.Cum) {
+		c.Confidence = gopprof.ConfidenceUnsure
+		c.Line += ", spread over much of what it calls"
+	}
 	c.Proof = append(c.Proof, share.proof("CPU in "+short(p.Name)+" and what it calls", "ratio"))
 	c.Proof = append(c.Proof, j.coresOf(uses, "CPU used there")...)
 	return c, true
@@ -68,16 +72,29 @@ func gcBound(j judged) (c gopprof.Cause, holds bool) {
 	j.weigh(&c, gopprof.KindCPU, part, sureShare)
 	c.Line = fmt.Sprintf("allocating and collecting garbage use %s of the CPU%s", figures.Percent(share.here),
 		j.others(gopprof.KindCPU, figures.Percent(share.typical)))
-	if p := j.culprit(gopprof.KindCPU, func(p *profile.Part) int64 { return p.Classes[profile.ClassAlloc] }); p != nil {
-		name(&c, p)
-		c.Line += ", most of it for what " + short(p.Name) + " allocates" + strings.TrimSuffix(below(p), ",")
-	}
+	j.allocator(&c)
 	c.Line += j.tuned()
 	c.Proof = append(c.Proof,
 		share.proof("CPU in allocation and garbage collection", "ratio"),
 		collector.proof("CPU in garbage collection alone", "ratio"))
 	return c, true
 }
+
+// allocator names the function that most is allocated for, if it is one.
+func (j judged) allocator(c *gopprof.Cause) {
+	p := j.culprit(gopprof.KindCPU, allocated)
+	if p == nil {
+		return
+	}
+	part := j.amount(gopprof.KindCPU, of(p.Name, allocated)).excess() / j.amount(gopprof.KindCPU, classes(profile.ClassAlloc)).excess()
+	if !(part >= sureShare) {
+		return
+	}
+	name(c, p)
+	c.Line += ", most of it for what " + short(p.Name) + " allocates" + strings.TrimSuffix(below(p), ",")
+}
+
+func allocated(p *profile.Part) int64 { return p.CumClasses[profile.ClassAlloc] }
 
 // tuned tells what the collector was told, if anybody can see that.
 func (j judged) tuned() string {

@@ -30,6 +30,11 @@ const (
 	hotShare  = 0.25
 	sureShare = 0.5
 
+	// ownPart: of a function that spends less in itself and in Go's and libraries' code below
+	// it, nobody can say without a comparison that it is what is wrong: it may be what leads
+	// to everything.
+	ownPart = 1.0 / 3
+
 	// gcLeast: with the collector below, a program is not bound by it. gcShare is what the
 	// collector and allocation together must take.
 	gcLeast = 0.08
