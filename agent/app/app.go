@@ -150,8 +150,10 @@ func (a *App) makeSources(context.Context) error {
 		Meter:   a.observe,
 		Version: ops.Version(),
 	}, a.log, a.reg)
-	a.accept = accept.New(a.take, a.targets, a.publish, a.log, a.reg)
-	a.pipeline = a.newPipeline()
+	historian := &historian{local: a.observe, series: &a.witness.past, guard: a.guard, log: a.log}
+	taking, publishing := historyTaker{a.take, historian}, historyPublisher{a.publish, historian}
+	a.accept = accept.New(taking, a.targets, publishing, a.log, a.reg)
+	a.pipeline = a.newPipeline(taking, publishing)
 	return nil
 }
 
@@ -202,7 +204,7 @@ func (a *App) verify(t gopprof.Target) (gopprof.Target, gopprof.Reason) {
 	return now, ""
 }
 
-func (a *App) newPipeline() *pipeline {
+func (a *App) newPipeline(taking taker, publishing publisher) *pipeline {
 	newID := func() string { return uuid.Must(uuid.NewV7()).String() }
 	p := &pipeline{
 		discover: a.discover,
@@ -211,8 +213,8 @@ func (a *App) newPipeline() *pipeline {
 		judge:    a.judge,
 		ask:      a.newAsking(newID),
 		agree:    a.witness,
-		take:     a.take,
-		publish:  a.publish,
+		take:     taking,
+		publish:  publishing,
 		remember: a.memory.cooldowns, newID: newID, now: time.Now, version: ops.Version(), log: a.log,
 		guard: a.guard,
 	}

@@ -26,6 +26,7 @@ const (
 	guardedAudit   = "audit"
 	guardedRecord  = "record"
 	guardedState   = "state"
+	guardedHistory = "history"
 )
 
 func newGuard(log *zap.Logger, reg prometheus.Registerer) *guard {
@@ -33,7 +34,7 @@ func newGuard(log *zap.Logger, reg prometheus.Registerer) *guard {
 		Name: "gopprof_agent_panics_total",
 		Help: "Panics that cost the work in hand and not the agent, by that work. Each one is a defect of gopprof: please report it, with the stack in the log.",
 	}, []string{"work"})}
-	for _, work := range []string{guardedTurn, guardedJudge, guardedCapture, guardedSeries, guardedAudit, guardedRecord, guardedState} {
+	for _, work := range []string{guardedTurn, guardedJudge, guardedCapture, guardedSeries, guardedAudit, guardedRecord, guardedState, guardedHistory} {
 		g.panics.WithLabelValues(work)
 	}
 	reg.MustRegister(g.panics)

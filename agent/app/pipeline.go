@@ -261,7 +261,10 @@ func orderOf(f judge.Fired, id, incident string, now time.Time) gopprof.Order {
 }
 
 func firingOf(f judge.Fired, id string, now time.Time) gopprof.Firing {
-	return gopprof.Firing{Capture: id, Target: f.Target, Rule: f.Rule.Name, Resource: f.Rule.Resource, Ratio: ratioOf(f), At: now}
+	return gopprof.Firing{
+		Capture: id, Target: f.Target, Rule: f.Rule.Name, Resource: f.Rule.Resource, Ratio: ratioOf(f), At: now,
+		Threshold: f.Evidence.Threshold, Kinds: f.Rule.Kinds, CPUSeconds: f.Rule.CPUSeconds.Seconds(),
+	}
 }
 
 func ratioOf(f judge.Fired) float64 {

@@ -20,8 +20,9 @@ type Config struct {
 	// how long a new target is warm.
 	WarmFor time.Duration `yaml:"warm_for"`
 	// Keep is how long readings are remembered: at least all windows of a rule together,
-	// and the few minutes after it fired in which the series are compared. One target
-	// costs 80 bytes per reading, so about 10 KB when it is always warm.
+	// and the few minutes after it fired in which the series are compared. Captures tell the
+	// readings of the last 15 minutes, as far as they are remembered. One target costs 80
+	// bytes per reading, so about 10 KB when it is always warm.
 	Keep time.Duration `yaml:"keep"`
 }
 

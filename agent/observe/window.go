@@ -6,13 +6,18 @@ import (
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
-// window sums up the readings that overlap (start, end], each weighed by the part of it
-// that lies inside.
+// window sums up what is remembered of (start, end].
 func (h *history) window(start, end time.Duration) gopprof.Window {
+	return h.over(h.readings, start, end)
+}
+
+// over sums up those of the readings that overlap (start, end], each weighed by the part of
+// it that lies inside.
+func (h *history) over(readings []reading, start, end time.Duration) gopprof.Window {
 	var cpu, memory mean
 	w := gopprof.Window{Witness: gopprof.WitnessCadvisor, Start: h.wall(start), End: h.wall(end)}
 	covered := time.Duration(0)
-	for _, r := range h.readings {
+	for _, r := range readings {
 		part := min(r.end, end) - max(r.start, start)
 		if part <= 0 {
 			continue

@@ -1,5 +1,6 @@
-// Command gen writes docs/config.md and docs/metrics.md out of the source: the doc
-// comments and defaults of the configuration types, and the metrics that the code makes.
+// Command gen writes docs/config.md, docs/metrics.md and docs/report.md out of the source: the
+// doc comments and defaults of the configuration types, the metrics that the code makes, and
+// the doc comments of what a report is made of.
 //
 // With -check nothing is written: it fails when a file is not what would be written.
 package main
@@ -42,9 +43,14 @@ func run(root string, check bool) error {
 	if err != nil {
 		return err
 	}
+	report, err := reportReference(root)
+	if err != nil {
+		return err
+	}
 	return errors.Join(
 		put(filepath.Join(root, "docs", "config.md"), config, check),
 		put(filepath.Join(root, "docs", "metrics.md"), metrics, check),
+		put(filepath.Join(root, "docs", "report.md"), report, check),
 	)
 }
 

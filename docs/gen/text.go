@@ -72,3 +72,46 @@ Besides these, what the Prometheus client tells of the Go runtime and of the pro
 One closed set of words, the same in logs, metrics, the API and reports.
 
 %s`
+
+const reportText = generated + `
+# A report as data
+
+A report is the product: what was captured, what it shows, why, and where everything is stored.
+It is made once and is final. The same JSON is
+
+- ` + "`data`" + ` of each message on NATS and of each webhook ([nats.md](nats.md#reading-reports)), shortened where
+  it would be larger than one message;
+- ` + "`report.json`" + ` beside the profiles in the store;
+- the answer to ` + "`GET /api/v1/reports/{id}`" + `.
+
+` + "`GET /api/v1/reports`" + ` lists summaries of them, and nothing that lists has ` + "`capture.history`" + `: that is in the
+report itself. The picture of the evidence is at ` + "`/api/v1/reports/{id}/evidence.svg`" + `, call graphs are at
+` + "`…/drawings/{kind}`" + `, the profiles at ` + "`…/profiles/{kind}`" + `.
+
+## What the versions promise
+
+- ` + "`version`" + ` (now %d) is that of the report's shape. It is raised when a field changes its meaning, never for
+  a field that is added: ignore what you do not know.
+- ` + "`explanation.verdict.version`" + ` (now %d) is that of the rules that make a verdict, and of its shape. It is raised
+  when the rules say something else of the same capture, so that verdicts of one version can be compared and
+  counted. A report is never explained again: it keeps the verdict of its day.
+- Closed sets may get words. A program that meets one that it does not know shows it as it is.
+- Texts for people (` + "`summary`, `warnings`, `line`, `what`, `note`, `detail`" + `) are plain text on one line, in no promised
+  wording. Names come from profiled programs and may be anything: escape them.
+
+## Units
+
+- A time is RFC 3339 in UTC. Names end in their unit: ` + "`…Seconds`, `…Bytes`, `…Cores`" + ` (CPU seconds per second).
+- ` + "`…Ratio`, `ratio`, `threshold`, `share`, `…Share` and `excess`" + ` are parts of a whole, 0 to 1; a use against its limit
+  may be above.
+- An optional field is absent when it is empty, 0 or false.
+
+## Types
+
+%s## Example
+
+Shortened: one profile, one window, one point of each witness.
+
+` + "```json" + `
+%s` + "```" + `
+`

@@ -39,8 +39,17 @@ func checkFiring(f gopprof.Firing) error {
 	if err := checkNames("rule", f.Rule, string(f.Resource)); err != nil {
 		return err
 	}
+	if err := checkKinds(f.Kinds); err != nil {
+		return err
+	}
+	if !within(f.Threshold, 1) || !within(f.CPUSeconds, maxSeconds) {
+		return fmt.Errorf("rule: %w: threshold %g, %g seconds", ErrInvalid, f.Threshold, f.CPUSeconds)
+	}
 	return checkTarget(f.Target)
 }
+
+// maxSeconds is more than anybody lets a profile take.
+const maxSeconds = 86_400
 
 // EncodeDecision returns the answer to the firing that announced this capture.
 func EncodeDecision(capture string, d gopprof.Decision) ([]byte, error) {

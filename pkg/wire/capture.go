@@ -3,7 +3,6 @@ package wire
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
@@ -62,20 +61,23 @@ func checkCapture(c gopprof.Capture) error {
 	if err := checkFailures(c.Failures); err != nil {
 		return err
 	}
+	if err := CheckHistory(c.History); err != nil {
+		return err
+	}
 	return checkProfiles(c.Profiles)
 }
 
 // EncodeReport returns the message for a report. Functions are left out, the lightest
-// first, where names as long as a profiled program likes make it too large for one message;
-// the stored report has them all.
+// first, where names as long as a profiled program likes make it too large for one message,
+// and at last the history of the capture; the stored report has them all.
 func EncodeReport(r gopprof.Report) (data []byte, err error) {
 	r.Capture = tidyCapture(r.Capture)
 	if err := checkReport(r); err != nil {
 		return nil, fmt.Errorf("encoding %s: %w", TypeReport, err)
 	}
 	e := event{ID: r.ID, Source: aggregatorSource, Type: TypeReport, Subject: aboutTarget(r.Capture.Target), Time: r.MadeAt}
-	for _, keep := range []int{math.MaxInt, 10, 0} {
-		data, err = encode(e, withFunctions(r, keep))
+	for _, lighter := range []gopprof.Report{r, withFunctions(r, 10), withFunctions(r, 0), withoutHistory(withFunctions(r, 0))} {
+		data, err = encode(e, lighter)
 		if !errors.Is(err, ErrTooLarge) {
 			break
 		}
@@ -83,13 +85,23 @@ func EncodeReport(r gopprof.Report) (data []byte, err error) {
 	return data, err
 }
 
-// withFunctions keeps the first functions of each profile.
+// withFunctions keeps the first functions of each profile and each difference.
 func withFunctions(r gopprof.Report, most int) gopprof.Report {
 	r.Explanation.Profiles = slices.Clone(r.Explanation.Profiles)
 	for i := range r.Explanation.Profiles {
 		p := &r.Explanation.Profiles[i]
 		p.Functions = p.Functions[:min(len(p.Functions), most)]
 	}
+	r.Explanation.Differences = slices.Clone(r.Explanation.Differences)
+	for i := range r.Explanation.Differences {
+		d := &r.Explanation.Differences[i]
+		d.Functions = d.Functions[:min(len(d.Functions), most)]
+	}
+	return r
+}
+
+func withoutHistory(r gopprof.Report) gopprof.Report {
+	r.Capture.History = gopprof.History{}
 	return r
 }
 

@@ -41,6 +41,12 @@ func checkTarget(t gopprof.Target) error {
 	if err := checkNames("target", t.Cluster, t.Node, t.Namespace, t.Workload.Kind, t.Workload.Name, t.Pod, t.Container); err != nil {
 		return err
 	}
+	if err := checkWords("build", maxName, t.Build); err != nil {
+		return err
+	}
+	if err := checkWords("runtime", maxWord, t.Runtime.GOGC, t.Runtime.GOMEMLIMIT, t.Runtime.GOMAXPROCS); err != nil {
+		return err
+	}
 	return checkWords("target", maxText, t.PodUID, t.ContainerID, t.Image, t.Owner, t.Endpoint.Scheme, t.Endpoint.Host, t.Endpoint.Path)
 }
 

@@ -57,7 +57,7 @@ func seeds(f *testing.F, golden string) {
 		f.Fatal(err)
 	}
 	f.Add(data)
-	for _, old := range []string{captureID, incidentID, `"node-1.eu"`, "2026", "0.93", "cpu", `"1.0"`} {
+	for _, old := range []string{captureID, incidentID, `"node-1.eu"`, "2026", "0.93", "cpu", `"1.0"`, `"heapster"`, "0.4567", "0.25", "5d9f7c", `"off"`, "30"} {
 		f.Add(bytes.ReplaceAll(data, []byte(old), []byte(`"`)))
 		f.Add(bytes.ReplaceAll(data, []byte(old), []byte("-1e999")))
 	}
@@ -72,6 +72,7 @@ func seeds(f *testing.F, golden string) {
 	}
 	// Found by fuzzing: an empty list where there is none.
 	f.Add(bytes.Replace(data, []byte(`"start":`), []byte(`"agreement":{"compared":[]},"start":`), 1))
+	f.Add(bytes.Replace(data, []byte(`"start":`), []byte(`"history":{"local":[],"series":[]},"start":`), 1))
 	for _, s := range []string{"", "null", "{}", "[]", `{"specversion":"1.0"}`, `{"data":{}}`, "\x00", `{"id":"\ud800"}`} {
 		f.Add([]byte(s))
 	}

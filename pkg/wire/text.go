@@ -37,6 +37,7 @@ func line(s string) string {
 // shares is not changed.
 func tidyCapture(c gopprof.Capture) gopprof.Capture {
 	c.Agreement = tidyAgreement(c.Agreement)
+	c.History = tidyHistory(c.History)
 	c.Failures = slices.Clone(c.Failures)
 	for i := range c.Failures {
 		c.Failures[i].Detail = line(c.Failures[i].Detail)

@@ -118,7 +118,7 @@ func TestReportOfTheLargestCapture(t *testing.T) {
 	if err != nil || len(got.Links) != 48 || got.Explanation.Summary != r.Explanation.Summary || len(got.Explanation.Profiles) != len(gopprof.Kinds()) {
 		t.Errorf("read as %.1000v, %v", got, err)
 	}
-	if len(r.Explanation.Profiles[0].Functions) != 40 {
+	if len(r.Explanation.Profiles[0].Functions) != 40 || len(r.Capture.History.Local) != gopprof.MaxHistory {
 		t.Error("the caller's report was changed")
 	}
 }
@@ -141,10 +141,33 @@ func largestCapture(text func(n int) string) gopprof.Capture {
 	moment := time.Date(2026, 11, 22, 3, 4, 5, 123456789, time.UTC)
 	c.Agreement = gopprof.Agreement{Result: gopprof.AgreementResult(text(64)), Reason: gopprof.Reason(text(64)), Detail: text(10_000)}
 	c.Agreement.Compared = slices.Repeat([]gopprof.Comparison{{Start: moment, End: moment, Local: 0.1234567890123456e-100, Series: 0.1234567890123456e-100}}, 1000)
+	c.Target.Build, c.Target.Runtime = text(253), gopprof.Runtime{GOGC: text(64), GOMEMLIMIT: text(64), GOMAXPROCS: text(64)}
+	const odd = 0.1234567890123456e-100
+	point := gopprof.Point{Start: moment, End: moment.Add(1), HasCPU: true, HasMemory: true, CPUCores: odd, CPULimitCores: odd,
+		MemoryBytes: odd, MemoryLimitBytes: odd, AnonymousBytes: odd, ThrottledRatio: odd}
+	points := slices.Repeat([]gopprof.Point{point}, gopprof.MaxHistory)
+	c.History = gopprof.History{Local: points, Series: points, SeriesBy: gopprof.WitnessHeapster}
 	c.Profiles, c.Failures = nil, nil
 	for _, k := range gopprof.Kinds() {
 		c.Profiles = append(c.Profiles, gopprof.Profile{Kind: k, Seconds: 1e-100, SizeBytes: 1 << 60, SHA256: strings.Repeat("0f", 32)})
 		c.Failures = append(c.Failures, gopprof.Failure{Kind: k, Reason: gopprof.Reason(text(64)), Detail: text(10_000)})
 	}
 	return c
+}
+
+// TestCaptureWithAFullHistory: what agents send in the worst case is a small part of a
+// message.
+func TestCaptureWithAFullHistory(t *testing.T) {
+	c := capture()
+	c.History.Local, c.History.Series = nil, nil
+	for i := range gopprof.MaxHistory {
+		start := at.Add(time.Duration(i) * 2250 * time.Millisecond)
+		c.History.Local = append(c.History.Local, gopprof.Point{Start: start, End: start.Add(2250 * time.Millisecond), HasCPU: true, HasMemory: true,
+			CPUCores: 63.9876, CPULimitCores: 64.0001, MemoryBytes: 1 << 37, MemoryLimitBytes: 1 << 38, AnonymousBytes: 1 << 36, ThrottledRatio: 0.9876})
+	}
+	c.History.Series = c.History.Local
+	data, err := wire.EncodeCapture(c)
+	if err != nil || len(data) > wire.MaxBytes/4 {
+		t.Errorf("%d bytes, %v", len(data), err)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -31,6 +32,7 @@ func target() gopprof.Target {
 	return gopprof.Target{
 		Cluster: "prod", Node: "node-1.eu", Namespace: "shop", Workload: gopprof.Workload{Kind: "Deployment", Name: "cart"},
 		Pod: "cart-5d9f7c-x2x", PodUID: "0d3c", Container: "cart", ContainerID: "containerd://9f", Image: "registry/cart:1.2", Owner: "team-cart",
+		Build: "5d9f7c", Runtime: gopprof.Runtime{GOGC: "off", GOMEMLIMIT: "400MiB", GOMAXPROCS: "2"},
 		Endpoint: gopprof.Endpoint{Scheme: "http", Host: "10.1.2.3", Port: 6060, Path: "/debug/pprof"},
 	}
 }
@@ -58,7 +60,16 @@ func capture() gopprof.Capture {
 			{Kind: gopprof.KindHeap, SizeBytes: 600000, SHA256: strings.Repeat("0f", 32)},
 		},
 		Failures: []gopprof.Failure{{Kind: gopprof.KindMutex, Reason: gopprof.ReasonStatus, Detail: "404 <not found>"}},
+		History:  history(),
 	}
+}
+
+func history() gopprof.History {
+	point := gopprof.Point{Start: at, End: at.Add(10 * time.Second), HasCPU: true, HasMemory: true, CPUCores: 0.4567, CPULimitCores: 0.5,
+		MemoryBytes: 12 << 20, MemoryLimitBytes: 16 << 20, AnonymousBytes: 8 << 20, ThrottledRatio: 0.25}
+	next := gopprof.Point{Start: point.End, End: point.End.Add(10 * time.Second), HasCPU: true, CPUCores: 0.4}
+	minute := gopprof.Point{Start: at.Add(-time.Minute), End: at, HasMemory: true, MemoryBytes: 12 << 20, MemoryLimitBytes: 16 << 20}
+	return gopprof.History{Local: []gopprof.Point{point, next}, Series: []gopprof.Point{minute}, SeriesBy: gopprof.WitnessHeapster}
 }
 
 func report() gopprof.Report {
@@ -78,7 +89,8 @@ func report() gopprof.Report {
 }
 
 func firing() gopprof.Firing {
-	return gopprof.Firing{Capture: captureID, Target: target(), Rule: "cpu", Resource: gopprof.ResourceCPU, Ratio: 0.93, At: at}
+	return gopprof.Firing{Capture: captureID, Target: target(), Rule: "cpu", Resource: gopprof.ResourceCPU, Ratio: 0.93, At: at,
+		Threshold: 0.8, Kinds: []gopprof.Kind{gopprof.KindCPU, gopprof.KindGoroutine}, CPUSeconds: 30}
 }
 
 func state() gopprof.NodeState {
@@ -274,6 +286,17 @@ func TestDataIsChecked(t *testing.T) {
 		}
 		return []any{p}
 	}
+	points := func(n int, changes map[string]any) []any {
+		var all []any
+		for i := range n { // the changes are the last one's
+			p := map[string]any{"start": at.Add(time.Duration(i) * time.Second), "end": at.Add(time.Duration(i+1) * time.Second)}
+			if i == n-1 {
+				maps.Copy(p, changes)
+			}
+			all = append(all, p)
+		}
+		return all
+	}
 	cases := []struct {
 		message, path string
 		value         any
@@ -302,6 +325,26 @@ func TestDataIsChecked(t *testing.T) {
 		{"capture", "data.profiles", profile(map[string]any{"sha256": strings.Repeat("AB", 32)}), wire.ErrInvalid},
 		{"capture", "data.profiles", append(profile(nil), profile(nil)...), wire.ErrInvalid},
 		{"capture", "data.failures", []any{map[string]any{"kind": "x"}}, wire.ErrInvalid},
+		{"capture", "data.target.build", long, wire.ErrInvalid},
+		{"capture", "data.target.runtime", map[string]any{"gogc": strings.Repeat("1", 65)}, wire.ErrInvalid},
+		{"capture", "data.target.runtime", map[string]any{"gomemlimit": "\x1b[0m"}, wire.ErrInvalid},
+		{"capture", "data.target.runtime", map[string]any{"gomaxprocs": 4}, wire.ErrInvalid},
+		{"capture", "data.history.local", points(gopprof.MaxHistory+1, nil), wire.ErrTooLarge},
+		{"capture", "data.history.series", points(gopprof.MaxHistory+1, nil), wire.ErrTooLarge},
+		{"capture", "data.history.seriesBy", "cadvisor", wire.ErrInvalid},
+		{"capture", "data.history.seriesBy", "somebody", wire.ErrInvalid},
+		{"capture", "data.history.seriesBy", nil, wire.ErrInvalid},
+		{"capture", "data.history.local", points(1, map[string]any{"cpuCores": -1}), wire.ErrInvalid},
+		{"capture", "data.history.local", points(1, map[string]any{"cpuLimitCores": 1e300}), wire.ErrInvalid},
+		{"capture", "data.history.local", points(1, map[string]any{"memoryBytes": -1}), wire.ErrInvalid},
+		{"capture", "data.history.series", points(1, map[string]any{"memoryLimitBytes": -1}), wire.ErrInvalid},
+		{"capture", "data.history.series", points(1, map[string]any{"anonymousBytes": -1}), wire.ErrInvalid},
+		{"capture", "data.history.local", points(1, map[string]any{"throttledRatio": 1.5}), wire.ErrInvalid},
+		{"capture", "data.history.local", points(1, map[string]any{"cpuCores": json.Number("1e999")}), wire.ErrInvalid},
+		{"capture", "data.history.local", points(1, map[string]any{"end": at}), wire.ErrInvalid},
+		{"capture", "data.history.local", points(1, map[string]any{"end": "soon"}), wire.ErrInvalid},
+		{"capture", "data.history.local", points(2, map[string]any{"start": at.Add(-time.Hour)}), wire.ErrInvalid},
+		{"report", "data.capture.history.seriesBy", "somebody", wire.ErrInvalid},
 		{"report", "data.version", 2, wire.ErrVersion},
 		{"report", "data.id", other, wire.ErrID},
 		{"report", "data.capture.id", other, wire.ErrID},
@@ -310,6 +353,12 @@ func TestDataIsChecked(t *testing.T) {
 		{"firing", "data.capture", "x", wire.ErrID},
 		{"firing", "data.rule", long, wire.ErrInvalid},
 		{"firing", "data.ratio", "much", wire.ErrInvalid},
+		{"firing", "data.threshold", -0.1, wire.ErrInvalid},
+		{"firing", "data.threshold", 80, wire.ErrInvalid},
+		{"firing", "data.cpuSeconds", -1, wire.ErrInvalid},
+		{"firing", "data.cpuSeconds", 86_401, wire.ErrInvalid},
+		{"firing", "data.kinds", []any{"cpu", "profile"}, wire.ErrInvalid},
+		{"firing", "data.kinds", make([]string, 100), wire.ErrInvalid},
 		{"decision", "id", other, wire.ErrID},
 		{"decision", "data.incident", nil, wire.ErrID},
 		{"state", "data.node", "node-2", wire.ErrInvalid},
@@ -365,6 +414,16 @@ func TestEncodeRefusesWhatDecodeWould(t *testing.T) {
 		t.Errorf("capture of NaN: %v", err)
 	}
 	c = capture()
+	c.History.Local[0].CPUCores = math.NaN()
+	if _, err := wire.EncodeCapture(c); !errors.Is(err, wire.ErrInvalid) {
+		t.Errorf("history of NaN: %v", err)
+	}
+	f := firing()
+	f.Threshold = math.Inf(1)
+	if _, err := wire.EncodeFiring(f); !errors.Is(err, wire.ErrInvalid) {
+		t.Errorf("endless threshold: %v", err)
+	}
+	c = capture()
 	c.Start = time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC)
 	if _, err := wire.EncodeCapture(c); !errors.Is(err, wire.ErrInvalid) {
 		t.Errorf("capture of the year 10000: %v", err)
@@ -382,5 +441,37 @@ func TestEncodeRefusesWhatDecodeWould(t *testing.T) {
 	}
 	if _, err := wire.EncodeCancelRequest(gopprof.CancelRequest{}); !errors.Is(err, wire.ErrID) {
 		t.Errorf("cancel: %v", err)
+	}
+}
+
+// TestMessagesOfBefore: agents and aggregators are not updated together.
+func TestMessagesOfBefore(t *testing.T) {
+	c, f := capture(), firing()
+	for _, x := range []*gopprof.Target{&c.Target, &f.Target} {
+		x.Build, x.Runtime = "", gopprof.Runtime{}
+	}
+	c.History, f.Threshold, f.Kinds, f.CPUSeconds = gopprof.History{}, 0, nil, 0
+	data, err := os.ReadFile("testdata/before/capture.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := wire.DecodeCapture(data); err != nil || !reflect.DeepEqual(got, c) {
+		t.Errorf("capture read as %+v, %v", got, err)
+	}
+	if data, err = os.ReadFile("testdata/before/firing.json"); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := wire.DecodeFiring(data); err != nil || !reflect.DeepEqual(got, f) {
+		t.Errorf("firing read as %+v, %v", got, err)
+	}
+}
+
+// TestEmptyHistoryIsNone: it is written as it is read again.
+func TestEmptyHistoryIsNone(t *testing.T) {
+	c := capture()
+	c.History = gopprof.History{Local: []gopprof.Point{}, Series: []gopprof.Point{}}
+	data, err := wire.EncodeCapture(c)
+	if err != nil || bytes.Contains(data, []byte(`"history"`)) {
+		t.Errorf("%v:\n%s", err, data)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest"
@@ -84,6 +85,7 @@ func TestHeatBecomesAReportAndAMessage(t *testing.T) {
 	report := awaitReport(ctx, t, r, "?kind=cpu")
 
 	checkEvidence(t, report)
+	checkHistory(t, report.Capture)
 	checkHottest(t, report, gopprof.KindCPU, parts.BurnerHotFunction)
 	for _, p := range report.Capture.Profiles {
 		checkStored(ctx, t, r, report, p)
@@ -123,6 +125,22 @@ func checkEvidence(t *testing.T, report gopprof.Report) {
 	}
 	if ratio := report.Explanation.ExplainedRatio; ratio == nil || *ratio < 0.7 {
 		t.Errorf("the profile explains %v of the CPU time, want most", ratio)
+	}
+}
+
+// checkHistory requires what both witnesses saw, until the end of the capture.
+func checkHistory(t *testing.T, c gopprof.Capture) {
+	t.Helper()
+	h := c.History
+	if len(h.Local) == 0 || len(h.Series) == 0 || h.SeriesBy == "" {
+		t.Fatalf("history %+v", h)
+	}
+	for _, points := range [][]gopprof.Point{h.Local, h.Series} {
+		last := points[len(points)-1]
+		ratio, ok := last.Ratio(gopprof.ResourceCPU)
+		if !ok || ratio < 0.5 || last.CPULimitCores != rig.LimitCores || c.End.Sub(last.End) > 15*time.Second {
+			t.Errorf("the newest of %d points: %+v; the capture ended at %s", len(points), last, c.End)
+		}
 	}
 }
 

@@ -27,7 +27,12 @@ func TestHostileAnnotations(t *testing.T) {
 func checkFound(t *testing.T, from any, got found) {
 	t.Helper()
 	x := got.target
-	for _, s := range []string{got.detail, x.Owner, x.Rules, x.Container} {
+	for _, s := range []string{x.Build, x.Runtime.GOGC, x.Runtime.GOMEMLIMIT, x.Runtime.GOMAXPROCS} {
+		if len(s) > 63 {
+			t.Errorf("%.200q: %.200q, %d bytes", from, s, len(s))
+		}
+	}
+	for _, s := range []string{got.detail, x.Owner, x.Rules, x.Container, x.Build, x.Runtime.GOGC, x.Runtime.GOMEMLIMIT, x.Runtime.GOMAXPROCS} {
 		if len(s) > 1000 || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
 			t.Errorf("%.200q: %.200q, %d bytes", from, s, len(s))
 		}

@@ -140,7 +140,7 @@ func leanContainers(containers []corev1.Container) []corev1.Container {
 	var lean []corev1.Container
 	for _, c := range containers {
 		lean = append(lean, corev1.Container{
-			Name: c.Name, Image: c.Image, Ports: c.Ports, RestartPolicy: c.RestartPolicy,
+			Name: c.Name, Image: c.Image, Ports: c.Ports, RestartPolicy: c.RestartPolicy, Env: leanEnv(c),
 			Resources: corev1.ResourceRequirements{Requests: c.Resources.Requests},
 		})
 	}

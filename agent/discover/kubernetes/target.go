@@ -82,6 +82,7 @@ func (r reader) base(pod *corev1.Pod) gopprof.Target {
 	t := gopprof.Target{
 		Cluster: r.node.Cluster, Node: r.node.Name,
 		Namespace: pod.Namespace, Workload: workloadOf(pod), Pod: pod.Name, PodUID: string(pod.UID),
+		Build: buildOf(pod),
 	}
 	t.Labels, _ = gopprof.JoinLabels(pod.Labels) // of one with absurdly many none: no selector finds it
 	if uid := pod.Annotations[annotationMirror]; uid != "" {
@@ -96,7 +97,7 @@ func (r reader) choose(f found, pod *corev1.Pod, a annotations) found {
 	if reason != "" {
 		return f.refuse(reason, detail)
 	}
-	f.target.Container, f.target.Image = c.Name, c.Image
+	f.target.Container, f.target.Image, f.target.Runtime = c.Name, c.Image, runtimeOf(c)
 	status := statusOf(pod, c.Name)
 	f.target.ContainerID = idOf(status.ContainerID)
 	requests := c.Resources.Requests

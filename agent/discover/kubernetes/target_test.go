@@ -18,7 +18,7 @@ func TestTargetOfAPod(t *testing.T) {
 	want := gopprof.Target{
 		Cluster: "lab", Node: "node-1", Namespace: "shop", Workload: gopprof.Workload{Kind: "Deployment", Name: "web"},
 		Pod: "web-5d4f8c7b9-x2x4z", PodUID: "6b1e0c5e-0000-4000-8000-000000000001", Container: "app", ContainerID: "11aa",
-		Image: "registry.example/app:1", Owner: "team-shop", Rules: "cpu,memory", Started: since,
+		Image: "registry.example/app:1", Build: "5d4f8c7b9", Owner: "team-shop", Rules: "cpu,memory", Started: since,
 		Endpoint:        gopprof.Endpoint{Scheme: "http", Host: "10.88.0.17", Port: 6060, Path: "/debug/pprof"},
 		Labels:          "app=web,pod-template-hash=5d4f8c7b9",
 		CPURequestCores: 0.25, MemoryRequestBytes: 64 << 20,

@@ -35,6 +35,15 @@ type Entry struct {
 	Pod string `yaml:"pod"`
 	// Container tells apart the programs of one pod. Default: the workload's name.
 	Container string `yaml:"container"`
+	// Image is the program's version, as an image names a container's: "checkout:1.4". Without
+	// build it tells which instances run the same code. Default: not known.
+	Image string `yaml:"image"`
+	// Build tells the builds of one workload apart, as a pod-template-hash does: a commit, a
+	// version. Only instances of one build are compared with each other. Letters, digits and
+	// . _ - up to 63. Default: the image tells.
+	Build string `yaml:"build"`
+	// Runtime is what the program's environment tells the Go runtime.
+	Runtime Runtime `yaml:"runtime"`
 	// Labels are what selectors find the program by, as a pod's are: {tier: front}. Keys and
 	// values are as in Kubernetes.
 	Labels map[string]string `yaml:"labels"`
@@ -62,6 +71,26 @@ type Entry struct {
 	ByHand bool `yaml:"by_hand"`
 }
 
+// Runtime is what the Go runtime was told, as the variables are set: reports say it where it
+// matters.
+type Runtime struct {
+	// GOGC is that variable's value: 100, off. Default: not known.
+	GOGC string `yaml:"gogc"`
+	// GOMEMLIMIT is that variable's value: 400MiB. Default: not known.
+	GOMEMLIMIT string `yaml:"gomemlimit"`
+	// GOMAXPROCS is that variable's value: 2. Default: not known.
+	GOMAXPROCS string `yaml:"gomaxprocs"`
+}
+
+// Check reports what no such variable is set to.
+func (r Runtime) Check(report func(key, problem string)) {
+	for _, v := range []struct{ key, value string }{{"gogc", r.GOGC}, {"gomemlimit", r.GOMEMLIMIT}, {"gomaxprocs", r.GOMAXPROCS}} {
+		if v.value != "" && !discover.IsRuntimeSetting(v.value) {
+			report(v.key, "may hold up to 32 letters, digits and . + - only")
+		}
+	}
+}
+
 // name is what may stand in names, which become parts of file names, subjects and pages.
 var name = regexp.MustCompile(`^[a-zA-Z0-9]([a-zA-Z0-9._-]*[a-zA-Z0-9])?$`)
 
@@ -78,8 +107,14 @@ func (e Entry) Check(report func(key, problem string)) {
 	if _, ok := gopprof.JoinLabels(e.Labels); !ok {
 		report("labels", "are too many, too long, or hold a comma, an equals sign or what cannot be printed")
 	}
-	if err := checkOwner(e.Owner); err != nil {
+	if err := checkText(e.Owner); err != nil {
 		report("owner", err.Error())
+	}
+	if err := checkText(e.Image); err != nil {
+		report("image", err.Error())
+	}
+	if e.Build != "" && !discover.IsBuild(e.Build) {
+		report("build", "may hold up to 63 letters, digits and . _ - only, the latter not at its ends")
 	}
 	if e.Pprof == "" {
 		report("pprof", "is required")
@@ -147,11 +182,12 @@ func checkName(report func(key, problem string), key, value string, required boo
 	}
 }
 
-func checkOwner(owner string) error {
-	if len(owner) > 253 {
+// checkText is for what is shown, and never part of a name.
+func checkText(text string) error {
+	if len(text) > 253 {
 		return errors.New("is longer than 253 bytes")
 	}
-	for _, r := range owner {
+	for _, r := range text {
 		if !unicode.IsPrint(r) {
 			return errors.New("holds characters that cannot be printed")
 		}
@@ -198,6 +234,9 @@ func (e Entry) target(node discover.Node) (gopprof.Target, error) {
 		Workload:  gopprof.Workload{Kind: either(e.WorkloadKind, "Host"), Name: e.Workload},
 		Pod:       either(e.Pod, node.Name),
 		Container: either(e.Container, e.Workload),
+		Image:     e.Image,
+		Build:     e.Build,
+		Runtime:   gopprof.Runtime(e.Runtime),
 		Owner:     e.Owner,
 		Labels:    labels,
 		Endpoint:  endpoint,

@@ -22,6 +22,8 @@ var (
 	errNotWhole    = errors.New("the answer was cut off")
 	errTooManyRows = errors.New("the answer has more rows than allowed")
 	errRefused     = errors.New("InfluxDB refused")
+
+	errCutByInfluxDB = fmt.Errorf("%w by InfluxDB's max-row-limit", errNotWhole)
 )
 
 // ask sends the query for one node and decodes the answer. It asks for one interval more
@@ -125,7 +127,7 @@ func tables(r *client.Response, rowsMax int) ([]heapster.Table, error) {
 	var out []heapster.Table
 	for _, series := range r.Results[0].Series {
 		if series.Partial {
-			return nil, fmt.Errorf("%w by InfluxDB's max-row-limit", errNotWhole)
+			return nil, errCutByInfluxDB
 		}
 		if rows += len(series.Values); rows > rowsMax {
 			return nil, fmt.Errorf("%w: %d", errTooManyRows, rowsMax)

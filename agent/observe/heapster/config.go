@@ -40,10 +40,12 @@ type Config struct {
 	// cluster that gets hot as one do not ask as one. Default 2s; 0 asks at once.
 	Jitter time.Duration `yaml:"jitter"`
 	// MaxRows is the largest answer understood, in rows; a node has four for each container
-	// and minute asked for. A larger one is refused as a whole. Default 50000.
+	// and minute asked for, and up to 15 minutes are asked for when a rule fires. A larger one
+	// is refused as a whole, and what is needed to compare the witnesses asked for alone from
+	// then on. Default 50000.
 	MaxRows int `yaml:"max_rows"`
 	// MaxAnswerBytes is the largest answer read, decompressed. Default 4 MiB, of which the
-	// answer for 250 containers and 10 minutes is a quarter. While it is decoded a genuine
+	// answer for 250 containers and 15 minutes is three eighths. While it is decoded a genuine
 	// answer takes about ten times its size in memory.
 	MaxAnswerBytes int64 `yaml:"max_answer_bytes"`
 }

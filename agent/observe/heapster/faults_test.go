@@ -106,6 +106,9 @@ func checkFailure(t *testing.T, s *Source, want error, text string) {
 	if want != nil && !errors.Is(err, want) || !strings.Contains(err.Error(), text) || len(err.Error()) > 400 {
 		t.Errorf("got error %q, want %v with %q", err, want, text)
 	}
+	if large := strings.Contains(text, "max-row-limit") || want == errTooManyRows || want == heapster.ErrTooLarge; TooLarge(err) != large {
+		t.Errorf("%v: too large: %t", err, !large)
+	}
 	if n := testutil.ToFloat64(s.metrics.failures.WithLabelValues("series_unreachable")); n != 1 {
 		t.Errorf("%v failures counted", n)
 	}
@@ -215,7 +218,7 @@ func TestTheServerStopsAtTooManyRows(t *testing.T) {
 	db := startInfluxDB(t, parts.InfluxDBOptions{})
 	load(t, db, "capture-default-schema.lp.gz")
 	s := sourceOf(t, db.URL, func(c *Config) { c.MaxRows = 100 })
-	if _, err := s.Windows(t.Context(), "node-a", at(0), at(780)); !errors.Is(err, errTooManyRows) {
+	if _, err := s.Windows(t.Context(), "node-a", at(0), at(780)); !errors.Is(err, errTooManyRows) || !TooLarge(err) {
 		t.Errorf("got %v", err)
 	}
 	if got := ask(t, s, "node-a", 0, 240); len(got) != 5 {

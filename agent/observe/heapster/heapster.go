@@ -130,6 +130,12 @@ func ReasonOf(err error) gopprof.Reason {
 	return gopprof.ReasonSeriesUnreachable
 }
 
+// TooLarge tells whether Windows failed because the answer is larger than Config allows: it
+// may succeed for a shorter span.
+func TooLarge(err error) bool {
+	return errors.Is(err, errTooManyRows) || errors.Is(err, heapster.ErrTooLarge) || errors.Is(err, errCutByInfluxDB)
+}
+
 // pause waits for a random part of the jitter.
 func (s *Source) pause(ctx context.Context) error {
 	if s.config.Jitter <= 0 {
