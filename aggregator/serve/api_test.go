@@ -92,6 +92,9 @@ func TestBadRequests(t *testing.T) {
 		"/api/v1/reports/" + r.ID + "/drawings/CPU":                         {400, "path.kind", "bad_input"},
 		"/api/v1/reports/" + r.ID + "/profiles/goroutine":                   {404, "", "unknown"},
 		"/api/v1/reports/" + r.ID + "/drawings/heap":                        {404, "", "draw_failed"},
+		"/api/v1/reports/" + r.ID + "/evidence.svg":                         {404, "", "unknown"},
+		"/api/v1/reports/" + newID() + "/evidence.svg":                      {404, "", "unknown"},
+		"/api/v1/reports/42/evidence.svg":                                   {404, "", "unknown"},
 		"/api/v1/operations/" + newID():                                     {404, "", "unknown"},
 		"/api/v1/nothing":                                                   {404, "", ""},
 		"/api/v2/reports":                                                   {404, "", ""},
@@ -317,12 +320,14 @@ func TestOpenAPI(t *testing.T) {
 			}
 		}
 	}
-	if len(got) != 15 {
+	if len(got) != 16 {
 		t.Errorf("operations: %v", got)
 	}
-	svg := doc.Paths["/api/v1/reports/{id}/drawings/{kind}"]["get"].Responses["200"].Content
-	if _, ok := svg["image/svg+xml"]; !ok {
-		t.Errorf("drawings are %v", svg)
+	for _, path := range []string{"/api/v1/reports/{id}/drawings/{kind}", "/api/v1/reports/{id}/evidence.svg"} {
+		svg := doc.Paths[path]["get"].Responses["200"].Content
+		if _, ok := svg["image/svg+xml"]; !ok {
+			t.Errorf("%s answers with %v", path, svg)
+		}
 	}
 	for _, name := range []string{"Report", "ReportList", "Operation", "TargetList", "Problem", "CaptureRequest"} {
 		if doc.Components.Schemas[name] == nil {

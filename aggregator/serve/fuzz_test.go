@@ -16,6 +16,7 @@ import (
 func FuzzRequest(f *testing.F) {
 	s := &scene{shelf: &shelf{blobs: map[string][]byte{}}, desk: &desk{}}
 	r := s.put("shop", "web")
+	s.explain(r.ID, "web")
 	server, err := serve.New(serve.DefaultConfig(), serve.Deps{Reports: s.shelf, Captures: s.desk}, zap.NewNop(), prometheus.NewRegistry())
 	if err != nil {
 		f.Fatal(err)
@@ -23,6 +24,7 @@ func FuzzRequest(f *testing.F) {
 	f.Add("GET", "/api/v1/reports", "limit=1&after="+r.ID, "")
 	f.Add("GET", "/api/v1/reports/"+r.ID+"/profiles/cpu", "", "")
 	f.Add("GET", "/reports/"+r.ID, "", "")
+	f.Add("GET", "/api/v1/reports/"+r.ID+"/evidence.svg", "", "")
 	f.Add("GET", "/", "kind=cpu&from=%zz;x", "")
 	f.Add("POST", "/api/v1/captures", "", `{"namespace":"shop","pod":"web","kinds":["cpu"],"seconds":1e999}`)
 	f.Add("POST", "/api/v1/captures", "", "\xff")

@@ -32,6 +32,7 @@ func TestNoToken(t *testing.T) {
 func TestNamespaces(t *testing.T) {
 	s := start(t, true)
 	mine, theirs := s.put("shop", "web"), s.put("bank", "vault")
+	s.explain(theirs.ID, "vault")
 	s.desk.nodes = []gopprof.NodeState{
 		{Node: "a", Targets: []gopprof.TargetState{{Target: mine.Capture.Target}, {Target: theirs.Capture.Target}}},
 		{Node: "b", Targets: []gopprof.TargetState{{Target: theirs.Capture.Target}}, Refused: []gopprof.Refusal{{Target: theirs.Capture.Target}}},
@@ -40,7 +41,7 @@ func TestNamespaces(t *testing.T) {
 	for path, want := range map[string]int{
 		"/api/v1/reports/" + mine.ID: 200, "/api/v1/reports/" + mine.ID + "/profiles/cpu": 200, "/reports/" + mine.ID: 200,
 		"/api/v1/reports/" + theirs.ID: 404, "/api/v1/reports/" + theirs.ID + "/profiles/cpu": 404,
-		"/api/v1/reports/" + theirs.ID + "/drawings/cpu": 404, "/reports/" + theirs.ID: 404,
+		"/api/v1/reports/" + theirs.ID + "/evidence.svg": 404, "/api/v1/reports/" + theirs.ID + "/drawings/cpu": 404, "/reports/" + theirs.ID: 404,
 		"/api/v1/operations/" + s.desk.op.ID: 404, "/api/v1/reports?namespace=bank": 200, "/api/v1/reports": 200,
 		"/api/v1/targets": 200, "/api/v1/targets?namespace=bank": 200, "/": 200, "/?namespace=bank": 200,
 	} {

@@ -11,11 +11,14 @@ import (
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
-// entry is a report as the index holds it: what lists look at, and the whole of it packed,
-// a tenth of what it takes unpacked.
+// entry is a report as the index holds it: what lists look at, and all of it but its
+// capture's History packed, a tenth of what it takes unpacked.
 type entry struct {
 	card
 	packed []byte // JSON, compressed
+	// whole tells that nothing is missing: the report has no History. It would be as large as
+	// everything else together, and nobody looks at it but who looks at this one report.
+	whole bool
 }
 
 // card is what a query looks at.
@@ -49,7 +52,8 @@ var packers = sync.Pool{New: func() any {
 
 // newEntry packs a report.
 func newEntry(r gopprof.Report) (*entry, error) {
-	data, err := json.Marshal(r)
+	whole := !hasHistory(r)
+	data, err := json.Marshal(withoutHistory(r))
 	if err != nil {
 		return nil, fmt.Errorf("packing report %q: %w", r.ID, err)
 	}
@@ -63,10 +67,21 @@ func newEntry(r gopprof.Report) (*entry, error) {
 	if err := w.Close(); err != nil {
 		return nil, fmt.Errorf("packing report %q: %w", r.ID, err)
 	}
-	return &entry{card: cardOf(r), packed: bytes.Clone(packed.Bytes())}, nil
+	return &entry{card: cardOf(r), packed: bytes.Clone(packed.Bytes()), whole: whole}, nil
 }
 
-// report unpacks it: what is returned is the caller's own.
+func hasHistory(r gopprof.Report) bool {
+	h := r.Capture.History
+	return len(h.Local)+len(h.Series) > 0 || h.SeriesBy != ""
+}
+
+// withoutHistory returns a report as lists and the index have it.
+func withoutHistory(r gopprof.Report) gopprof.Report {
+	r.Capture.History = gopprof.History{}
+	return r
+}
+
+// report unpacks it, without a History: what is returned is the caller's own.
 func (e *entry) report() (r gopprof.Report, err error) {
 	data, err := io.ReadAll(flate.NewReader(bytes.NewReader(e.packed)))
 	if err == nil {

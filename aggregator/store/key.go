@@ -84,6 +84,9 @@ func profileFile(k gopprof.Kind) string { return string(k) + k.Extension() }
 
 func drawingFile(k gopprof.Kind) string { return string(k) + ".svg" }
 
+// pictureFile is the picture of the evidence; no kind of profile has that name.
+const pictureFile = "evidence.svg"
+
 // keyShape is what all our keys look like; whatever else lies in the bucket is not ours
 // and is neither read nor deleted.
 var keyShape = regexp.MustCompile(`^([A-Za-z0-9_.-]+)/\d{4}/\d\d/\d\d/([A-Za-z0-9_.-]+)/([A-Za-z0-9_.]+-[A-Za-z0-9_.-]+)/` +

@@ -107,6 +107,7 @@ func FuzzEscapeKeepsNamesApart(f *testing.F) {
 
 func FuzzParseKey(f *testing.F) {
 	f.Add("prod/2026/11/14/shop/Deployment-api/20261114T120000.000Z-api-0-" + someID + "/cpu.pb.gz")
+	f.Add("prod/2026/11/14/shop/Deployment-api/20261114T120000.000Z-api-0-" + someID + "/" + pictureFile)
 	f.Add("../2026/11/14/shop/Deployment-api/20261114T120000.000Z-api-0-" + someID + "/cpu.pb.gz")
 	f.Add("prod/2026/11/15/shop/Deployment-api/20261114T120000.000Z-api-0-" + someID + "/cpu.pb.gz")
 	f.Fuzz(func(t *testing.T, key string) {

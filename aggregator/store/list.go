@@ -12,6 +12,8 @@ import (
 // Page is one page of reports, newest first, in the order of their identifiers. A report
 // that is neither added nor deleted while the pages are read is on exactly one of them.
 type Page struct {
+	// Reports have all but their captures' History, which Report has: a list is told from
+	// memory as far as that reaches, and History is not kept there.
 	Reports []gopprof.Report
 	// Next asks for the page after this one; empty when this is the last. A page may hold
 	// fewer reports than the limit, even none, and have a Next: one call looks at a bounded
@@ -78,7 +80,11 @@ func (s *Store) listStored(ctx context.Context, q Query, lower, upper string, n 
 			if err != nil {
 				return nil, "", err
 			}
-			found = append(found, slices.DeleteFunc(reports, func(r gopprof.Report) bool { return !q.matches(cardOf(r)) })...)
+			for _, r := range reports {
+				if q.matches(cardOf(r)) {
+					found = append(found, withoutHistory(r))
+				}
+			}
 			read += len(batch)
 			if len(found) >= n || read >= maxReportsRead {
 				return found, batch[len(batch)-1].id, nil

@@ -25,7 +25,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: ns, Subsystem: sub, Name: name, Help: help})
 	}
 	m := &metrics{
-		writes:     counter("writes_total", "Blobs written, by what they are (profile, drawing, report).", "blob"),
+		writes:     counter("writes_total", "Blobs written, by what they are (profile, drawing, picture, report).", "blob"),
 		writeBytes: counter("write_bytes_total", "Bytes written, by what they are.", "blob"),
 		failures:   counter("failures_total", "Operations that failed, by operation.", "operation"),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{

@@ -33,14 +33,15 @@ func (s *Store) Committed(ctx context.Context, c gopprof.Capture) (gopprof.Repor
 	return r, err == nil, err
 }
 
-// Report returns the report of an identifier: from memory, or else from its day in the
-// store. ErrNotFound when there is none, also for an identifier that is none.
+// Report returns the whole report of an identifier: from memory, or from the store when it
+// has a History or is older than what is in memory. ErrNotFound when there is none, also for
+// an identifier that is none.
 func (s *Store) Report(ctx context.Context, id string) (gopprof.Report, error) {
 	if gopprof.CheckID(id) != nil {
 		return gopprof.Report{}, fmt.Errorf("report: %w", ErrNotFound)
 	}
 	if e, ok := s.index.get(id); ok {
-		return e.report()
+		return s.indexed(ctx, e)
 	}
 	refs, err := s.dayRefs(ctx, idTime(id), Query{})
 	if err != nil {
@@ -54,8 +55,21 @@ func (s *Store) Report(ctx context.Context, id string) (gopprof.Report, error) {
 	return gopprof.Report{}, fmt.Errorf("report %q: %w", id, ErrNotFound)
 }
 
-// Read returns a stored blob by its key, as a report's File names it. A key of any other
-// shape is ErrNotFound.
+// indexed returns the whole report of an entry.
+func (s *Store) indexed(ctx context.Context, e *entry) (gopprof.Report, error) {
+	r, err := e.report()
+	if err != nil || e.whole {
+		return r, err
+	}
+	p, err := placeOf(r.Capture)
+	if err != nil {
+		return gopprof.Report{}, fmt.Errorf("looking for report %q: %w", e.id, err)
+	}
+	return s.readReport(ctx, p)
+}
+
+// Read returns a stored blob by its key, as a report or its File names it. A key of any
+// other shape is ErrNotFound.
 func (s *Store) Read(ctx context.Context, key string) ([]byte, error) {
 	if _, _, ok := parseKey(key); !ok {
 		return nil, fmt.Errorf("blob: %w", ErrNotFound)

@@ -25,6 +25,8 @@ func FuzzDecodeReport(f *testing.F) {
 	f.Add(good[:len(good)/2])
 	f.Add([]byte(strings.ReplaceAll(string(good), "cpu", "../cpu")))
 	f.Add([]byte(strings.ReplaceAll(string(good), someID, "x")))
+	f.Add([]byte(strings.Replace(string(good), `"version"`, `"picture":"`+p.folder()+`evidence.svg","version"`, 1)))
+	f.Add([]byte(strings.Replace(string(good), `"version"`, `"picture":"x/evidence.svg","version"`, 1)))
 	f.Add([]byte(`{"version":1,"files":null,"capture":{"id":"\ud800"}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		r, err := decodeReport(data, p)
@@ -33,6 +35,9 @@ func FuzzDecodeReport(f *testing.F) {
 		}
 		if r.ID != p.id {
 			t.Errorf("identifier %q in the folder of %q", r.ID, p.id)
+		}
+		if r.Picture != "" && r.Picture != p.folder()+"evidence.svg" {
+			t.Errorf("picture %q lies outside", r.Picture)
 		}
 		for _, file := range r.Files {
 			for _, key := range []string{file.Profile, file.Drawing} {

@@ -54,14 +54,31 @@ func (s *Store) PutDrawing(ctx context.Context, c gopprof.Capture, k gopprof.Kin
 	}
 	key := at.folder() + drawingFile(k)
 	defer s.timed("put_drawing", &err)()
-	if err = s.putDrawing(ctx, at, key, svg); err != nil {
+	if err = s.putMade(ctx, at, key, svg); err != nil {
 		return "", fmt.Errorf("storing drawing of %q: %w", k, err)
 	}
 	s.wrote("drawing", svg)
 	return key, nil
 }
 
-func (s *Store) putDrawing(ctx context.Context, p place, key string, svg []byte) error {
+// PutPicture stores the picture of a capture's evidence and returns its key. It is made
+// again as drawings are, by another version perhaps, and stored by the same rules.
+func (s *Store) PutPicture(ctx context.Context, c gopprof.Capture, svg []byte) (string, error) {
+	at, err := placeOf(c)
+	if err != nil {
+		return "", fmt.Errorf("storing the picture of the evidence: %w", err)
+	}
+	key := at.folder() + pictureFile
+	defer s.timed("put_picture", &err)()
+	if err = s.putMade(ctx, at, key, svg); err != nil {
+		return "", fmt.Errorf("storing the picture of the evidence: %w", err)
+	}
+	s.wrote("picture", svg)
+	return key, nil
+}
+
+// putMade stores what was made of a capture and may be made otherwise again.
+func (s *Store) putMade(ctx context.Context, p place, key string, svg []byte) error {
 	err := s.put(ctx, key, svg, typeDrawing)
 	if !errors.Is(err, ErrDifferent) {
 		return err
@@ -96,7 +113,7 @@ func overwriteRefused(err error) bool {
 	return errors.Is(err, fs.ErrPermission)
 }
 
-// Commit writes report.json, which makes the folder a report. The profiles and drawings
+// Commit writes report.json, which makes the folder a report. The profiles and pictures
 // must have been stored before. Committing the same report again is a no-op; if another
 // one was committed, that one stays and the answer is ErrExists.
 func (s *Store) Commit(ctx context.Context, r gopprof.Report) error {
@@ -181,6 +198,9 @@ func encodeReport(r gopprof.Report) (place, []byte, error) {
 
 // checkFiles refuses links to files of other reports.
 func checkFiles(r gopprof.Report, folder string) error {
+	if r.Picture != "" && r.Picture != folder+pictureFile {
+		return fmt.Errorf("%w: file %q is not the report's", ErrInvalid, r.Picture)
+	}
 	for _, f := range r.Files {
 		if err := checkKind(f.Kind); err != nil {
 			return err

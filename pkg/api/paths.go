@@ -26,6 +26,9 @@ func PathDrawing(id string, k gopprof.Kind) string {
 	return PathReport(id) + "/drawings/" + string(k)
 }
 
+// PathPicture returns the path of the picture of a report's evidence (SVG).
+func PathPicture(id string) string { return PathReport(id) + "/evidence.svg" }
+
 // PathOperation returns the path of an operation.
 func PathOperation(id string) string { return PathOperations + "/" + id }
 

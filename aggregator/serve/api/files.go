@@ -41,6 +41,12 @@ func (h handlers) registerFiles(a huma.API) {
 		Summary:   "Get a profile's call graph",
 		Responses: file("image/svg+xml"),
 	}), h.drawing)
+	huma.Register(a, operation(a, huma.Operation{
+		OperationID: "get-evidence", Method: http.MethodGet, Path: api.PathPicture("{id}"),
+		Summary:     "Get the picture of a report's evidence",
+		Description: "What both witnesses saw of the use, against limit and threshold, in the minutes up to the capture's end.",
+		Responses:   file("image/svg+xml"),
+	}), h.picture)
 }
 
 func file(contentType string) map[string]*huma.Response {
@@ -83,7 +89,23 @@ func (h handlers) drawing(ctx context.Context, in *fileInput) (*fileOutput, erro
 		}
 		return nil, problem{completed(api.Problem{Status: http.StatusNotFound, Reason: f.Reason, Detail: detail})}
 	}
-	data, err := h.read(ctx, f.Drawing, fmt.Sprintf("the %s call graph of report %s", f.Kind, r.ID))
+	return h.svg(ctx, f.Drawing, fmt.Sprintf("the %s call graph of report %s", f.Kind, r.ID))
+}
+
+func (h handlers) picture(ctx context.Context, in *reportInput) (*fileOutput, error) {
+	r, err := h.find(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	if r.Picture == "" {
+		return nil, problem{completed(api.Problem{Status: http.StatusNotFound, Reason: gopprof.ReasonUnknown,
+			Detail: fmt.Sprintf("report %s has no picture of its evidence: its agent sent no readings of before", r.ID)})}
+	}
+	return h.svg(ctx, r.Picture, "the picture of the evidence of report "+r.ID)
+}
+
+func (h handlers) svg(ctx context.Context, key, what string) (*fileOutput, error) {
+	data, err := h.read(ctx, key, what)
 	if err != nil {
 		return nil, err
 	}

@@ -32,6 +32,14 @@ func functions(d Deps) template.FuncMap {
 		"date":      func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
 		"iso":       func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"size":      func(n int64) string { return bytesText(float64(n)) },
+		"figure":    figure,
+		"typical":   typical,
+		"scope":     scopeWords,
+		"surely":    surely,
+		"path":      path,
+		"deviation": func(sigma float64) string { return fmt.Sprintf("%.1f", sigma) },
+		"known":     func(id string) bool { return gopprof.CheckID(id) == nil },
+		"outcome":   outcome,
 	}
 }
 

@@ -13,6 +13,13 @@ type reportPage struct {
 	gopprof.Report
 	Profiles []profileView
 	Evidence *gopprof.Evidence
+	Image    image // of the evidence
+}
+
+// image is a picture and the words that stand for it.
+type image struct {
+	Address string // empty: there is none
+	Words   string
 }
 
 // profileView is one kind of a report with everything about it.
@@ -59,6 +66,9 @@ func (p *pages) base(r *http.Request) string {
 
 func (p *pages) view(r gopprof.Report, base string) reportPage {
 	page := reportPage{Report: r, Evidence: r.Capture.Trigger.Evidence}
+	if r.Picture != "" {
+		page.Image = image{p.Prefix + api.PathPicture(r.ID), pictured(r.Capture)}
+	}
 	for _, f := range r.Files {
 		v := profileView{
 			Kind: f.Kind, Download: p.Prefix + api.PathProfile(r.ID, f.Kind),

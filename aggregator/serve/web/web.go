@@ -35,8 +35,9 @@ type Deps struct {
 	Log      *zap.Logger
 }
 
-// policy allows the pages their own style sheet and a form that comes back here.
-const policy = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+// policy allows the pages their own style sheet, pictures of the API, and a form that comes
+// back here.
+const policy = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 //go:embed templates/*.html templates/style.css
 var files embed.FS

@@ -123,6 +123,38 @@ func drawings(t *testing.T, b Bucket) {
 	reads(t, s, r.Files[0].Drawing, []byte("<svg>two</svg>"))
 }
 
+// picture is stored by the rules of drawings, beside them.
+func picture(t *testing.T, b Bucket) {
+	s := open(t, b)
+	r := Put(t, s, Capture(Noon(), 1))
+	for _, svg := range []string{"<svg>one</svg>", "<svg>two</svg>", "<svg>two</svg>"} {
+		key, err := s.PutPicture(t.Context(), r.Capture, []byte(svg))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if own := r.Files[0].Profile; key != own[:strings.LastIndex(own, "/")+1]+"evidence.svg" {
+			t.Errorf("key %q beside %q", key, own)
+		}
+		reads(t, s, key, []byte(svg))
+		r.Picture = key
+	}
+	if err := s.Commit(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.PutPicture(t.Context(), r.Capture, []byte("<svg>two</svg>")); err != nil {
+		t.Errorf("the same picture after the commit: %v", err)
+	}
+	if _, err := s.PutPicture(t.Context(), r.Capture, []byte("<svg>three</svg>")); !errors.Is(err, store.ErrDifferent) {
+		t.Errorf("another picture after the commit: %v, want ErrDifferent", err)
+	}
+	got, err := open(t, b).Report(t.Context(), r.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "report", got, r)
+	reads(t, s, got.Picture, []byte("<svg>two</svg>"))
+}
+
 func refuses(t *testing.T, b Bucket) {
 	s := open(t, b)
 	good := Capture(Noon(), 1)
@@ -132,6 +164,9 @@ func refuses(t *testing.T, b Bucket) {
 		c.ID = id
 		if _, err := s.PutProfile(t.Context(), c, good.Profiles[0]); !errors.Is(err, store.ErrInvalid) {
 			t.Errorf("identifier %q: %v, want ErrInvalid", id, err)
+		}
+		if _, err := s.PutPicture(t.Context(), c, []byte("x")); !errors.Is(err, store.ErrInvalid) {
+			t.Errorf("picture of identifier %q: %v, want ErrInvalid", id, err)
 		}
 		if _, _, err := s.Committed(t.Context(), c); !errors.Is(err, store.ErrInvalid) {
 			t.Errorf("identifier %q: %v, want ErrInvalid", id, err)
@@ -156,7 +191,16 @@ func refuses(t *testing.T, b Bucket) {
 		"file of another report": func(r *gopprof.Report) {
 			r.Files[0].Profile = Put(t, s, Capture(Noon(), 3)).Files[0].Profile
 		},
-		"drawing anywhere": func(r *gopprof.Report) { r.Files[0].Drawing = "../../etc/passwd" },
+		"drawing anywhere":         func(r *gopprof.Report) { r.Files[0].Drawing = "../../etc/passwd" },
+		"picture anywhere":         func(r *gopprof.Report) { r.Picture = "../../etc/passwd" },
+		"a drawing as its picture": func(r *gopprof.Report) { r.Picture = r.Files[0].Drawing },
+		"picture of another report": func(r *gopprof.Report) {
+			key, err := s.PutPicture(t.Context(), Capture(Noon(), 3), []byte("x"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Picture = key
+		},
 		"kind that leaves": func(r *gopprof.Report) {
 			f := &r.Files[0]
 			f.Kind, f.Profile, f.Drawing = "../cpu", strings.Replace(f.Profile, "cpu", "../cpu", 1), ""

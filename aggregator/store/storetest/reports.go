@@ -66,6 +66,42 @@ func indexIsItsOwn(t *testing.T, b Bucket) {
 	equal(t, "report", got, want)
 }
 
+// history stands in a report, wherever it is read from, and in no list.
+func history(t *testing.T, b Bucket) {
+	s := start(t, b, func(c *store.Config) { c.MaxAge, c.IndexReports = 0, 2 })
+	var stored []gopprof.Report
+	for i := range 4 {
+		c := Capture(Noon().AddDate(0, 0, -i), i)
+		c.History = gopprof.History{
+			Local:    []gopprof.Point{{Start: Noon(), End: Noon().Add(10 * time.Second), HasCPU: true, CPUCores: 1.5, CPULimitCores: 2}},
+			SeriesBy: gopprof.WitnessHeapster,
+		}
+		stored = append(stored, Store(t, s, c))
+	}
+	for name, s := range map[string]*store.Store{"indexed": s, "from the store": open(t, b)} {
+		for _, want := range stored {
+			got, err := s.Report(t.Context(), want.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			equal(t, name, got, want)
+		}
+		page, err := s.List(t.Context(), store.Query{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, got := range page.Reports {
+			want := stored[i]
+			want.Capture.History = gopprof.History{}
+			equal(t, name+", listed", got, want)
+		}
+	}
+	b.Plant(t, reportKey(stored[0]), []byte("{"))
+	if _, err := s.Report(t.Context(), stored[0].ID); !errors.Is(err, store.ErrBroken) {
+		t.Errorf("a report that broke since it was indexed: %v, want ErrBroken", err)
+	}
+}
+
 func commitsAtOnce(t *testing.T, b Bucket) {
 	s := open(t, b)
 	r := Put(t, s, Capture(Noon(), 1))

@@ -165,6 +165,22 @@ func TestTop(t *testing.T) {
 	}
 }
 
+// The verdict stands between the summary and the figures.
+func TestTopSaysWhy(t *testing.T) {
+	s := newScene(t)
+	r := report(reportID, "web-1")
+	r.Explanation.Verdict = &gopprof.Verdict{Version: gopprof.VerdictVersion, Scope: gopprof.ScopePod, Causes: []gopprof.Cause{
+		{Kind: gopprof.CauseCodeHot, Confidence: gopprof.ConfidenceSure, Line: "shop.(*Catalog).Price explains 87 % of what this pod uses more than web-2", Function: "shop.(*Catalog).Price"},
+		{Kind: gopprof.CauseThrottled, Confidence: gopprof.ConfidenceUnsure, Line: "the limit of 2 cores held it back in 12 % of the periods"},
+	}}
+	s.reports(r)
+	code, out, errs := s.run("top", reportID, "--limit", "1", "--kind", "cpu")
+	if code != 0 || errs != "" {
+		t.Errorf("code %d: %s", code, errs)
+	}
+	golden(t, "top-why.txt", out)
+}
+
 func TestTopOfAnOperation(t *testing.T) {
 	s := newScene(t)
 	merged := gopprof.Manual{Workload: gopprof.Workload{Kind: "Deployment", Name: "web"}, Merge: true}

@@ -107,12 +107,13 @@ func (o outcome) say(w io.Writer) error {
 }
 
 // tellReport writes what a person should know of a report first: what it says, what limits
-// that, and what it lacks.
+// that, why it was hot, and what it lacks.
 func tellReport(w io.Writer, r gopprof.Report) error {
 	lines := []string{r.Explanation.Summary}
 	for _, warning := range r.Explanation.Warnings {
 		lines = append(lines, "warning: "+warning)
 	}
+	lines = append(lines, show.Why(r.Explanation.Verdict)...)
 	for _, f := range r.Capture.Failures {
 		lines = append(lines, fmt.Sprintf("no %s profile: %s", f.Kind, show.Because(f.Reason, f.Detail)))
 	}
