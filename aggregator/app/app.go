@@ -20,8 +20,10 @@ import (
 	"github.com/gopprof/gopprof/aggregator/dispatch"
 	"github.com/gopprof/gopprof/aggregator/dispatch/operations"
 	"github.com/gopprof/gopprof/aggregator/dispatch/resolve"
+	"github.com/gopprof/gopprof/aggregator/dispatch/siblings"
 	"github.com/gopprof/gopprof/aggregator/draw"
 	"github.com/gopprof/gopprof/aggregator/explain"
+	"github.com/gopprof/gopprof/aggregator/explain/picture"
 	"github.com/gopprof/gopprof/aggregator/notify"
 	"github.com/gopprof/gopprof/aggregator/receive"
 	"github.com/gopprof/gopprof/aggregator/serve"
@@ -56,6 +58,7 @@ type App struct {
 	notify   *notify.Notifier
 	dispatch *dispatch.Dispatcher
 	manual   *operations.Keeper
+	siblings *siblings.Keeper
 	serve    *serve.Server
 	status   *ops.Server
 	metrics  *ops.Server // nil: none
@@ -158,25 +161,23 @@ func (a *App) makeNotify(ctx context.Context) error {
 }
 
 func (a *App) makeDispatch(ctx context.Context) error {
-	budget, err := a.bus.Bucket(ctx, bus.BucketBudget)
-	if err != nil {
-		return err
+	var budget, incidents, records, keys, control *bus.Bucket
+	for name, bucket := range map[string]**bus.Bucket{
+		bus.BucketBudget: &budget, bus.BucketIncidents: &incidents,
+		bus.BucketOperations: &records, bus.BucketKeys: &keys, bus.BucketControl: &control,
+	} {
+		var err error
+		if *bucket, err = a.bus.Bucket(ctx, name); err != nil {
+			return err
+		}
 	}
-	records, err := a.bus.Bucket(ctx, bus.BucketOperations)
-	if err != nil {
-		return err
-	}
-	keys, err := a.bus.Bucket(ctx, bus.BucketKeys)
-	if err != nil {
-		return err
-	}
-	control, err := a.bus.Bucket(ctx, bus.BucketControl)
-	if err != nil {
-		return err
-	}
-	a.dispatch = dispatch.New(a.config.Dispatch, dispatch.Deps{Budget: budget, Paused: func() bool { return a.manual.Paused() }}, a.log, a.reg)
+	paused := func() bool { return a.manual.Paused() }
+	a.dispatch = dispatch.New(a.config.Dispatch, dispatch.Deps{Budget: budget, Paused: paused}, a.log, a.reg)
 	a.manual = operations.New(a.config.Operations, operations.Deps{
 		Records: records, Keys: keys, Control: control, Room: a.config.Streams.BucketBytes, Agents: a.bus, Nodes: a.dispatch, Selector: resolve.Selector, Alone: a.nats != nil,
+	}, a.log, a.reg)
+	a.siblings = siblings.New(a.config.Dispatch.Siblings, siblings.Deps{
+		Incidents: incidents, Agents: a.bus, Nodes: a.dispatch, Budget: a.dispatch, Paused: paused,
 	}, a.log, a.reg)
 	return a.manual.Load(ctx)
 }
@@ -202,13 +203,15 @@ func (a *App) makeReceive(context.Context) error {
 	a.bus.Watch(a.health.Loop("receive", a.config.Receive.HandleTimeout+atEnd).Turn)
 	limits := profile.DefaultLimits()
 	p := &pipeline{
-		store: a.store,
-		explain: func(c gopprof.Capture) gopprof.Explanation {
-			return explain.Explain(c, explain.Around{}, limits)
+		store:   a.store,
+		compare: comparing{a.siblings, a.store, a.log},
+		explain: func(c gopprof.Capture, around explain.Around) gopprof.Explanation {
+			return explain.Explain(c, around, limits)
 		},
+		picture:  picture.Draw,
 		draw:     a.draw,
 		announce: announce.New(a.bus, a.log, a.reg),
-		dispatch: ends{a.dispatch, a.manual},
+		dispatch: ends{a.dispatch, a.manual, a.siblings},
 		page:     func(id string) string { return a.config.Serve.Page(a.addr, id) },
 		now:      time.Now,
 	}
@@ -234,7 +237,8 @@ func (a *App) Run(ctx context.Context) error {
 	s.Go("store", a.store.Run)
 	s.Go("api", a.serve.Run)
 	s.Go("notify", func(ctx context.Context) error { return a.bus.Reports(ctx, "notify", a.notify.Handle) })
-	s.Go("answer", func(ctx context.Context) error { return a.bus.Answer(ctx, a.dispatch.Decide) })
+	s.Go("siblings", a.siblings.Run)
+	s.Go("answer", func(ctx context.Context) error { return a.bus.Answer(ctx, decisions{a.dispatch, a.siblings}.Decide) })
 	s.Go("operations", a.manual.Run)
 	s.Go("states", func(ctx context.Context) error { return a.bus.States(ctx, a.dispatch.Observe) })
 	s.Go("receive", func(ctx context.Context) error { return a.receive.Run(ctx, receive.FromBus(a.bus)) })

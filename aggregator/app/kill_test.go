@@ -38,7 +38,7 @@ func newScene(t *testing.T) *scene {
 	t.Helper()
 	streams := bus.DefaultStreamConfig()
 	streams.AckWait = 300 * time.Millisecond // how long a killed worker's capture waits for the next
-	b := bustest.Start(t, bustest.Options{Nodes: []string{"a", "b"}, Streams: &streams})
+	b := bustest.Start(t, bustest.Options{Nodes: []string{"a", "b", "c"}, Streams: &streams})
 	s := &scene{b: b, agent: b.Agent("a"), dir: t.TempDir(), told: map[string]int{}}
 	s.world = &world{t: t, bus: b.Aggregator()}
 	s.open = func() (*bus.Aggregator, storer) { return b.Aggregator(), s.store() }

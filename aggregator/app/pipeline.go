@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/gopprof/gopprof/aggregator/explain"
 	"github.com/gopprof/gopprof/aggregator/receive"
 	"github.com/gopprof/gopprof/aggregator/store"
 	"github.com/gopprof/gopprof/pkg/bus"
@@ -17,6 +18,7 @@ type (
 		Committed(ctx context.Context, capture gopprof.Capture) (gopprof.Report, bool, error)
 		PutProfile(ctx context.Context, capture gopprof.Capture, profile gopprof.Profile) (key string, err error)
 		PutDrawing(ctx context.Context, capture gopprof.Capture, kind gopprof.Kind, svg []byte) (key string, err error)
+		PutPicture(ctx context.Context, capture gopprof.Capture, svg []byte) (key string, err error)
 		Commit(ctx context.Context, report gopprof.Report) error
 	}
 	drawer interface {
@@ -28,6 +30,12 @@ type (
 	owners interface {
 		Owner(ctx context.Context, target gopprof.Target) (owner string, links map[string]string)
 	}
+	comparer interface {
+		// Ready returns how much longer a capture should wait for those that it is compared
+		// with; 0 is no longer.
+		Ready(ctx context.Context, capture gopprof.Capture) time.Duration
+		Around(ctx context.Context, capture gopprof.Capture) explain.Around
+	}
 	closer interface {
 		Stored(ctx context.Context, report gopprof.Report) error
 		Failed(ctx context.Context, capture gopprof.Capture) error
@@ -38,7 +46,9 @@ type (
 // pipeline makes a report out of a capture whose bytes have arrived.
 type pipeline struct {
 	store    storer
-	explain  func(capture gopprof.Capture) gopprof.Explanation
+	compare  comparer // nil: with nobody
+	explain  func(capture gopprof.Capture, around explain.Around) gopprof.Explanation
+	picture  func(capture gopprof.Capture) (svg []byte, ok bool) // of the evidence; nil: none
 	draw     drawer
 	announce announcer
 	dispatch closer
@@ -49,17 +59,35 @@ type pipeline struct {
 }
 
 // Resume finishes a capture whose report was committed before: it is announced again,
-// never made again.
+// never made again. One whose siblings are still to come has to wait for them: a report is
+// made once.
 func (p *pipeline) Resume(ctx context.Context, capture gopprof.Capture) (bool, error) {
 	report, committed, err := p.store.Committed(ctx, capture)
-	if err != nil || !committed {
+	if err != nil {
 		return false, lasting(err)
+	}
+	if !committed {
+		return false, p.wait(ctx, capture)
 	}
 	return true, p.tell(ctx, report)
 }
 
-// Handle is contract 3 between the bytes and the acknowledgement: profiles → drawings →
-// report.json → announce.
+// lookAgain is how long a capture that waits is left alone.
+const lookAgain = time.Second
+
+// wait returns when a capture is to come again, or nil when its report can be made now.
+func (p *pipeline) wait(ctx context.Context, capture gopprof.Capture) error {
+	if p.compare == nil || len(capture.Profiles) == 0 {
+		return nil
+	}
+	if left := p.compare.Ready(ctx, capture); left > 0 {
+		return receive.Later(min(left, lookAgain))
+	}
+	return nil
+}
+
+// Handle is contract 3 between the bytes and the acknowledgement: profiles → drawings and
+// picture → report.json → announce.
 func (p *pipeline) Handle(ctx context.Context, capture gopprof.Capture) error {
 	if len(capture.Profiles) == 0 { // an attempt that came to nothing
 		return p.dispatch.Failed(ctx, capture)
@@ -98,13 +126,19 @@ func (p *pipeline) makeReport(ctx context.Context, capture gopprof.Capture) (gop
 	if err != nil {
 		return gopprof.Report{}, err
 	}
-	explanation := p.explain(capture)
+	around := p.around(ctx, capture)
+	explanation := p.explain(capture, around)
 	if err := p.putDrawings(ctx, capture, explanation, files); err != nil {
+		return gopprof.Report{}, err
+	}
+	picture, err := p.putPicture(ctx, capture)
+	if err != nil {
 		return gopprof.Report{}, err
 	}
 	report := gopprof.Report{
 		Version: gopprof.ReportVersion, ID: capture.ID, Capture: capture, MadeAt: p.now().UTC(),
-		Explanation: explanation, Files: files, Page: p.page(capture.ID), Links: links,
+		Explanation: explanation, Files: files, Picture: picture, Siblings: around.Siblings, Fleet: around.Fleet,
+		Page: p.page(capture.ID), Links: links,
 	}
 	err = p.store.Commit(ctx, report)
 	if errors.Is(err, store.ErrExists) { // another worker was faster: its report is the one
@@ -115,6 +149,14 @@ func (p *pipeline) makeReport(ctx context.Context, capture gopprof.Capture) (gop
 		return report, lasting(err)
 	}
 	return report, lasting(err)
+}
+
+// around is what is known beside the capture.
+func (p *pipeline) around(ctx context.Context, capture gopprof.Capture) explain.Around {
+	if p.compare == nil {
+		return explain.Around{}
+	}
+	return p.compare.Around(ctx, capture)
 }
 
 var errVanished = errors.New("the report was committed by another worker and is gone")
@@ -169,6 +211,19 @@ func (p *pipeline) putDrawings(ctx context.Context, capture gopprof.Capture, sai
 		}
 	}
 	return nil
+}
+
+// putPicture stores the picture of the evidence, where there is anything to show.
+func (p *pipeline) putPicture(ctx context.Context, capture gopprof.Capture) (key string, err error) {
+	if p.picture == nil {
+		return "", nil
+	}
+	svg, ok := p.picture(capture)
+	if !ok {
+		return "", nil
+	}
+	key, err = p.store.PutPicture(ctx, capture, svg)
+	return key, lasting(err)
 }
 
 // unusable returns why there is nothing to draw of a kind, as the explanation says it.

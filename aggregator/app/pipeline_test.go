@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gopprof/gopprof/aggregator/explain"
 	"github.com/gopprof/gopprof/aggregator/receive"
 	"github.com/gopprof/gopprof/aggregator/store"
 	"github.com/gopprof/gopprof/pkg/bus"
@@ -52,6 +53,10 @@ func (f *fakes) PutDrawing(_ context.Context, _ gopprof.Capture, k gopprof.Kind,
 	return "drawing-" + string(k), f.step("drawing %s", k)
 }
 
+func (f *fakes) PutPicture(context.Context, gopprof.Capture, []byte) (string, error) {
+	return "picture", f.step("picture")
+}
+
 func (f *fakes) Commit(_ context.Context, r gopprof.Report) error {
 	if f.exists {
 		if !f.vanished {
@@ -80,9 +85,12 @@ func (f *fakes) GivenUp(_ context.Context, _ gopprof.Capture, reason gopprof.Rea
 func newTestPipeline(f *fakes) *pipeline {
 	return &pipeline{
 		store: f, draw: f, announce: f, dispatch: f,
-		explain: func(gopprof.Capture) gopprof.Explanation { _ = f.step("explain"); return gopprof.Explanation{} },
-		page:    func(string) string { return "ours" },
-		now:     func() time.Time { return time.Unix(0, 0) },
+		explain: func(gopprof.Capture, explain.Around) gopprof.Explanation {
+			_ = f.step("explain")
+			return gopprof.Explanation{}
+		},
+		page: func(string) string { return "ours" },
+		now:  func() time.Time { return time.Unix(0, 0) },
 	}
 }
 
@@ -201,7 +209,7 @@ func TestReportThatCanNeverBeAnnounced(t *testing.T) {
 func TestNothingToDraw(t *testing.T) {
 	f := &fakes{}
 	p := newTestPipeline(f)
-	p.explain = func(gopprof.Capture) gopprof.Explanation {
+	p.explain = func(gopprof.Capture, explain.Around) gopprof.Explanation {
 		return gopprof.Explanation{Profiles: []gopprof.TopFunctions{{Kind: gopprof.KindMutex, Reason: gopprof.ReasonNotEnabled, Detail: "empty"}}}
 	}
 	report, err := p.makeReport(t.Context(), gopprof.Capture{ID: "c", Profiles: []gopprof.Profile{{Kind: gopprof.KindMutex}, {Kind: gopprof.KindCPU}}})
@@ -220,6 +228,74 @@ func TestWhatTheStoreWillNeverTakeIsPoison(t *testing.T) {
 		if poisoned := got != err; poisoned != want || !errors.Is(got, err) {
 			t.Errorf("%v: poisoned %v, want %v", err, poisoned, want)
 		}
+	}
+}
+
+// The picture of the evidence is stored before the report that names it; there may be none.
+func TestPictureOfTheEvidence(t *testing.T) {
+	for there, want := range map[bool]string{true: "drawing cpu, picture, commit", false: "drawing cpu, commit"} {
+		f := &fakes{}
+		p := newTestPipeline(f)
+		p.picture = func(gopprof.Capture) ([]byte, bool) { return []byte("<svg/>"), there }
+		report, err := p.makeReport(t.Context(), capture)
+		if err != nil || (report.Picture == "picture") != there || !strings.Contains(f.done(), want) {
+			t.Errorf("there is one: %v; %v: picture %q after %s", there, err, report.Picture, f.done())
+		}
+	}
+	f := &fakes{fail: "picture"}
+	p := newTestPipeline(f)
+	p.picture = func(gopprof.Capture) ([]byte, bool) { return nil, true }
+	if _, err := p.makeReport(t.Context(), capture); !errors.Is(err, errStep) || strings.Contains(f.done(), "commit") {
+		t.Errorf("%v after %s", err, f.done())
+	}
+}
+
+// besides says how long to wait, and what is around.
+type besides struct {
+	left   time.Duration
+	around explain.Around
+}
+
+func (b besides) Ready(context.Context, gopprof.Capture) time.Duration   { return b.left }
+func (b besides) Around(context.Context, gopprof.Capture) explain.Around { return b.around }
+
+// A capture comes again until its siblings have come, and is never held up once its report
+// is there, or when there will be none.
+func TestCaptureWaitsForItsSiblings(t *testing.T) {
+	for name, c := range map[string]struct {
+		capture   gopprof.Capture
+		committed *gopprof.Report
+		left      time.Duration
+		want      error
+		done      bool
+	}{
+		"they are to come":                {capture, nil, time.Minute, receive.Later(time.Second), false},
+		"the time is nearly over":         {capture, nil, 300 * time.Millisecond, receive.Later(300 * time.Millisecond), false},
+		"all have ended":                  {capture, nil, 0, nil, false},
+		"its report is committed":         {capture, &gopprof.Report{ID: "c"}, time.Minute, nil, true},
+		"an attempt that came to nothing": {gopprof.Capture{ID: "c"}, nil, time.Minute, nil, false},
+	} {
+		p := newTestPipeline(&fakes{committed: c.committed})
+		p.compare = besides{left: c.left}
+		done, err := p.Resume(t.Context(), c.capture)
+		if done != c.done || fmt.Sprint(err) != fmt.Sprint(c.want) {
+			t.Errorf("%s: %v, %v; want %v, %v", name, done, err, c.done, c.want)
+		}
+	}
+}
+
+func TestReportSaysWhomItWasComparedWith(t *testing.T) {
+	p := newTestPipeline(&fakes{})
+	around := explain.Around{Fleet: &gopprof.Fleet{Pods: 3, Hot: 1}, Siblings: []gopprof.Sibling{{Capture: "s"}}, Others: []explain.Other{{}}}
+	p.compare = besides{around: around}
+	var told explain.Around
+	p.explain = func(_ gopprof.Capture, a explain.Around) gopprof.Explanation { told = a; return gopprof.Explanation{} }
+	report, err := p.makeReport(t.Context(), capture)
+	if err != nil || len(report.Siblings) != 1 || report.Fleet == nil || *report.Fleet != *around.Fleet {
+		t.Errorf("%v: siblings %+v, fleet %+v", err, report.Siblings, report.Fleet)
+	}
+	if len(told.Others) != 1 || len(told.Siblings) != 1 || told.Fleet != around.Fleet {
+		t.Errorf("told of %+v", told)
 	}
 }
 

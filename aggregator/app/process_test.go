@@ -14,6 +14,8 @@ import (
 	"github.com/gopprof/gopprof/aggregator/announce"
 	"github.com/gopprof/gopprof/aggregator/dispatch"
 	"github.com/gopprof/gopprof/aggregator/dispatch/operations"
+	"github.com/gopprof/gopprof/aggregator/dispatch/siblings"
+	"github.com/gopprof/gopprof/aggregator/explain"
 	"github.com/gopprof/gopprof/aggregator/receive"
 	"github.com/gopprof/gopprof/aggregator/store"
 	"github.com/gopprof/gopprof/pkg/bus"
@@ -86,6 +88,10 @@ type world struct {
 	open func() (*bus.Aggregator, storer)
 	draw func(p *process, data []byte) ([]byte, error)
 	tune func(*receive.Config) // may be nil
+	// siblings says how many are asked, and how long hot captures wait for them.
+	siblings dispatch.Siblings
+	// explained is told what is explained; may be nil.
+	explained func(c gopprof.Capture, around explain.Around)
 }
 
 // start starts a process that is killed before a step. wait returns when it has ended,
@@ -95,11 +101,20 @@ func (w *world) start(cut string) (p *process, stop func(), wait func()) {
 	ctx, cancel := context.WithCancel(w.t.Context())
 	p = &process{t: w.t, cut: cut, gone: make(chan struct{}), end: cancel}
 	link, stored := w.open()
+	all := w.ends(link, p)
 	line := &pipeline{
-		store: mortalStore{stored, p}, draw: mortalDrawer{w, p}, dispatch: w.ends(link, p),
+		store: mortalStore{stored, p}, draw: mortalDrawer{w, p}, dispatch: all,
 		announce: announce.New(mortalPublisher{link, p}, zap.NewNop(), prometheus.NewRegistry()),
-		explain:  func(gopprof.Capture) gopprof.Explanation { return gopprof.Explanation{Summary: "burns"} },
-		page:     func(id string) string { return "http://gopprof/" + id }, now: time.Now,
+		explain: func(c gopprof.Capture, around explain.Around) gopprof.Explanation {
+			if w.explained != nil {
+				w.explained(c, around)
+			}
+			return gopprof.Explanation{Summary: "burns"}
+		},
+		page: func(id string) string { return "http://gopprof/" + id }, now: time.Now,
+	}
+	if a, ok := stored.(archive); ok {
+		line.compare = comparing{all.siblings, a, zap.NewNop()}
 	}
 	cfg := receive.DefaultConfig()
 	cfg.RetryDelay, cfg.RetryMaxDelay, cfg.DrainTimeout = 20*time.Millisecond, 50*time.Millisecond, 50*time.Millisecond
@@ -135,9 +150,13 @@ func (w *world) ends(link *bus.Aggregator, p *process) ends {
 	cfg := dispatch.DefaultConfig()
 	cfg.Budget = dispatch.Budget{PerWorkloadAtOnce: 100, PerWorkloadPerHour: 100, TotalAtOnce: 100, TotalPerHour: 100}
 	d := dispatch.New(cfg, dispatch.Deps{Budget: records(bus.BucketBudget, "write budget")}, zap.NewNop(), prometheus.NewRegistry())
-	return ends{d, operations.New(operations.DefaultConfig(), operations.Deps{
+	manual := operations.New(operations.DefaultConfig(), operations.Deps{
 		Records: records(bus.BucketOperations, "write operation"), Keys: records(bus.BucketKeys, "write key"), Control: records(bus.BucketControl, "write control"), Nodes: d,
-	}, zap.NewNop(), prometheus.NewRegistry())}
+	}, zap.NewNop(), prometheus.NewRegistry())
+	beside := siblings.New(w.siblings, siblings.Deps{
+		Incidents: records(bus.BucketIncidents, "write incident"), Agents: link, Nodes: d, Budget: d,
+	}, zap.NewNop(), prometheus.NewRegistry())
+	return ends{d, manual, beside}
 }
 
 type mortalSource struct {
@@ -207,6 +226,10 @@ func (s mortalStore) PutProfile(ctx context.Context, c gopprof.Capture, p goppro
 
 func (s mortalStore) PutDrawing(ctx context.Context, c gopprof.Capture, k gopprof.Kind, svg []byte) (string, error) {
 	return takeTwo(s.p, "put drawing "+string(k), func() (string, error) { return s.storer.PutDrawing(ctx, c, k, svg) })
+}
+
+func (s mortalStore) PutPicture(ctx context.Context, c gopprof.Capture, svg []byte) (string, error) {
+	return takeTwo(s.p, "put picture", func() (string, error) { return s.storer.PutPicture(ctx, c, svg) })
 }
 
 func (s mortalStore) Commit(ctx context.Context, r gopprof.Report) error {

@@ -35,6 +35,10 @@ func (s troubled) PutDrawing(ctx context.Context, c gopprof.Capture, k gopprof.K
 	return meet(ctx, s, func() (string, error) { return s.storer.PutDrawing(ctx, c, k, svg) })
 }
 
+func (s troubled) PutPicture(ctx context.Context, c gopprof.Capture, svg []byte) (string, error) {
+	return meet(ctx, s, func() (string, error) { return s.storer.PutPicture(ctx, c, svg) })
+}
+
 func (s troubled) Commit(ctx context.Context, r gopprof.Report) error {
 	_, err := meet(ctx, s, func() (string, error) { return "", s.storer.Commit(ctx, r) })
 	return err

@@ -9,14 +9,15 @@ import (
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
-// decideWithin is how long a decision may take: agents wait for a second.
-const decideWithin = 900 * time.Millisecond
+// DecideWithin is how long a decision may take, with all that must happen before it is
+// told: agents wait for a second.
+const DecideWithin = 900 * time.Millisecond
 
 // Decide answers a firing agent. The same capture gets the same answer again, from every
 // replica, and costs the budget once. When the budget cannot be read or written in time
 // the answer is no_answer: the agent acts as if nobody had answered.
 func (d *Dispatcher) Decide(ctx context.Context, f gopprof.Firing) gopprof.Decision {
-	ctx, cancel := context.WithTimeout(ctx, decideWithin)
+	ctx, cancel := context.WithTimeout(ctx, DecideWithin)
 	defer cancel()
 	answer := gopprof.Decision{Reason: gopprof.ReasonBadInput}
 	if d.deps.Paused() {

@@ -26,7 +26,8 @@ type ledger struct {
 	Grants []grant `json:"grants"` // oldest first
 }
 
-// grant is one capture that may be made.
+// grant is one capture that may be made. A sibling's has neither workload nor rule: it takes
+// no place of its workload's hot pods, and begins and prolongs no incident.
 type grant struct {
 	Capture  string    `json:"c"`
 	Incident string    `json:"i"`
@@ -118,6 +119,38 @@ func exhausted(c Config, l ledger, workload string, at time.Time) bool {
 	b := c.Budget
 	return atOnce >= b.TotalAtOnce || perHour >= b.TotalPerHour ||
 		ofWorkload >= b.PerWorkloadAtOnce || ofWorkloadPerHour >= b.PerWorkloadPerHour
+}
+
+// sibling returns whether a sibling may be captured, judged as decide does, and the grant to
+// be written down where it is new.
+func sibling(c Config, l ledger, capture, incident string, now time.Time) (bool, *grant) {
+	if g := l.find(capture); g != nil {
+		return g.sibling() && g.Incident == incident, nil
+	}
+	if exhaustedForSiblings(c, l, judgedAt(madeAt(capture), now)) {
+		return false, nil
+	}
+	return true, &grant{Capture: capture, Incident: incident, At: now}
+}
+
+func (g grant) sibling() bool { return g.Workload == "" }
+
+// exhaustedForSiblings keeps half of the places for hot pods, so that in a bad hour the tenth
+// incident is not told "budget" because of pods that are well.
+func exhaustedForSiblings(c Config, l ledger, at time.Time) bool {
+	var total, own struct{ atOnce, perHour int }
+	for _, g := range l.Grants {
+		running, recent := one(g.runningAt(at, c.CaptureLifetime)), one(g.At.After(at.Add(-time.Hour)))
+		total.atOnce += running
+		total.perHour += recent
+		if g.sibling() {
+			own.atOnce += running
+			own.perHour += recent
+		}
+	}
+	b := c.Budget
+	return total.atOnce >= b.TotalAtOnce || total.perHour >= b.TotalPerHour ||
+		own.atOnce >= (b.TotalAtOnce+1)/2 || own.perHour >= (b.TotalPerHour+1)/2
 }
 
 func one(b bool) int {

@@ -207,7 +207,13 @@ func TestConfigMistakes(t *testing.T) {
 	if got := mistakes(Budget{}.Check); len(got) != 4 {
 		t.Errorf("an empty budget: %v", got)
 	}
-	for _, check := range []func(func(string, string)){good.Check, good.Budget.Check} {
+	if got := mistakes(Siblings{PerCapture: 6, Wait: time.Hour}.Check); len(got) != 2 {
+		t.Errorf("too many siblings, waited for for ever: %v", got)
+	}
+	if got := mistakes(Siblings{Wait: time.Second}.Check); got != nil {
+		t.Errorf("no siblings at all: %v", got)
+	}
+	for _, check := range []func(func(string, string)){good.Check, good.Budget.Check, good.Siblings.Check} {
 		if got := mistakes(check); got != nil {
 			t.Errorf("the defaults are mistaken: %v", got)
 		}

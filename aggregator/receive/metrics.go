@@ -16,7 +16,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	const ns, sub = "gopprof", "aggregator_receive"
 	m := &metrics{
 		captures: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: ns, Subsystem: sub, Name: "captures_total",
-			Help: "Deliveries of captures, by how they ended (stored, resumed, retried, panicked, drained, dead)."}, []string{"outcome"}),
+			Help: "Deliveries of captures, by how they ended (stored, resumed, waiting, retried, panicked, drained, dead)."}, []string{"outcome"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: ns, Subsystem: sub, Name: "capture_seconds",
 			Help:    "How long deliveries took, by how they ended.",
 			Buckets: []float64{.01, .05, .2, 1, 5, 20, 60, 300}}, []string{"outcome"}),

@@ -1,7 +1,8 @@
 // Package receive takes captures from NATS and sees each one through: deliveries enter,
 // captures with their bytes go to a handler (explain, draw, store, announce), and every
 // delivery ends in exactly one of three ways: acknowledged when all is done, given back
-// with a pause that grows, or dead-lettered with a reason.
+// (after a failure with a pause that grows, or to wait for something else), or dead-lettered
+// with a reason.
 //
 // A capture is never acknowledged before its report is committed and announced, never
 // lost, and never holds another one up: what cannot be understood, has lost its bytes, or
@@ -27,7 +28,8 @@ import (
 type Handler interface {
 	// Resume finishes a capture whose report is committed already (by announcing it again)
 	// and returns whether it was. It comes before the bytes are fetched, since they may
-	// have been removed after the report was committed.
+	// have been removed after the report was committed. It returns Later when the report
+	// cannot be made yet.
 	Resume(ctx context.Context, c gopprof.Capture) (bool, error)
 	// Handle makes, commits and announces the report. The profiles have their bytes.
 	Handle(ctx context.Context, c gopprof.Capture) error
@@ -49,11 +51,12 @@ type Receiver struct {
 	places  *semaphore.Weighted // one for each worker; who is to be alone takes them all
 	log     *zap.Logger
 	metrics *metrics
+	waits   *waits
 }
 
 // New returns a Receiver; Run makes it work.
 func New(cfg Config, h Handler, log *zap.Logger, reg prometheus.Registerer) *Receiver {
-	return &Receiver{cfg: cfg, handler: h, places: semaphore.NewWeighted(int64(max(cfg.Workers, 1))), log: log, metrics: newMetrics(reg)}
+	return &Receiver{cfg: cfg, handler: h, places: semaphore.NewWeighted(int64(max(cfg.Workers, 1))), log: log, metrics: newMetrics(reg), waits: newWaits()}
 }
 
 // Run receives captures until ctx ends. Then captures that are being worked on have

@@ -63,9 +63,14 @@ func (r *Receiver) bury(ctx context.Context, d Delivery, v verdict) verdict {
 }
 
 func (r *Receiver) giveBack(d Delivery, v verdict) {
-	delay := r.delay(d.Deliveries())
-	if v.outcome == drained {
+	delay := r.delay(r.waits.tries(d))
+	switch v.outcome {
+	case drained:
 		delay = 0 // another aggregator may take it at once
+	case waiting:
+		r.log.Debug("capture waits", append(fieldsOf(d), zap.Duration("again_in", v.again))...)
+		r.unsettled(d, d.Nak(v.again))
+		return
 	}
 	r.log.Warn("capture given back", append(fieldsOf(d), zap.String("reason", string(v.outcome)), zap.Duration("again_in", delay), zap.Error(v.err))...)
 	r.unsettled(d, d.Nak(delay))
@@ -81,10 +86,10 @@ func fieldsOf(d Delivery) []zap.Field {
 	}
 }
 
-// delay doubles with each delivery.
-func (r *Receiver) delay(deliveries int) time.Duration {
+// delay doubles with each try.
+func (r *Receiver) delay(tries int) time.Duration {
 	d := r.cfg.RetryDelay
-	for range deliveries - 1 {
+	for range tries - 1 {
 		if d >= r.cfg.RetryMaxDelay/2 {
 			return r.cfg.RetryMaxDelay
 		}

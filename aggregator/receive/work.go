@@ -23,6 +23,7 @@ const (
 	retried  outcome = "retried"  // given back after a failure
 	panicked outcome = "panicked" // given back after a panic, which counts as a killed worker
 	drained  outcome = "drained"  // given back because the aggregator stops
+	waiting  outcome = "waiting"  // given back because the handler asked for it later: no failure
 	dead     outcome = "dead"     // dead-lettered
 )
 
@@ -32,6 +33,7 @@ type verdict struct {
 	reason gopprof.Reason // of dead
 	err    error          // of all but stored and resumed
 	begun  bool           // its start was counted
+	again  time.Duration  // of waiting: after how long
 }
 
 // receive sees one delivery to its end. ctx is for talking to NATS and outlives work.
@@ -47,6 +49,7 @@ func (r *Receiver) receive(ctx, work context.Context, d Delivery) {
 	}
 	stop()
 	v = r.settle(ctx, d, v)
+	r.waits.note(d, v)
 	r.metrics.captures.WithLabelValues(string(v.outcome)).Inc()
 	r.metrics.seconds.WithLabelValues(string(v.outcome)).Observe(time.Since(start).Seconds())
 }
@@ -127,6 +130,9 @@ func (r *Receiver) handle(ctx context.Context, c gopprof.Capture, d Delivery) (v
 
 // failed decides what an error means for the delivery.
 func (r *Receiver) failed(ctx context.Context, err error) verdict {
+	if l, ok := errors.AsType[*later](err); ok {
+		return verdict{outcome: waiting, again: l.after, err: err}
+	}
 	if reason := ReasonOf(err); reason != "" {
 		return verdict{outcome: dead, reason: reason, err: err}
 	}

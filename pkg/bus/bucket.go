@@ -18,12 +18,13 @@ const (
 	BucketKeys       = "gopprof-keys"       // what idempotency keys stand for; kept a day
 	BucketControl    = "gopprof-control"    // the pause, and who drives operations; small, so that there is always room
 	BucketBudget     = "gopprof-budget"     // captures granted lately; kept a day
+	BucketIncidents  = "gopprof-incidents"  // what is captured beside each hot pod, to compare with; kept a day
 	BucketTold       = "gopprof-told"       // who was told of what; kept as long as the reports
 	bucketStarts     = "gopprof-starts"     // how often a capture was begun and not ended; kept 7 days
 )
 
 func bucketNames() []string {
-	return []string{BucketOperations, BucketKeys, BucketControl, BucketBudget, BucketTold, bucketStarts}
+	return []string{BucketOperations, BucketKeys, BucketControl, BucketBudget, BucketIncidents, BucketTold, bucketStarts}
 }
 
 func (c StreamConfig) buckets() []jetstream.KeyValueConfig {
@@ -43,6 +44,7 @@ func (c StreamConfig) buckets() []jetstream.KeyValueConfig {
 		small(bucket(BucketKeys, "What idempotency keys stand for", day), 16<<20),
 		small(bucket(BucketControl, "The pause, and who drives operations", 7*day), 1<<20),
 		bucket(BucketBudget, "Captures granted lately", day),
+		bucket(BucketIncidents, "Siblings of hot captures", day),
 		bucket(BucketTold, "Who was told of what", c.ReportsMaxAge),
 		bucket(bucketStarts, "Captures that were begun and not ended", 7*day),
 	}

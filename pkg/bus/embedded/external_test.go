@@ -372,7 +372,7 @@ func reportIsRead(ctx context.Context, t *testing.T, e *external, agg *bus.Aggre
 }
 
 func recordsAreKept(ctx context.Context, t *testing.T, agg *bus.Aggregator) {
-	for _, name := range []string{bus.BucketOperations, bus.BucketKeys, bus.BucketBudget, bus.BucketTold} {
+	for _, name := range []string{bus.BucketOperations, bus.BucketKeys, bus.BucketBudget, bus.BucketIncidents, bus.BucketTold} {
 		b, err := agg.Bucket(ctx, name)
 		if err != nil {
 			t.Fatal(err)

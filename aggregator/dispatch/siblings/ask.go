@@ -1,0 +1,167 @@
+package siblings
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/gopprof/gopprof/pkg/bus"
+	"github.com/gopprof/gopprof/pkg/gopprof"
+)
+
+const (
+	// tries is how often an agent is asked that does not answer. It starts nothing twice
+	// under one ID.
+	tries = 2
+	// answerWithin is how long it may take each time.
+	answerWithin = 3 * time.Second
+	// writeWithin bounds what is written after its answer.
+	writeWithin = 5 * time.Second
+	// maxSeconds bounds the profile that an agent can make us ask others for.
+	maxSeconds = 600
+)
+
+// Asked has siblings captured beside a firing that dispatch lets go. When it returns, the
+// incident's record says who; the agents are asked meanwhile. It takes no longer than ctx,
+// and called again for the same capture it changes nothing. When the record cannot be
+// written, the hot capture is made without siblings.
+func (k *Keeper) Asked(ctx context.Context, f gopprof.Firing, d gopprof.Decision) {
+	kinds := kindsOf(f)
+	if !d.Go || k.cfg.PerCapture == 0 || !comparable(f) || len(kinds) == 0 {
+		return
+	}
+	p := k.plan(f, kinds)
+	if err := k.change(ctx, d.Incident, true, func(r *record) bool { return r.add(p) }); err != nil {
+		k.metrics.unrecorded.Inc()
+		k.log.Warn("siblings not written down, the capture is made without", zap.String("incident", d.Incident), zap.String("capture", f.Capture), zap.Error(err))
+	}
+	// Also after an error: it may be written all the same, and is waited for then.
+	k.asking.Go(func() { k.askFor(context.WithoutCancel(ctx), d.Incident, f) })
+}
+
+// comparable tells whether a firing says what its capture could be compared with.
+func comparable(f gopprof.Firing) bool {
+	return f.Threshold > 0 && f.CPUSeconds >= 0 && f.CPUSeconds <= maxSeconds
+}
+
+// kindsOf are the kinds to be asked for, each once.
+func kindsOf(f gopprof.Firing) (out []gopprof.Kind) {
+	for _, kind := range f.Kinds {
+		if slices.Contains(gopprof.Kinds(), kind) && kind != gopprof.KindTrace && !slices.Contains(out, kind) {
+			out = append(out, kind)
+		}
+	}
+	return out
+}
+
+func (k *Keeper) plan(f gopprof.Firing, kinds []gopprof.Kind) plan {
+	now := k.deps.Now().UTC()
+	fleet, chosen := choose(question{
+		firing: f, nodes: k.deps.Nodes.Nodes(), now: now, staleAfter: k.deps.Nodes.StaleAfter(),
+		paused: k.deps.Paused(), most: k.cfg.PerCapture,
+	})
+	p := plan{firing: f, kinds: kinds, fleet: fleet, now: now, until: now.Add(seconds(f.CPUSeconds) + k.cfg.Wait), most: k.cfg.PerCapture}
+	for _, t := range chosen {
+		p.fresh = append(p.fresh, asked{
+			Sibling: gopprof.Sibling{Capture: k.deps.NewID(), Target: t, Kinds: kinds, State: gopprof.SiblingAsked},
+			For:     f.Capture, At: now, Until: now.Add(k.cfg.Wait),
+		})
+	}
+	return p
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+
+// askFor asks the agents of the siblings that were written down for a hot capture, all at
+// once, and returns when they have answered.
+func (k *Keeper) askFor(ctx context.Context, incident string, f gopprof.Firing) {
+	read, cancel := context.WithTimeout(ctx, writeWithin)
+	defer cancel()
+	r, _, err := k.read(read, incident)
+	if err != nil {
+		if !errors.Is(err, bus.ErrNoKey) {
+			k.log.Warn("siblings not asked", zap.String("incident", incident), zap.String("capture", f.Capture), zap.Error(err))
+		}
+		return
+	}
+	for _, a := range r.Asked {
+		if a.For == f.Capture && a.State == gopprof.SiblingAsked && k.deps.Now().Before(a.Until) {
+			k.asking.Go(func() { k.ask(ctx, incident, a, f.CPUSeconds) })
+		}
+	}
+}
+
+// ask asks one agent, and writes down at once when there will be no capture: nobody waits
+// for it then.
+func (k *Keeper) ask(ctx context.Context, incident string, a asked, cpuSeconds float64) {
+	reason, detail := k.request(ctx, incident, a, cpuSeconds)
+	k.metrics.asked.WithLabelValues(string(reason)).Inc()
+	log := k.log.With(zap.String("incident", incident), zap.String("capture", a.Capture), zap.String("node", a.Target.Node),
+		zap.String("namespace", a.Target.Namespace), zap.String("pod", a.Target.Pod))
+	if reason == "" {
+		log.Info("sibling asked", zap.String("beside", a.For))
+		return
+	}
+	log.Info("sibling refused", zap.String("beside", a.For), zap.String("reason", string(reason)), zap.String("detail", detail))
+	ctx, cancel := context.WithTimeout(ctx, writeWithin)
+	defer cancel()
+	err := errors.Join(
+		k.end(ctx, incident, gopprof.Capture{ID: a.Capture, Target: a.Target}, gopprof.SiblingFailed, reason, detail),
+		k.deps.Budget.Ended(ctx, a.Capture),
+	)
+	if err != nil { // its hot capture waits to the end of its time
+		log.Warn("refusal of a sibling not written", zap.Error(err))
+	}
+}
+
+// request puts the request to the agent and returns why there will be no capture, or "".
+func (k *Keeper) request(ctx context.Context, incident string, a asked, cpuSeconds float64) (gopprof.Reason, string) {
+	if reason, detail := k.place(ctx, incident, a); reason != "" {
+		return reason, detail
+	}
+	var reply gopprof.CaptureReply
+	var err error
+	for range tries {
+		if reply, err = k.requestOnce(ctx, incident, a, cpuSeconds); err == nil || errors.Is(err, bus.ErrNoAgent) || errors.Is(err, bus.ErrInvalid) {
+			break
+		}
+	}
+	switch {
+	case errors.Is(err, bus.ErrInvalid):
+		return gopprof.ReasonInternal, err.Error()
+	case errors.Is(err, bus.ErrNoAgent):
+		return gopprof.ReasonNoAnswer, fmt.Sprintf("no agent answers for node %q", a.Target.Node)
+	case err != nil:
+		return gopprof.ReasonNoAnswer, fmt.Sprintf("the agent of node %q did not answer within %s", a.Target.Node, tries*answerWithin)
+	case reply.Accepted:
+		return "", ""
+	case reply.Reason == "":
+		return gopprof.ReasonInternal, "the agent refused without a reason"
+	}
+	return reply.Reason, reply.Detail
+}
+
+func (k *Keeper) place(ctx context.Context, incident string, a asked) (gopprof.Reason, string) {
+	ctx, cancel := context.WithTimeout(ctx, writeWithin)
+	defer cancel()
+	reason, err := k.deps.Budget.Sibling(ctx, a.Capture, incident)
+	if err != nil {
+		return reason, err.Error()
+	}
+	return reason, ""
+}
+
+func (k *Keeper) requestOnce(ctx context.Context, incident string, a asked, cpuSeconds float64) (gopprof.CaptureReply, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	t := a.Target
+	return k.deps.Agents.RequestCapture(ctx, t.Cluster, t.Node, gopprof.CaptureRequest{
+		Capture: a.Capture, Incident: incident, Kind: gopprof.TriggerSibling,
+		Namespace: t.Namespace, Pod: t.Pod, PodUID: t.PodUID, Container: t.Container,
+		Kinds: a.Kinds, CPUSeconds: cpuSeconds, Deadline: a.Until,
+	})
+}

@@ -1,0 +1,78 @@
+package siblings
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/gopprof/gopprof/pkg/bus"
+	"github.com/gopprof/gopprof/pkg/gopprof"
+)
+
+// Ready returns how much longer a capture's report should wait for its siblings: 0 when all
+// have ended, or there are none. It falls to 0 with time, whatever else happens.
+func (k *Keeper) Ready(ctx context.Context, c gopprof.Capture) time.Duration {
+	if !k.compared(c) {
+		return 0
+	}
+	now := k.deps.Now()
+	r, _, err := k.read(ctx, c.Incident)
+	if err != nil && !errors.Is(err, bus.ErrNoKey) {
+		return k.unknown(c, now)
+	}
+	h := r.hotOne(c.ID, c.Target)
+	if h == nil || !slices.ContainsFunc(r.of(*h), func(a asked) bool { return a.State == gopprof.SiblingAsked }) {
+		return 0
+	}
+	return max(0, h.Until.Sub(now))
+}
+
+// compared tells whether a capture may have siblings: those that somebody asked for have none.
+func (k *Keeper) compared(c gopprof.Capture) bool {
+	return k.cfg.PerCapture > 0 && c.Trigger.Kind == gopprof.TriggerRule
+}
+
+// unknown is how long to wait while nobody can say for whom: as for siblings that do not
+// come, by the capture's own clock, and not at all when that is ahead of ours.
+func (k *Keeper) unknown(c gopprof.Capture, now time.Time) time.Duration {
+	longest := k.cfg.Wait
+	for _, p := range c.Profiles {
+		longest = max(longest, k.cfg.Wait+seconds(min(p.Seconds, maxSeconds)))
+	}
+	left := c.Start.Add(longest).Sub(now)
+	if left < 0 || left > longest {
+		return 0
+	}
+	return left
+}
+
+// Of returns what a capture's report says of its siblings, and what was known of the
+// workload's pods when its rule fired; nil when nothing was. Those that are still asked for
+// came too late. When the record cannot be read, the report says nothing of them.
+func (k *Keeper) Of(ctx context.Context, c gopprof.Capture) (*gopprof.Fleet, []gopprof.Sibling) {
+	if !k.compared(c) {
+		return nil, nil
+	}
+	r, _, err := k.read(ctx, c.Incident)
+	if err != nil {
+		if !errors.Is(err, bus.ErrNoKey) {
+			k.log.Warn("siblings are not known, the report is made without", zap.String("incident", c.Incident), zap.String("capture", c.ID), zap.Error(err))
+		}
+		return nil, nil
+	}
+	h := r.hotOne(c.ID, c.Target)
+	if h == nil {
+		return nil, nil
+	}
+	var out []gopprof.Sibling
+	for _, a := range r.of(*h) {
+		if a.State == gopprof.SiblingAsked {
+			k.metrics.late.Inc()
+		}
+		out = append(out, a.Sibling)
+	}
+	return &h.Fleet, out
+}
