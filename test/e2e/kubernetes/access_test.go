@@ -80,7 +80,7 @@ func (c *cluster) shortLived(t *testing.T) {
 // access is the table of rights: each verb for each who comes, by each way in.
 func (c *cluster) access(t *testing.T) {
 	ctx := within(t, 14*time.Minute)
-	found, err := c.reports(ctx, "?namespace="+shop+"&limit=1")
+	found, err := c.reports(ctx, "?namespace="+shop+"&limit=200")
 	must(t, err)
 	if len(found) == 0 {
 		t.Fatal("there is no report to look at")

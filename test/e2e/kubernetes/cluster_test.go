@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -197,11 +198,13 @@ func heat(ctx context.Context, t *testing.T, pod string) {
 	})
 }
 
-// reports returns the reports that a query finds, newest first.
+// reports returns the reports that a query finds, newest first, but for those of pods that
+// were captured to compare with.
 func (c *cluster) reports(ctx context.Context, query string) ([]api.ReportSummary, error) {
 	var list api.ReportList
 	err := c.api.do(ctx, http.MethodGet, api.PathReports+query, nil, &list)
-	return list.Reports, err
+	ofSibling := func(r api.ReportSummary) bool { return r.Trigger == gopprof.TriggerSibling }
+	return slices.DeleteFunc(list.Reports, ofSibling), err
 }
 
 // await waits for the first report that a query finds.

@@ -56,6 +56,7 @@ func (c *cluster) onlyTheHotPod(t *testing.T) {
 
 	checkTarget(t, report.Capture.Target, hot)
 	checkEvidence(t, report.Capture, 0.3)
+	c.checkWhy(ctx, t, report)
 	for _, f := range report.Files {
 		for _, path := range []string{api.PathProfile(report.ID, f.Kind), api.PathDrawing(report.ID, f.Kind)} {
 			if data, err := c.api.bytes(ctx, http.MethodGet, path, nil); err != nil || len(data) == 0 {
@@ -81,6 +82,41 @@ func (c *cluster) onlyTheHotPod(t *testing.T) {
 	}
 }
 
+// checkWhy looks at what the report says of the cause: by the quiet pods of the same build,
+// which were captured at the same time.
+func (c *cluster) checkWhy(ctx context.Context, t *testing.T, report gopprof.Report) {
+	t.Helper()
+	hot := report.Capture
+	stored := 0
+	for _, s := range report.Siblings {
+		t.Logf("sibling %s on %s: %s %s", s.Target.Pod, s.Target.Node, s.State, s.Reason)
+		if s.State != gopprof.SiblingStored {
+			continue
+		}
+		stored++
+		var sibling gopprof.Report
+		must(t, c.api.do(ctx, http.MethodGet, api.PathReport(s.Capture), nil, &sibling))
+		if sibling.Capture.Incident != hot.Incident || sibling.Capture.Target.Build != hot.Target.Build || sibling.Capture.Target.Pod == hot.Target.Pod {
+			t.Errorf("sibling %+v of incident %s", sibling.Capture, hot.Incident)
+		}
+	}
+	if stored == 0 || report.Fleet == nil || report.Fleet.Pods != 4 || report.Fleet.Hot != 1 {
+		t.Errorf("%d siblings stored, fleet %+v", stored, report.Fleet)
+	}
+	v := report.Explanation.Verdict
+	if v == nil || len(v.Causes) == 0 || v.Scope != gopprof.ScopePod || v.Causes[0].Kind != gopprof.CauseCodeHot ||
+		v.Causes[0].Confidence != gopprof.ConfidenceSure || !strings.HasSuffix(v.Causes[0].Function, "pricing.discountFor") {
+		t.Errorf("verdict %+v", v)
+	}
+	t.Logf("measured: from the end of the capture to its report %s", report.MadeAt.Sub(hot.End).Round(100*time.Millisecond))
+	if len(hot.History.Local) < 3 || report.Picture == "" {
+		t.Errorf("%d readings, picture %q", len(hot.History.Local), report.Picture)
+	}
+	if svg, err := c.api.bytes(ctx, http.MethodGet, api.PathPicture(report.ID), nil); err != nil || !strings.Contains(string(svg), "<svg") {
+		t.Errorf("picture of %d bytes, %v", len(svg), err)
+	}
+}
+
 func checkTarget(t *testing.T, target gopprof.Target, pod podOf) {
 	t.Helper()
 	want := gopprof.Target{
@@ -88,11 +124,11 @@ func checkTarget(t *testing.T, target gopprof.Target, pod podOf) {
 		Workload: gopprof.Workload{Kind: "Deployment", Name: pod.Name[:strings.Index(pod.Name, "-")]},
 	}
 	got := target
-	got.ContainerID, got.Image, got.Endpoint = "", "", gopprof.Endpoint{}
+	got.ContainerID, got.Image, got.Build, got.Endpoint = "", "", "", gopprof.Endpoint{}
 	if got != want {
 		t.Errorf("target %+v\nwant   %+v", got, want)
 	}
-	if target.ContainerID == "" || target.Image == "" || target.Endpoint.Port != 6060 {
+	if target.ContainerID == "" || target.Image == "" || target.Build == "" || target.Endpoint.Port != 6060 {
 		t.Errorf("target %+v", target)
 	}
 }
