@@ -13,11 +13,14 @@ import (
 )
 
 const (
-	// maxEarlier is how many captures of before a hot one is compared with, earlierWithin how
-	// old they may be, and earlierLooked how many reports are looked at for them.
+	// maxEarlier is how many captures of before a hot one is compared with, and earlierWithin
+	// how old they may be.
 	maxEarlier    = 2
 	earlierWithin = 7 * 24 * time.Hour
-	earlierLooked = 100
+	// earlierPage is how many reports are listed at a time to find them, the newest first, and
+	// earlierPages how often: beyond what is in memory, each of them is read from the store.
+	earlierPage  = 20
+	earlierPages = 3
 	// findWithin bounds the looking for all of them: a report is never held up by it.
 	findWithin = 5 * time.Second
 	// quietPart is the part of a rule's threshold below which a pod is quiet.
@@ -85,28 +88,39 @@ func (c comparing) sibling(ctx context.Context, hot gopprof.Capture, s gopprof.S
 // earlier returns the newest quiet captures of before, of the same workload and build.
 func (c comparing) earlier(ctx context.Context, hot gopprof.Capture) (out []gopprof.Report) {
 	t := hot.Target
-	page, err := c.store.List(ctx, store.Query{
+	q := store.Query{
 		Cluster: t.Cluster, Namespace: t.Namespace, Workload: t.Workload.String(),
-		From: hot.Start.Add(-earlierWithin), To: hot.Start, Limit: earlierLooked,
-	})
-	if err != nil {
-		c.log.Warn("earlier reports not listed, they are not compared with", zap.String("capture", hot.ID), zap.Error(err))
-		return nil
+		From: hot.Start.Add(-earlierWithin), To: hot.Start, Limit: earlierPage,
 	}
-	for _, listed := range page.Reports { // newest first
-		if len(out) == maxEarlier {
+	for range earlierPages {
+		page, err := c.store.List(ctx, q)
+		if err != nil {
+			c.log.Warn("earlier reports not listed, they are not compared with", zap.String("capture", hot.ID), zap.Error(err))
+			return out
+		}
+		for _, listed := range page.Reports { // newest first
+			if r, ok := c.quiet(ctx, listed.Capture, hot); ok {
+				out = append(out, r)
+			}
+			if len(out) == maxEarlier {
+				return out
+			}
+		}
+		if q.After = page.Next; q.After == "" {
 			break
-		}
-		if listed.Capture.Incident == hot.Incident || !alike(listed.Capture, hot) || !mayBeQuiet(listed.Capture) {
-			continue
-		}
-		// Lists do not tell what the witnesses saw.
-		r, found, err := c.store.Committed(ctx, listed.Capture)
-		if err == nil && found && wasQuiet(r.Capture, hot) {
-			out = append(out, r)
 		}
 	}
 	return out
+}
+
+// quiet returns the report of a listed capture of before, if that was of a quiet pod. Lists do
+// not tell what the witnesses saw.
+func (c comparing) quiet(ctx context.Context, listed, hot gopprof.Capture) (gopprof.Report, bool) {
+	if listed.Incident == hot.Incident || !alike(listed, hot) || !mayBeQuiet(listed) {
+		return gopprof.Report{}, false
+	}
+	r, found, err := c.store.Committed(ctx, listed)
+	return r, err == nil && found && wasQuiet(r.Capture, hot)
 }
 
 // mayBeQuiet tells whether a capture was made for other than heat.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,7 +20,7 @@ type shelf struct {
 	siblings []gopprof.Sibling
 	reports  map[string]gopprof.Report // of siblings, by capture
 	earlier  []gopprof.Report
-	query    store.Query
+	queries  []store.Query
 	fail     error
 }
 
@@ -40,11 +41,15 @@ func (s *shelf) Committed(_ context.Context, c gopprof.Capture) (gopprof.Report,
 }
 
 func (s *shelf) List(_ context.Context, q store.Query) (store.Page, error) {
-	s.query = q
+	s.queries = append(s.queries, q)
 	var page store.Page
-	for _, r := range s.earlier {
+	first := 1 + slices.IndexFunc(s.earlier, func(r gopprof.Report) bool { return r.ID == q.After })
+	for _, r := range s.earlier[first:min(first+q.Limit, len(s.earlier))] {
 		r.Capture.History = gopprof.History{} // as the store lists them
 		page.Reports = append(page.Reports, r)
+	}
+	if first+q.Limit < len(s.earlier) {
+		page.Next = page.Reports[q.Limit-1].ID
 	}
 	return page, s.fail
 }
@@ -147,9 +152,24 @@ func TestEarlierOnesAreFewAndLookedForOnce(t *testing.T) {
 	if got := s.compared(t, hotCapture()); got != "e0 (earlier), e1 (earlier)" {
 		t.Errorf("compared with %q", got)
 	}
-	want := store.Query{Cluster: shopTarget.Cluster, Namespace: "shop", Workload: "Deployment/api", From: hotAt.Add(-7 * 24 * time.Hour), To: hotAt, Limit: 100}
-	if s.query != want {
-		t.Errorf("asked for %+v", s.query)
+	want := store.Query{Cluster: shopTarget.Cluster, Namespace: "shop", Workload: "Deployment/api", From: hotAt.Add(-7 * 24 * time.Hour), To: hotAt, Limit: 20}
+	if len(s.queries) != 1 || s.queries[0] != want {
+		t.Errorf("asked for %+v", s.queries)
+	}
+}
+
+// Each report that is listed may have to be read from a store far away: where the newest few
+// hold nobody to compare with, some more are looked at, and not all of a week.
+func TestEarlierOnesBehindOthers(t *testing.T) {
+	for behind, want := range map[int]string{0: "q (earlier)", 19: "q (earlier)", 20: "q (earlier)", 59: "q (earlier)", 60: "", 500: ""} {
+		s := &shelf{}
+		for i := range behind {
+			s.earlier = append(s.earlier, reportOf(fmt.Sprint("hot", i), gopprof.TriggerRule, 0))
+		}
+		s.earlier = append(s.earlier, reportOf("q", gopprof.TriggerSibling, 0))
+		if got := s.compared(t, hotCapture()); got != want || len(s.queries) > min(behind/20+1, 3) {
+			t.Errorf("behind %d others: compared with %q, want %q; %d lists", behind, got, want, len(s.queries))
+		}
 	}
 }
 

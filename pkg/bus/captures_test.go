@@ -17,6 +17,7 @@ import (
 	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/bus/bustest"
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/pkg/wire"
 )
 
 // streams returns the default bounds but for what a test shortens.
@@ -362,4 +363,26 @@ func TestLoopIsSeenTurning(t *testing.T) {
 	close(free)
 	b.Stop()
 	turning("while nats is away")
+}
+
+// The queue of captures has room for as many as it is said to, each with what both witnesses
+// saw of it.
+func TestQueueHasRoomForUsualCaptures(t *testing.T) {
+	now := time.Now().UTC().Truncate(time.Second)
+	c := capture(t, "node.a", 1, 1)
+	for i := range int(gopprof.HistoryLength / (10 * time.Second)) {
+		at := now.Add(time.Duration(i) * 10 * time.Second)
+		c.History.Local = append(c.History.Local, gopprof.Point{
+			Start: at, End: at.Add(10 * time.Second), HasCPU: true, CPUCores: 0.1234, CPULimitCores: 1, ThrottledRatio: 0.1234,
+			HasMemory: true, MemoryBytes: 123456789, MemoryLimitBytes: 1 << 30, AnonymousBytes: 100000000,
+		})
+	}
+	c.History.Series, c.History.SeriesBy = c.History.Local[:15], gopprof.WitnessHeapster
+	message, err := wire.EncodeCapture(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if need := int64(len(message)) * bus.DefaultStreamConfig().CapturesMax; need > bus.CapturesBytes {
+		t.Errorf("%d bytes each, %d together: more than %d", len(message), need, bus.CapturesBytes)
+	}
 }

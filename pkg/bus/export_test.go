@@ -10,8 +10,9 @@ import (
 
 // What the tests look at from outside.
 const (
-	ChunkBytes = chunkBytes
-	Root       = root
+	CapturesBytes = capturesBytes
+	ChunkBytes    = chunkBytes
+	Root          = root
 )
 
 // AgentInbox is the inbox prefix of a node.

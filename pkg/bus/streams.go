@@ -132,9 +132,9 @@ func (a *Aggregator) EnsureStreams(ctx context.Context, c StreamConfig) error {
 	return nil
 }
 
-// capturesBytes bounds the queue of captures for whoever sends huge ones; CapturesMax
-// usual ones take half of it.
-const capturesBytes = 128 << 20
+// capturesBytes bounds the queue of captures for whoever sends huge ones; CapturesMax usual
+// ones, with all that both witnesses saw, take some half of it.
+const capturesBytes = 512 << 20
 
 func (c StreamConfig) streams() []jetstream.StreamConfig {
 	return []jetstream.StreamConfig{

@@ -69,14 +69,16 @@ func checkCapture(c gopprof.Capture) error {
 
 // EncodeReport returns the message for a report. Functions are left out, the lightest
 // first, where names as long as a profiled program likes make it too large for one message,
-// and at last the history of the capture; the stored report has them all.
+// then the history of the capture, and at last whom it was compared with and the paths of the
+// verdict; the stored report has them all.
 func EncodeReport(r gopprof.Report) (data []byte, err error) {
 	r.Capture = tidyCapture(r.Capture)
 	if err := checkReport(r); err != nil {
 		return nil, fmt.Errorf("encoding %s: %w", TypeReport, err)
 	}
 	e := event{ID: r.ID, Source: aggregatorSource, Type: TypeReport, Subject: aboutTarget(r.Capture.Target), Time: r.MadeAt}
-	for _, lighter := range []gopprof.Report{r, withFunctions(r, 10), withFunctions(r, 0), withoutHistory(withFunctions(r, 0))} {
+	bare := withoutHistory(withFunctions(r, 0))
+	for _, lighter := range []gopprof.Report{r, withFunctions(r, 10), withFunctions(r, 0), bare, withVerdictOnly(bare)} {
 		data, err = encode(e, lighter)
 		if !errors.Is(err, ErrTooLarge) {
 			break
@@ -102,6 +104,21 @@ func withFunctions(r gopprof.Report, most int) gopprof.Report {
 
 func withoutHistory(r gopprof.Report) gopprof.Report {
 	r.Capture.History = gopprof.History{}
+	return r
+}
+
+// withVerdictOnly leaves out the siblings and the differences, and of the verdict the paths.
+func withVerdictOnly(r gopprof.Report) gopprof.Report {
+	r.Siblings, r.Explanation.Differences = nil, nil
+	if r.Explanation.Verdict == nil {
+		return r
+	}
+	v := *r.Explanation.Verdict
+	v.Causes = slices.Clone(v.Causes)
+	for i := range v.Causes {
+		v.Causes[i].Path = nil
+	}
+	r.Explanation.Verdict = &v
 	return r
 }
 

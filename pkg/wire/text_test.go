@@ -107,6 +107,17 @@ func TestReportOfTheLargestCapture(t *testing.T) {
 		r.Explanation.Profiles = append(r.Explanation.Profiles, top)
 		r.Files = append(r.Files, gopprof.File{Kind: k, Profile: strings.Repeat("k", 4000), Drawing: strings.Repeat("k", 4000), Detail: sharp(500)})
 	}
+	r.Explanation.Verdict = &gopprof.Verdict{Causes: slices.Repeat([]gopprof.Cause{{Line: sharp(400), Function: sharp(256), Path: slices.Repeat([]string{sharp(256)}, 12)}}, 7)}
+	for _, k := range gopprof.Kinds() {
+		with := slices.Repeat([]gopprof.Comparator{{Report: c.ID, Pod: c.Target.Pod}}, 7)
+		r.Explanation.Differences = append(r.Explanation.Differences, gopprof.Difference{Kind: k, With: with, Note: sharp(300)})
+	}
+	for range 5 { // of other nodes, as many as may be configured
+		r.Siblings = append(r.Siblings, gopprof.Sibling{
+			Capture: c.ID, Target: c.Target, Kinds: gopprof.Kinds(), State: gopprof.SiblingFailed,
+			Reason: gopprof.Reason(sharp(64)), Detail: sharp(1024),
+		})
+	}
 	for i := range 48 { // of pod, namespace and configuration
 		r.Links[fmt.Sprintf("link-%d", i)] = "https://x/?" + strings.Repeat("&", 1990)
 	}
@@ -118,7 +129,10 @@ func TestReportOfTheLargestCapture(t *testing.T) {
 	if err != nil || len(got.Links) != 48 || got.Explanation.Summary != r.Explanation.Summary || len(got.Explanation.Profiles) != len(gopprof.Kinds()) {
 		t.Errorf("read as %.1000v, %v", got, err)
 	}
-	if len(r.Explanation.Profiles[0].Functions) != 40 || len(r.Capture.History.Local) != gopprof.MaxHistory {
+	if got.Explanation.Verdict == nil || len(got.Explanation.Verdict.Causes) != 7 {
+		t.Errorf("the verdict is lost: %+v", got.Explanation.Verdict)
+	}
+	if len(r.Siblings) != 5 || len(r.Explanation.Verdict.Causes[0].Path) != 12 || len(r.Explanation.Profiles[0].Functions) != 40 || len(r.Capture.History.Local) != gopprof.MaxHistory {
 		t.Error("the caller's report was changed")
 	}
 }

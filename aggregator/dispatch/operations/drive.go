@@ -11,6 +11,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/gopprof/gopprof/aggregator/dispatch"
 	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
@@ -322,19 +323,8 @@ func (k *Keeper) answered(op gopprof.Operation, oc gopprof.OperationCapture, rep
 	return oc, false
 }
 
-// agentReasons are the words by which agents refuse. A word that is none of them must not
-// become the value of a metric's label.
-var agentReasons = []gopprof.Reason{
-	gopprof.ReasonUnknown, gopprof.ReasonGone, gopprof.ReasonTerminating, gopprof.ReasonNotStarted, gopprof.ReasonInvalidEndpoint,
-	gopprof.ReasonCapturing, gopprof.ReasonNodeBusy, gopprof.ReasonContended, gopprof.ReasonExpired, gopprof.ReasonCancelled, gopprof.ReasonPaused,
-	gopprof.ReasonForbidden, gopprof.ReasonBadInput, gopprof.ReasonSpoolFull, gopprof.ReasonSpoolFailed, gopprof.ReasonInternal,
-	gopprof.ReasonUnreachable, gopprof.ReasonTimeout, gopprof.ReasonRedirected, gopprof.ReasonStatus,
-	gopprof.ReasonTooLarge, gopprof.ReasonInvalidProfile, gopprof.ReasonNotEnabled,
-	gopprof.ReasonEnded, gopprof.ReasonNoAddress, gopprof.ReasonHostNetwork, gopprof.ReasonAmbiguousContainer, gopprof.ReasonNoContainer,
-}
-
 func refusal(r gopprof.CaptureReply) gopprof.OperationCapture {
-	if !slices.Contains(agentReasons, r.Reason) {
+	if !dispatch.IsAgentReason(r.Reason) {
 		return failed(gopprof.ReasonNoAnswer, fmt.Sprintf("the agent refused without a reason that is known here: %.64q", r.Reason))
 	}
 	return failed(r.Reason, fmt.Sprintf("%.500s", r.Detail))

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gopprof/gopprof/aggregator/dispatch"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
@@ -160,7 +161,7 @@ func listed(names map[string]bool) string {
 // unprofiled passes on why an agent does not profile a target, as far as its word is one
 // that is known here.
 func unprofiled(r gopprof.Refusal) error {
-	if !slices.Contains(agentReasons, r.Reason) {
+	if !dispatch.IsAgentReason(r.Reason) {
 		return &gopprof.Error{Reason: gopprof.ReasonUnknown, Detail: fmt.Sprintf("its agent does not profile it, for a reason that is not known here: %.64q", r.Reason)}
 	}
 	return &gopprof.Error{Reason: r.Reason, Detail: fmt.Sprintf("%.500s", r.Detail)}

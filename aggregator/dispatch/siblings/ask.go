@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/gopprof/gopprof/aggregator/dispatch"
 	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
@@ -31,7 +33,7 @@ const (
 // written, the hot capture is made without siblings.
 func (k *Keeper) Asked(ctx context.Context, f gopprof.Firing, d gopprof.Decision) {
 	kinds := kindsOf(f)
-	if !d.Go || k.cfg.PerCapture == 0 || !comparable(f) || len(kinds) == 0 {
+	if !d.Go || k.cfg.PerCapture == 0 || !comparable(f) || len(kinds) == 0 || !k.first(f) {
 		return
 	}
 	p := k.plan(f, kinds)
@@ -41,6 +43,20 @@ func (k *Keeper) Asked(ctx context.Context, f gopprof.Firing, d gopprof.Decision
 	}
 	// Also after an error: it may be written all the same, and is waited for then.
 	k.asking.Go(func() { k.askFor(context.WithoutCancel(ctx), d.Incident, f) })
+}
+
+// first tells whether a firing has not been told of here in the last moments, in which its
+// siblings may begin: an agent that repeats it must not have others asked again and again.
+func (k *Keeper) first(f gopprof.Firing) bool {
+	now, key := k.deps.Now(), f.Target.Cluster+"/"+f.Target.Node+"/"+f.Capture
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	maps.DeleteFunc(k.begun, func(_ string, at time.Time) bool { return now.Sub(at).Abs() >= k.cfg.Wait })
+	if _, known := k.begun[key]; known {
+		return false
+	}
+	k.begun[key] = now
+	return true
 }
 
 // comparable tells whether a firing says what its capture could be compared with.
@@ -64,14 +80,30 @@ func (k *Keeper) plan(f gopprof.Firing, kinds []gopprof.Kind) plan {
 		firing: f, nodes: k.deps.Nodes.Nodes(), now: now, staleAfter: k.deps.Nodes.StaleAfter(),
 		paused: k.deps.Paused(), most: k.cfg.PerCapture,
 	})
-	p := plan{firing: f, kinds: kinds, fleet: fleet, now: now, until: now.Add(seconds(f.CPUSeconds) + k.cfg.Wait), most: k.cfg.PerCapture}
+	p := plan{firing: f, kinds: kinds, fleet: fleet, now: now, until: now.Add(length(kinds, f.CPUSeconds) + k.cfg.Wait), most: k.cfg.PerCapture}
 	for _, t := range chosen {
 		p.fresh = append(p.fresh, asked{
-			Sibling: gopprof.Sibling{Capture: k.deps.NewID(), Target: t, Kinds: kinds, State: gopprof.SiblingAsked},
+			Sibling: gopprof.Sibling{Capture: k.deps.NewID(), Target: named(t), Kinds: kinds, State: gopprof.SiblingAsked},
 			For:     f.Capture, At: now, Until: now.Add(k.cfg.Wait),
 		})
 	}
 	return p
+}
+
+// named is a target as reports name it: what tells it apart from others, and its build.
+func named(t gopprof.Target) gopprof.Target {
+	return gopprof.Target{
+		Cluster: t.Cluster, Node: t.Node, Namespace: t.Namespace, Workload: t.Workload, Pod: t.Pod, PodUID: t.PodUID,
+		Container: t.Container, Image: t.Image, Build: t.Build,
+	}
+}
+
+// length is how long the kinds take: those that are not timed take moments.
+func length(kinds []gopprof.Kind, cpuSeconds float64) time.Duration {
+	if !slices.ContainsFunc(kinds, gopprof.Kind.Timed) {
+		return 0
+	}
+	return seconds(cpuSeconds)
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
@@ -139,8 +171,8 @@ func (k *Keeper) request(ctx context.Context, incident string, a asked, cpuSecon
 		return gopprof.ReasonNoAnswer, fmt.Sprintf("the agent of node %q did not answer within %s", a.Target.Node, tries*answerWithin)
 	case reply.Accepted:
 		return "", ""
-	case reply.Reason == "":
-		return gopprof.ReasonInternal, "the agent refused without a reason"
+	case !dispatch.IsAgentReason(reply.Reason):
+		return gopprof.ReasonNoAnswer, fmt.Sprintf("the agent refused without a reason that is known here: %.64q", reply.Reason)
 	}
 	return reply.Reason, reply.Detail
 }

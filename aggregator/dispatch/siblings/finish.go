@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 
+	"go.uber.org/zap"
+
 	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
 // Stored marks a sibling whose report is stored. Doing so again changes nothing, as does any
-// capture that was not asked for as a sibling. After an error it must be called again.
+// capture that was not asked for as a sibling, and a record for which there is no room. After
+// an error it must be called again.
 func (k *Keeper) Stored(ctx context.Context, r gopprof.Report) error {
 	return k.closed(ctx, r.Capture, gopprof.SiblingStored, "", "")
 }
@@ -44,10 +47,13 @@ func (k *Keeper) end(ctx context.Context, incident string, c gopprof.Capture, st
 		ended = r.end(c, state, reason, detail)
 		return ended
 	})
-	if errors.Is(err, bus.ErrNoKey) {
+	switch {
+	case errors.Is(err, bus.ErrNoKey):
 		return nil
-	}
-	if err != nil {
+	case errors.Is(err, bus.ErrFull): // for hours perhaps: who waits for it waits to the end of its time, and no longer
+		k.log.Warn("end of a sibling not written, the bucket is full", zap.String("incident", incident), zap.String("capture", c.ID))
+		return nil
+	case err != nil:
 		return fmt.Errorf("closing sibling %q: %w", c.ID, err)
 	}
 	if ended {

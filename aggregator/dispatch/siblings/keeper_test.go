@@ -31,6 +31,7 @@ type memory struct {
 	at       map[string]uint64
 	fail     error // of all
 	lost     bool  // what is written is not answered
+	full     bool  // nothing more can be written
 	writes   int
 }
 
@@ -64,6 +65,9 @@ func (m *memory) put(key string, b []byte, revision uint64) (uint64, error) {
 	}
 	if m.at[key] != revision {
 		return 0, bus.ErrConflict
+	}
+	if m.full {
+		return 0, fmt.Errorf("writing: %w", bus.ErrFull)
 	}
 	m.revision++
 	m.writes++

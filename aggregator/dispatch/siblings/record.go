@@ -18,6 +18,8 @@ const (
 	// maxHot and maxAsked bound a record: an incident goes on while captures follow.
 	maxHot   = 64
 	maxAsked = 64
+	// maxBytes bounds it where pods have absurd names: NATS takes twice as much.
+	maxBytes = 512 << 10
 	// attempts bounds how often a change is tried again because another replica was faster.
 	attempts = 50
 )
@@ -33,7 +35,8 @@ type hot struct {
 	Capture  string        `json:"capture"`
 	Cluster  string        `json:"cluster"`
 	Node     string        `json:"node"`
-	Until    time.Time     `json:"until"` // when its report is made at the latest, by our clock
+	At       time.Time     `json:"at"`    // when its rule fired, by our clock
+	Until    time.Time     `json:"until"` // when its report is made at the latest
 	Fleet    gopprof.Fleet `json:"fleet"`
 	Siblings []string      `json:"siblings"` // captures
 }
@@ -54,6 +57,14 @@ func (r *record) hotOne(capture string, of gopprof.Target) *hot {
 		}
 	}
 	return nil
+}
+
+// left is how much longer it may wait; no more at all when the clock was set back since.
+func (h hot) left(now time.Time) time.Duration {
+	if now.Before(h.At.Add(-clockMargin)) {
+		return 0
+	}
+	return max(0, h.Until.Sub(now))
 }
 
 // of returns the siblings of a hot capture, in the order in which they were chosen.
@@ -88,7 +99,7 @@ func (r *record) add(p plan) bool {
 	if r.hotOne(p.firing.Capture, p.firing.Target) != nil {
 		return false
 	}
-	h := hot{Capture: p.firing.Capture, Cluster: p.firing.Target.Cluster, Node: p.firing.Target.Node, Until: p.until, Fleet: p.fleet}
+	h := hot{Capture: p.firing.Capture, Cluster: p.firing.Target.Cluster, Node: p.firing.Target.Node, At: p.now, Until: p.until, Fleet: p.fleet}
 	serving := r.serving(p)
 	if len(serving) == 0 {
 		serving = p.fresh
@@ -176,8 +187,19 @@ func (k *Keeper) change(ctx context.Context, incident string, create bool, f fun
 	return fmt.Errorf("writing incident %q: %d times in a row %w", incident, attempts, bus.ErrConflict)
 }
 
+// encode returns the record as it is written: without the older siblings where it is too large.
+func (r record) encode() ([]byte, error) {
+	for {
+		value, err := json.Marshal(r)
+		if err != nil || len(value) <= maxBytes || len(r.Asked) < 2 {
+			return value, err
+		}
+		r.Asked = r.Asked[len(r.Asked)/2:]
+	}
+}
+
 func (k *Keeper) write(ctx context.Context, incident string, r record, revision uint64) error {
-	value, err := json.Marshal(r)
+	value, err := r.encode()
 	if err != nil {
 		return err
 	}

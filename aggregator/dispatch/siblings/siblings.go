@@ -64,6 +64,9 @@ type Keeper struct {
 	log     *zap.Logger
 	metrics *metrics
 	asking  sync.WaitGroup
+
+	mu    sync.Mutex           // guards begun
+	begun map[string]time.Time // firings whose siblings were asked for a moment ago
 }
 
 // New returns a Keeper.
@@ -77,7 +80,7 @@ func New(cfg dispatch.Siblings, deps Deps, log *zap.Logger, reg prometheus.Regis
 	if deps.NewID == nil {
 		deps.NewID = func() string { return uuid.Must(uuid.NewV7()).String() }
 	}
-	return &Keeper{cfg: cfg, deps: deps, log: log, metrics: newMetrics(reg)}
+	return &Keeper{cfg: cfg, deps: deps, log: log, metrics: newMetrics(reg), begun: map[string]time.Time{}}
 }
 
 // Run returns when ctx has ended and the agents that were being asked then have answered, or

@@ -27,7 +27,7 @@ func (k *Keeper) Ready(ctx context.Context, c gopprof.Capture) time.Duration {
 	if h == nil || !slices.ContainsFunc(r.of(*h), func(a asked) bool { return a.State == gopprof.SiblingAsked }) {
 		return 0
 	}
-	return max(0, h.Until.Sub(now))
+	return h.left(now)
 }
 
 // compared tells whether a capture may have siblings: those that somebody asked for have none.
