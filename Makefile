@@ -93,6 +93,15 @@ bench: build $(TOOLS)/influxd graphviz ## what it costs, beside its peers, in th
 	@go build -o $(TOOLS)/ ./test/burner ./test/bench
 	@$(TOOLS)/bench -only '$(BENCH)'
 
+.PHONY: explain-bench
+# CASE: a regular expression of the cases to run; EXPLAIN: more flags, as in "-json out.json -keep out".
+CASE ?=
+EXPLAIN ?=
+explain-bench: build $(TOOLS)/influxd graphviz ## does the report find the cause? Planted ones, one after the other: test/explain; CASE=sort runs one
+	@go build -o $(TOOLS)/ ./test/burner
+	@go build -o $(TOOLS)/explain ./test/explain
+	@$(TOOLS)/explain -case '$(CASE)' $(EXPLAIN)
+
 .PHONY: lint
 lint: verify-fmt verify-vet verify-staticcheck verify-imports verify-tidy verify-docs verify-shell ## every static check
 

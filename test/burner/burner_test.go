@@ -12,9 +12,15 @@ import (
 	"time"
 )
 
-func TestItDoesWhatItIsAsked(t *testing.T) {
+func openShop(t *testing.T) *shop {
+	t.Helper()
 	s := newShop(0)
 	t.Cleanup(s.close)
+	return s
+}
+
+func TestItDoesWhatItIsAsked(t *testing.T) {
+	s := openShop(t)
 	server := httptest.NewServer(s.handler())
 	t.Cleanup(server.Close)
 	steps := []struct {
@@ -45,8 +51,7 @@ func TestItDoesWhatItIsAsked(t *testing.T) {
 }
 
 func TestItRefusesNonsense(t *testing.T) {
-	s := newShop(0)
-	t.Cleanup(s.close)
+	s := openShop(t)
 	for _, request := range []string{"/heat", "/heat?cores=-1", "/heat?cores=NaN", "/heat?cores=1000", "/grow?mb=x", "/grow?mb=-1", "/grow?mb=100000", "/contend?clerks=1000", "/answer", "/answer?pprof=badly"} {
 		w := httptest.NewRecorder()
 		s.handler().ServeHTTP(w, httptest.NewRequest("POST", request, nil))
@@ -89,8 +94,7 @@ func TestItsAddressIsWrittenAndItEndsWhenTold(t *testing.T) {
 }
 
 func TestItUsesTheCPUThatItWasAskedFor(t *testing.T) {
-	s := newShop(0)
-	t.Cleanup(s.close)
+	s := openShop(t)
 	s.pricing.Use(0.2)
 	began, before := time.Now(), processCPU(t)
 	tick := time.NewTicker(100 * time.Millisecond)
@@ -118,8 +122,7 @@ func processCPU(t *testing.T) time.Duration {
 // What is asked of pprof while it never answers ends with who asks, and does not hold up
 // the end of the program.
 func TestItsProfilesAnswerAsTold(t *testing.T) {
-	s := newShop(0)
-	t.Cleanup(s.close)
+	s := openShop(t)
 	server := httptest.NewServer(s.handler())
 	t.Cleanup(server.Close)
 	tell := func(how string) {

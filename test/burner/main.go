@@ -4,6 +4,8 @@
 //	POST /heat?cores=0.9   burn that many cores          POST /cool     back to the base load
 //	POST /grow?mb=100      keep so much more memory      POST /shrink   give it all back
 //	POST /contend?clerks=8 wait for locks (0 stops)      GET  /state    what it does now, JSON
+//	POST /load?rate=300    serve that many ordinary visitors of a shop per second; cores=0.1: as many as use that
+//	POST /fault?name=…&level=…&over=… plant one fault of faults.go, so much of it; none ends it
 //	POST /answer?pprof=how the pages of pprof from now on: well, error (status 500), never
 //
 // and net/http/pprof under /debug/pprof/. It listens on loopback only, unless it is told
@@ -25,6 +27,8 @@ import (
 	"runtime/debug"
 	"syscall"
 	"time"
+
+	"github.com/gopprof/gopprof/test/burner/front"
 )
 
 func main() {
@@ -33,6 +37,8 @@ func main() {
 	flag.BoolVar(&o.anywhere, "anywhere", false, "allow any address to listen on: in a pod, where only a test's cluster reaches it")
 	flag.StringVar(&o.addrFile, "addr-file", "", "file that gets the address once it listens")
 	flag.Float64Var(&o.baseCores, "base-cores", 0.02, "cores used while nothing was asked for")
+	flag.Float64Var(&o.load.Rate, "rate", 0, "ordinary visitors of the shop per second, from the start on")
+	flag.Float64Var(&o.load.Cores, "load-cores", 0, "cores used with ordinary visitors of the shop, in place of a rate")
 	flag.IntVar(&o.mutexFraction, "mutex-fraction", 0, "runtime.SetMutexProfileFraction; 0 is not enabled")
 	flag.IntVar(&o.blockRate, "block-rate", 0, "runtime.SetBlockProfileRate in ns; 0 is not enabled")
 	flag.IntVar(&o.gcPercent, "gc-percent", 100, "debug.SetGCPercent: how much garbage it keeps for each 100 bytes in use; little, when its limit is tight")
@@ -56,6 +62,7 @@ type options struct {
 	listen, addrFile         string
 	anywhere                 bool
 	baseCores                float64
+	load                     front.Load
 	mutexFraction, blockRate int
 	gcPercent                int
 }
@@ -76,6 +83,11 @@ func run(ctx context.Context, o options) error {
 	}
 	shop := newShop(o.baseCores)
 	defer shop.close()
+	if o.load != (front.Load{}) {
+		if err := shop.serve(o.load); err != nil {
+			return errors.Join(err, l.Close())
+		}
+	}
 	// No WriteTimeout: a CPU profile takes as long as it was asked for.
 	server := &http.Server{Handler: shop.handler(), ReadHeaderTimeout: 10 * time.Second}
 	failed := make(chan error, 1)

@@ -7,8 +7,11 @@ import (
 	"net/http/pprof"
 	"os"
 	"strconv"
+	"sync"
+	"time"
 
 	"github.com/gopprof/gopprof/test/burner/catalog"
+	"github.com/gopprof/gopprof/test/burner/front"
 	"github.com/gopprof/gopprof/test/burner/orders"
 	"github.com/gopprof/gopprof/test/burner/pricing"
 )
@@ -20,6 +23,9 @@ type shop struct {
 	catalog catalog.Cache
 	orders  orders.Ledger
 	pages   pages
+
+	mu     sync.Mutex // guards stands
+	stands *stands    // nil until somebody needs them: they take memory
 }
 
 // state is what the shop does now.
@@ -28,6 +34,10 @@ type state struct {
 	Cores     float64 `json:"cores"`
 	Mebibytes int     `json:"mb"`
 	Clerks    int     `json:"clerks"`
+	Rate      float64 `json:"rate"`                // ordinary visitors per second
+	LoadCores float64 `json:"loadCores,omitempty"` // with ordinary visitors
+	Fault     string  `json:"fault,omitempty"`     // that was planted
+	Level     float64 `json:"level,omitempty"`
 }
 
 func newShop(base float64) *shop {
@@ -36,7 +46,34 @@ func newShop(base float64) *shop {
 	return s
 }
 
+// open returns the stands, which are set up when they are asked for first.
+func (s *shop) open() (*stands, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stands != nil {
+		return s.stands, nil
+	}
+	var err error
+	s.stands, err = newStands()
+	return s.stands, err
+}
+
+// serve lets so many ordinary visitors in.
+func (s *shop) serve(l front.Load) error {
+	stands, err := s.open()
+	if err != nil {
+		return err
+	}
+	stands.door.Open(l)
+	return nil
+}
+
 func (s *shop) close() {
+	s.mu.Lock()
+	if s.stands != nil {
+		s.stands.close()
+	}
+	s.mu.Unlock()
 	s.pricing.Use(0)
 	s.orders.Employ(0)
 }
@@ -48,6 +85,8 @@ func (s *shop) handler() http.Handler {
 	mux.HandleFunc("POST /grow", s.grow)
 	mux.HandleFunc("POST /shrink", func(w http.ResponseWriter, r *http.Request) { s.catalog.Empty(); s.tell(w, r) })
 	mux.HandleFunc("POST /contend", s.contend)
+	mux.HandleFunc("POST /load", s.load)
+	mux.HandleFunc("POST /fault", s.plant)
 	mux.HandleFunc("GET /state", s.tell)
 	mux.HandleFunc("POST /answer", s.pages.change)
 	mux.HandleFunc("GET /debug/pprof/", s.pages.of(pprof.Index))
@@ -90,9 +129,64 @@ func (s *shop) contend(w http.ResponseWriter, r *http.Request) {
 	s.tell(w, r)
 }
 
+func (s *shop) load(w http.ResponseWriter, r *http.Request) {
+	var l front.Load
+	var err error
+	if text := r.FormValue("cores"); text != "" {
+		l.Cores, err = strconv.ParseFloat(text, 64)
+	} else {
+		l.Rate, err = strconv.ParseFloat(r.FormValue("rate"), 64)
+	}
+	if err != nil || !(l.Rate >= 0 && l.Rate <= front.MaxRate && l.Cores >= 0 && l.Cores <= maxCores) {
+		http.Error(w, fmt.Sprintf("rate must be a number from 0 to %d, or cores one from 0 to %d", front.MaxRate, maxCores), http.StatusBadRequest)
+		return
+	}
+	if err := s.serve(l); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	s.tell(w, r)
+}
+
+// growth is how long it takes what grows to get as large as it shall, if nobody says.
+const growth = 20 * time.Second
+
+func (s *shop) plant(w http.ResponseWriter, r *http.Request) {
+	over, level := growth, 0.0
+	var err error
+	if text := r.FormValue("over"); text != "" {
+		over, err = time.ParseDuration(text)
+	}
+	if text := r.FormValue("level"); text != "" && err == nil {
+		level, err = strconv.ParseFloat(text, 64)
+	}
+	if err == nil {
+		err = s.plantOne(r.FormValue("name"), level, over)
+	}
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	s.tell(w, r)
+}
+
+func (s *shop) plantOne(name string, level float64, over time.Duration) error {
+	stands, err := s.open()
+	if err != nil {
+		return err
+	}
+	return stands.plant(name, level, over)
+}
+
 func (s *shop) tell(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(state{
-		PID: os.Getpid(), Cores: s.pricing.Cores(), Mebibytes: s.catalog.Mebibytes(), Clerks: s.orders.Clerks(),
-	})
+	now := state{PID: os.Getpid(), Cores: s.pricing.Cores(), Mebibytes: s.catalog.Mebibytes(), Clerks: s.orders.Clerks()}
+	s.mu.Lock()
+	if s.stands != nil {
+		load := s.stands.door.Load()
+		now.Rate, now.LoadCores = load.Rate, load.Cores
+		now.Fault, now.Level = s.stands.planted()
+	}
+	s.mu.Unlock()
+	_ = json.NewEncoder(w).Encode(now)
 }

@@ -52,8 +52,14 @@ func BuildBurner(ctx context.Context, dir string) (string, error) {
 // listens. With a cgroup it is moved there before it does anything else. It ends with
 // Stop, or with the process that started it.
 func StartBurner(path string, cgroup *Cgroup, flags ...string) (*Burner, error) {
+	return StartBurnerIn(path, cgroup, nil, flags...)
+}
+
+// StartBurnerIn is StartBurner with more variables in its environment, each as "NAME=value".
+func StartBurnerIn(path string, cgroup *Cgroup, environment []string, flags ...string) (*Burner, error) {
 	b := &Burner{cmd: exec.Command(path, append([]string{"-until-stdin-closes"}, flags...)...)}
 	b.cmd.Stderr = os.Stderr
+	b.cmd.Env = append(os.Environ(), environment...)
 	if err := b.start(cgroup); err != nil {
 		return nil, fmt.Errorf("starting the burner: %w", err)
 	}
