@@ -59,9 +59,10 @@ store: {url: "file://{{.Dir}}/reports"}
 // bench is gopprof at work, before which one case after the other is played.
 type bench struct {
 	*rig.Rig
-	root   string // of the source tree
-	burner string // path of the program
-	keep   string // directory for what was made; empty keeps nothing
+	root   string        // of the source tree
+	burner string        // path of the program
+	before time.Duration // quiet time before anything is planted
+	keep   string        // directory for what was made; empty keeps nothing
 	out    io.Writer
 	played int
 }

@@ -18,11 +18,15 @@ import (
 	"path/filepath"
 	"regexp"
 	"syscall"
+	"time"
 
 	"github.com/gopprof/gopprof/test/parts"
 )
 
-type options struct{ only, cases, bin, json, keep string }
+type options struct {
+	only, cases, bin, json, keep string
+	before                       time.Duration
+}
 
 func main() {
 	var o options
@@ -31,6 +35,7 @@ func main() {
 	flag.StringVar(&o.bin, "bin", "", "directory of agent and aggregator; empty is bin")
 	flag.StringVar(&o.json, "json", "", "file that gets all outcomes, the whole reports included")
 	flag.StringVar(&o.keep, "keep", "", "directory that gets what was stored of every case: reports, profiles, pictures")
+	flag.DurationVar(&o.before, "before", 0, "how long the pods do their ordinary work before anything is planted, so that pictures show it")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
@@ -59,7 +64,7 @@ func run(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return err
 	}
-	b := &bench{Rig: newRig(dir, o.bin), root: root, keep: o.keep, out: os.Stdout}
+	b := &bench{Rig: newRig(dir, o.bin), root: root, keep: o.keep, before: o.before, out: os.Stdout}
 	defer func() {
 		b.Stop()
 		if err == nil {

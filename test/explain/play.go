@@ -61,6 +61,9 @@ func (b *bench) report(ctx context.Context, p *pods) (r gopprof.Report, err erro
 	if err := b.awaitQuiet(ctx, p); err != nil {
 		return r, err
 	}
+	if err := pause(ctx, b.before); err != nil {
+		return r, err
+	}
 	planted := time.Now()
 	if err := p.plant(ctx); err != nil {
 		return r, err
@@ -124,12 +127,8 @@ func (b *bench) keepAll(ctx context.Context, c Case, r gopprof.Report) error {
 	if b.keep == "" {
 		return nil
 	}
-	wait := time.NewTimer(settleTime)
-	defer wait.Stop()
-	select {
-	case <-wait.C:
-	case <-ctx.Done():
-		return ctx.Err()
+	if err := pause(ctx, settleTime); err != nil {
+		return err
 	}
 	if err := b.copyStored(r, filepath.Join(b.keep, c.Name, "hot")); err != nil {
 		return err
@@ -144,6 +143,18 @@ func (b *bench) keepAll(ctx context.Context, c Case, r gopprof.Report) error {
 		}
 	}
 	return nil
+}
+
+// pause waits, or returns the context's error.
+func pause(ctx context.Context, d time.Duration) error {
+	wait := time.NewTimer(d)
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func (b *bench) copyStored(r gopprof.Report, to string) error {
