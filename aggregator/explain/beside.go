@@ -30,7 +30,7 @@ func lookAround(c gopprof.Capture, found findings, around Around, lim profile.Li
 		}
 		var sides []compare.Side
 		for _, o := range others {
-			s := b.read(o, file.Kind, lim)
+			s := b.read(o, here, lim)
 			if s == nil {
 				continue
 			}
@@ -46,8 +46,10 @@ func lookAround(c gopprof.Capture, found findings, around Around, lim profile.Li
 	return b
 }
 
-// read reads one profile of another capture, nil when it has none that is of use.
-func (b *beside) read(o Other, k gopprof.Kind, lim profile.Limits) *profile.Shape {
+// read reads the profile of another capture that is to be compared with one here, nil when
+// it has none that is of use.
+func (b *beside) read(o Other, here *profile.Shape, lim profile.Limits) *profile.Shape {
+	k := here.Kind
 	taken, ok := o.Report.Capture.Profile(k)
 	if !ok {
 		return nil
@@ -58,7 +60,7 @@ func (b *beside) read(o Other, k gopprof.Kind, lim profile.Limits) *profile.Shap
 		if w, err = weigh(k, data, lim); err == nil {
 			top := w.Top(1)
 			if (finding{top: top}).usable() && w.Negative == 0 {
-				return w.Shape(length(taken.Seconds, top))
+				return w.ShapeLike(here, length(taken.Seconds, top))
 			}
 			return nil
 		}

@@ -54,6 +54,7 @@ type finding struct {
 	blame  blame
 	looks  int64          // times that the CPU profiler looked
 	period int64          // what one look stands for, in the unit of top
+	lost   int64          // of top's total: looks that the CPU profiler had no room for
 	shape  *profile.Shape // nil of one that cannot be read
 }
 
@@ -66,11 +67,20 @@ func read(file gopprof.Profile, lim profile.Limits) finding {
 		return finding{top: gopprof.TopFunctions{Kind: file.Kind, Reason: profile.ReasonOf(err), Detail: err.Error()}}
 	}
 	f := finding{top: w.Top(topFunctions), blame: blameOf(w), looks: w.Column("samples"), period: w.Period}
+	for _, fn := range w.Functions {
+		if fn.Name == lostEvents {
+			f.lost = fn.Flat
+		}
+	}
 	if f.usable() && w.Negative == 0 {
 		f.shape = w.Shape(length(file.Seconds, f.top))
 	}
 	return f
 }
+
+// lostEvents is the function that stands for what a CPU profiler had no room for
+// (runtime/pprof/proto.go).
+const lostEvents = "runtime/pprof.lostProfileEvent"
 
 func weigh(k gopprof.Kind, data []byte, lim profile.Limits) (*profile.Weighed, error) {
 	p, err := profile.Parse(data, lim)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"math"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -265,7 +266,12 @@ func TestWarnings(t *testing.T) {
 		"container almost idle": {used(0.1), nil},
 		"few samples":           {with(file(gopprof.KindCPU, profiletest.CPU(30, on(second/2, "main.f")))), []string{"few samples: the CPU profiler looked 50 times, so small shares mean nothing"}},
 		"one sample":            {with(file(gopprof.KindCPU, profiletest.CPU(30, on(second/100, "main.f")))), []string{"few samples: the CPU profiler looked 1 time, so small shares mean nothing"}},
-		"small heap":            {with(file(gopprof.KindHeap, profiletest.Heap(on(3*mib, "main.f")))), []string{"few samples: the heap profiler looks once in 512 KiB, and there are 3 MiB of live heap, so shares are rough"}},
+		"lost looks": {
+			with(file(gopprof.KindCPU, profiletest.CPU(30, on(8*second, "main.f"), on(2*second, "runtime/pprof.lostProfileEvent")))),
+			[]string{"the CPU profiler lost 20 % of what it saw: shares are of less than everything"},
+		},
+		"a look lost": {with(file(gopprof.KindCPU, profiletest.CPU(30, on(8*second, "main.f"), on(second/100, "runtime/pprof.lostProfileEvent")))), nil},
+		"small heap":  {with(file(gopprof.KindHeap, profiletest.Heap(on(3*mib, "main.f")))), []string{"few samples: the heap profiler looks once in 512 KiB, and there are 3 MiB of live heap, so shares are rough"}},
 		"memory that is no heap": {
 			func(c *gopprof.Capture) {
 				c.Trigger = hot(gopprof.ResourceMemory, nil)
@@ -362,6 +368,9 @@ func FuzzExplain(f *testing.F) {
 			beside.Report.Capture.CPUSeconds = ratio
 			for _, around := range []Around{{}, {Others: []Other{beside, other("q", bytesOf(quiet()), gopprof.KindCPU)}, Fleet: &gopprof.Fleet{Pods: 2, Hot: 2}}} {
 				e := Explain(c, around, profile.DefaultLimits())
+				if again := Explain(c, around, profile.DefaultLimits()); !reflect.DeepEqual(again, e) {
+					t.Errorf("once\n%+v\nand once\n%+v", e, again)
+				}
 				if e.Summary == "" || strings.ContainsAny(e.Summary, "\x00\x1b\n") {
 					t.Errorf("summary %q", e.Summary)
 				}

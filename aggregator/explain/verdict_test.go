@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/pkg/profile"
@@ -70,6 +71,42 @@ func TestOthersThatCannotBeRead(t *testing.T) {
 	around.Others = append(around.Others[:2:2], other("quiet", bytesOf(quiet()), gopprof.KindCPU))
 	if e := Explain(c, around, profile.DefaultLimits()); len(e.Differences) != 1 || len(e.Differences[0].With) != 1 {
 		t.Errorf("%+v", e.Differences)
+	}
+}
+
+// A quiet pod whose profile shows less of the program is told by the same functions.
+func TestQuietPodsAreOfTheSameProgram(t *testing.T) {
+	const cache = "/go/pkg/mod/github.com/"
+	entry, engine, parse, list := "main.main "+cache+"i/db@v1.8.10/main.go", "github.com/i/db/engine.Run "+cache+"i/db@v1.8.10/engine/run.go",
+		"github.com/a/sql.Parse "+cache+"a/sql@v1.2.3/parse.go", "github.com/i/db/engine.List "+cache+"i/db@v1.8.10/engine/list.go"
+	here := profiletest.CPU(30, on(9*second, parse, engine), on(3*second, list, engine), on(second/10, entry))
+	there := profiletest.CPU(30, on(3*second, parse, engine), on(second, list, engine))
+	c := capture(hot(gopprof.ResourceCPU, nil), file(gopprof.KindCPU, here))
+	e := Explain(c, Around{Others: []Other{other("quiet", bytesOf(there), gopprof.KindCPU)}}, profile.DefaultLimits())
+	if !e.Differences[0].SameShares || e.Verdict.Causes[0].Kind != gopprof.CauseTraffic {
+		t.Errorf("%+v\n%+v", e.Differences, e.Verdict)
+	}
+}
+
+// Beside quiet pods that were hardly looked at nothing is sure but what they would have shown.
+func TestQuietPodsHardlySeen(t *testing.T) {
+	more := func(parse, handle time.Duration) []byte {
+		return profiletest.CPU(30, on(int64(parse), "main.parse", "main.handle"), on(int64(handle), "main.log", "main.handle"))
+	}
+	idle := Around{Others: []Other{other("idle", bytesOf(more(100*time.Millisecond, 60*time.Millisecond)), gopprof.KindCPU)}}
+	for name, test := range map[string]struct {
+		here []byte
+		kind gopprof.CauseKind
+		sure gopprof.Confidence
+	}{
+		"more of the same":    {more(9*time.Second, 5*time.Second), gopprof.CauseTraffic, gopprof.ConfidenceUnsure},
+		"rather another work": {more(11*time.Second, 3*time.Second), gopprof.CauseTraffic, gopprof.ConfidenceUnsure},
+		"what is never there": {burner(), gopprof.CauseCodeHot, gopprof.ConfidenceSure},
+	} {
+		e := Explain(capture(hot(gopprof.ResourceCPU, nil), file(gopprof.KindCPU, test.here)), idle, profile.DefaultLimits())
+		if c := e.Verdict.Causes[0]; c.Kind != test.kind || c.Confidence != test.sure {
+			t.Errorf("%s: %+v", name, e.Verdict)
+		}
 	}
 }
 

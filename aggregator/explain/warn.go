@@ -19,6 +19,7 @@ const (
 	fewLooks      = 100 // of the CPU profiler
 	fewHeapPieces = 20  // allocations that the heap profiler can have seen
 	smallHeap     = 1.0 / 3
+	lostLooks     = 0.05 // of all that the CPU profiler looked
 )
 
 // warnings lists what limits how far the rest may be trusted, the gravest first.
@@ -32,6 +33,7 @@ func warnings(c gopprof.Capture, found findings, ratio *float64) []string {
 	add(agreement(c))
 	add(process(c, ratio))
 	add(fewCPU(found))
+	add(lostCPU(found))
 	add(fewHeap(found))
 	add(otherMemory(c, found))
 	for _, kind := range gopprof.Kinds() {
@@ -96,6 +98,14 @@ func fewCPU(found findings) string {
 		return ""
 	}
 	return fmt.Sprintf("few samples: the CPU profiler looked %s, so small shares mean nothing", figures.Plural(f.looks, "time", "times"))
+}
+
+func lostCPU(found findings) string {
+	f, ok := found[gopprof.KindCPU]
+	if !ok || !f.usable() || float64(f.lost) < lostLooks*float64(f.top.Total) {
+		return ""
+	}
+	return fmt.Sprintf("the CPU profiler lost %s of what it saw: shares are of less than everything", share100(f.lost, f.top.Total))
 }
 
 // fewHeap: the heap profiler looks at one allocation in so many bytes.

@@ -66,9 +66,13 @@ var marked = []struct {
 	{"runtime.(*sweepLocked).sweep", mark{ClassGC, anywhere}},
 	{"runtime.wbBufFlush", mark{ClassGC, anywhere}},
 	{"runtime.gcWriteBarrier", mark{ClassGC, anywhere}},
+	{"runtime._GC", mark{ClassGC, anywhere}}, // where the profiler could not walk the stack
 	{"runtime.gosched_m", mark{ClassSpin, anywhere}},
 	{"runtime.Gosched", mark{ClassSpin, anywhere}},
-	{"sync.runtime_", mark{ClassLock, anywhere}},
+	{"sync.runtime_Sem", mark{ClassLock, anywhere}}, // not runtime_procPin, which is sync.Pool's
+	{"sync.runtime_notifyList", mark{ClassLock, anywhere}},
+	{"sync.runtime_doSpin", mark{ClassLock, anywhere}},
+	{"sync.runtime_canSpin", mark{ClassLock, anywhere}},
 	{"sync.(*Mutex).", mark{ClassLock, anywhere}},
 	{"sync.(*RWMutex).", mark{ClassLock, anywhere}},
 	{"sync.(*Cond).", mark{ClassLock, anywhere}},
@@ -86,7 +90,7 @@ var marked = []struct {
 	{"runtime.schedule", mark{ClassSched, outermost}},
 	{"runtime.findRunnable", mark{ClassSched, outermost}},
 	{"runtime.sysmon", mark{ClassSched, outermost}},
-	{"internal/runtime/syscall.", mark{ClassSyscall, atLeaf}},
+	{"internal/runtime/syscall", mark{ClassSyscall, atLeaf}},
 	{"syscall.", mark{ClassSyscall, atLeaf}},
 	{"runtime/internal/syscall.", mark{ClassSyscall, atLeaf}},
 	{"runtime.cgocall", mark{ClassSyscall, anywhere}},

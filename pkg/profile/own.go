@@ -1,7 +1,10 @@
 package profile
 
 import (
+	"path"
 	"strings"
+
+	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
 // Owner is whose code a function is.
@@ -17,21 +20,27 @@ const (
 // Owners tells for each of the profile's functions whose it is. A library is known by the
 // path of its source, which holds its version ("@v1.2.3"), or lies below a vendor or
 // external directory. The module of package main is the service's wherever it lies: `go
-// install` builds a program out of the module cache. Where no function is known as the
-// service's, such as in a profile without paths, every function outside Go's own packages
-// counts as such.
+// install` builds a program out of the module cache. What has no source of its own (calls
+// of C, what the compiler adds) is its package's. What the compiler inlined out of Go's own
+// packages is Go's, whatever it is called. Where no function is known as the service's, such
+// as in a profile without paths, every function outside Go's own packages counts as such.
 func (w *Weighed) Owners() []Owner {
-	home := w.mainModule()
+	t := w.tree()
 	out := make([]Owner, len(w.Functions))
+	packages := map[string]Owner{} // whose each package is, by its functions that have a source
 	some := false
 	for i, f := range w.Functions {
-		switch {
-		case !OfProgram(f.Name):
-		case home != "" && strings.HasPrefix(f.File, home), !ofLibrary(f.File):
-			out[i], some = OwnerService, true
-		default:
-			out[i] = OwnerLibrary
+		if out[i] = t.owner(f); out[i] == OwnerRuntime || generated(f.File) {
+			continue
 		}
+		pkg := PackageOf(f.Name)
+		packages[pkg] = max(packages[pkg], out[i])
+	}
+	for i, f := range w.Functions {
+		if of := packages[PackageOf(f.Name)]; out[i] != OwnerRuntime && generated(f.File) && of != OwnerRuntime {
+			out[i] = of
+		}
+		some = some || out[i] == OwnerService
 	}
 	if !some {
 		for i := range out {
@@ -43,26 +52,91 @@ func (w *Weighed) Owners() []Owner {
 	return out
 }
 
-// mainModule returns the directory of the module that package main is of, with its version,
-// if that lies among libraries.
-func (w *Weighed) mainModule() string {
+// tree is where the sources lay that a program was built of.
+type tree struct {
+	root    string // of Go's own packages, with a slash at its end
+	trimmed bool   // paths were made relative: Go's own begin with their package's path
+	home    string // of the module of package main, if that lies where libraries do
+}
+
+func (w *Weighed) tree() tree {
+	var t tree
 	for _, f := range w.Functions {
-		if PackageOf(f.Name) != "main" {
+		root, ok := strings.CutSuffix(f.File, "runtime/"+path.Base(f.File))
+		if ok && PackageOf(f.Name) == "runtime" && (root == "" || strings.HasSuffix(root, "/src/")) {
+			t.root, t.trimmed = root, root == ""
+			break
+		}
+	}
+	homes := map[string]int64{}
+	for _, f := range w.Functions {
+		if PackageOf(f.Name) != "main" || generated(f.File) || t.own(f.File) {
 			continue
 		}
-		if at := strings.LastIndex(f.File, "@v"); at >= 0 {
-			end := strings.IndexByte(f.File[at:], '/')
-			if end > 0 {
-				return f.File[:at+end+1]
-			}
+		home := libraryRoot(f.File, "main")
+		if homes[home]++; f.Name == "main.main" { // others may be a library's, inlined into package main
+			homes[home] += int64(len(w.Functions))
+		}
+	}
+	t.home, _ = most(homes)
+	return t
+}
+
+// own tells whether a source is one of Go's own packages; its commands are programs.
+func (t tree) own(file string) bool {
+	if t.root == "" && !t.trimmed {
+		return false
+	}
+	pkg, ok := strings.CutPrefix(file, t.root)
+	first, _, below := strings.Cut(pkg, "/")
+	return ok && below && (standard(first) || strings.HasPrefix(pkg, "vendor/golang.org/"))
+}
+
+// owner is whose a function is by its own name and source. A module may be called as one of
+// Go's own packages is: where it lies tells them apart.
+func (t tree) owner(f gopprof.Function) Owner {
+	pkg := PackageOf(f.Name)
+	elsewhere := t.root != "" && path.IsAbs(f.File)
+	switch {
+	case pkg == "" || t.own(f.File) || !elsewhere && !OfProgram(f.Name):
+		return OwnerRuntime
+	case libraryRoot(strings.TrimPrefix(f.File, t.home), pkg) != "":
+		return OwnerLibrary
+	}
+	return OwnerService
+}
+
+// libraryRoot returns the part of a source's path that tells that it is a library's: up to
+// the version, or to the directory that holds libraries; "" when it is none. Bazel's external
+// directory is no part of an import path.
+func libraryRoot(file, pkg string) string {
+	if end := versionEnd(file); end > 0 {
+		return file[:end]
+	}
+	for _, dir := range []string{"vendor/", "external/"} {
+		at := strings.LastIndex("/"+file, "/"+dir)
+		if at >= 0 && (dir == "vendor/" || !strings.Contains("/"+pkg+"/", "/"+dir)) {
+			return file[:at+len(dir)]
 		}
 	}
 	return ""
 }
 
-func ofLibrary(file string) bool {
-	return strings.Contains(file, "@v") || strings.Contains(file, "/vendor/") || strings.HasPrefix(file, "vendor/") ||
-		strings.HasPrefix(file, "external/") || strings.Contains(file, "/external/")
+// versionEnd returns where the directory of a module in the module cache ends, 0 when the
+// path names none.
+func versionEnd(file string) int {
+	for at := strings.LastIndex(file, "@v"); at >= 0; at = strings.LastIndex(file[:at], "@v") {
+		number, _, below := strings.Cut(file[at+len("@v"):], "/")
+		if below && number != "" && '0' <= number[0] && number[0] <= '9' {
+			return at + len("@v") + len(number) + 1
+		}
+	}
+	return 0
+}
+
+// generated tells whether a file is none that somebody wrote: of wrappers, of calls of C.
+func generated(file string) bool {
+	return file == "" || file == "<autogenerated>" || strings.HasPrefix(path.Base(file), "_cgo_")
 }
 
 // Generic tells whether a function is on so many unrelated stacks that it says nothing.
@@ -88,8 +162,11 @@ func OfProgram(name string) bool {
 
 // PackageOf returns the import path in the name of a Go function, "" for other names. In
 // names like example.com/a%2eb/c.(*T[...]).f the path ends at the first dot after its last
-// slash.
+// slash. What the compiler makes for a type (type:.eq.shop/cart.key) is of no package.
 func PackageOf(name string) string {
+	if strings.HasPrefix(name, "type:") || strings.HasPrefix(name, "go:") {
+		return ""
+	}
 	name, _, _ = strings.Cut(name, "[")
 	slash := strings.LastIndexByte(name, '/')
 	dot := strings.IndexByte(name[slash+1:], '.')

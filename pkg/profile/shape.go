@@ -42,8 +42,10 @@ type Part struct {
 	// Path is how the program gets there on the heaviest of the stacks it is on, outermost
 	// first, without itself and without what says nothing.
 	Path []string
-	// Wait is what most of its goroutines wait for, of kind goroutine.
-	Wait Wait
+	// Wait is what most of its goroutines wait for, and Waiting how many of them, of kind
+	// goroutine.
+	Wait    Wait
+	Waiting int64
 }
 
 // Bounds on a Shape.
@@ -52,16 +54,25 @@ const (
 	leastPart    = 0.001 // of the total
 	maxPath      = 12
 	maxPathBytes = 256 // of one name
+
+	shortest = 0.001 // seconds that a profile can take
 )
 
 // Shape condenses the profile. Seconds is how long it took, 0 when unknown or when the kind
 // is not timed.
-func (w *Weighed) Shape(seconds float64) *Shape {
+func (w *Weighed) Shape(seconds float64) *Shape { return w.ShapeLike(nil, seconds) }
+
+// ShapeLike is Shape for comparing with another of the same build: a function is the
+// service's if it is there, since two profiles may show differently much of the program.
+func (w *Weighed) ShapeLike(other *Shape, seconds float64) *Shape {
 	s := &Shape{Kind: w.Kind, Total: w.Total, Quantum: w.quantum(), Parts: map[string]*Part{}}
-	if seconds > 0 && !math.IsInf(seconds, 0) {
+	if seconds >= shortest && !math.IsInf(seconds, 0) {
 		s.Seconds = seconds
 	}
 	b := newShaper(w)
+	if other != nil {
+		b.agree(other)
+	}
 	for stack, v := range w.Each() {
 		b.add(s, stack, v)
 	}
@@ -69,16 +80,22 @@ func (w *Weighed) Shape(seconds float64) *Shape {
 	return s
 }
 
-// quantum is the distance of looks of a sampling profiler.
+// quantum is the distance of looks of a sampling profiler. A CPU profile counts its looks;
+// without that its period counts, or the one that Go has.
 func (w *Weighed) quantum() float64 {
-	switch w.Kind {
-	case gopprof.KindCPU, gopprof.KindHeap, gopprof.KindAllocs:
-		if w.Period > 0 {
-			return float64(w.Period)
-		}
+	switch looks := w.Column("samples"); {
+	case w.Kind == gopprof.KindCPU && looks > 0 && w.Total > looks:
+		return float64(w.Total) / float64(looks)
+	case w.Kind == gopprof.KindCPU && w.Period <= 0:
+		return usualPeriod
+	case w.Period > 0 && slices.Contains([]gopprof.Kind{gopprof.KindCPU, gopprof.KindHeap, gopprof.KindAllocs}, w.Kind):
+		return float64(w.Period)
 	}
 	return 1
 }
+
+// usualPeriod is that of Go's CPU profiler, in nanoseconds (runtime/pprof).
+const usualPeriod = 10_000_000
 
 // shaper builds a Shape.
 type shaper struct {
@@ -110,6 +127,19 @@ func newShaper(w *Weighed) *shaper {
 		b.marks[i], b.waits[i] = markOf(f.Name), waitOf(f.Name)
 	}
 	return b
+}
+
+// agree takes the other's word for whose a function is.
+func (b *shaper) agree(other *Shape) {
+	for i, f := range b.w.Functions {
+		switch p := other.Parts[f.Name]; {
+		case p == nil:
+		case p.Own:
+			b.owners[i] = OwnerService
+		default:
+			b.owners[i] = min(b.owners[i], OwnerLibrary)
+		}
+	}
 }
 
 // add counts one stack, leaf first.
@@ -215,7 +245,9 @@ func (b *shaper) part(f int, fn gopprof.Function) *Part {
 	}
 	out.Path = out.Path[max(0, len(out.Path)-maxPath):]
 	out.Below = b.below(p)
-	out.Wait, _ = most(p.waits)
+	if out.Wait, out.Waiting = most(p.waits); out.Wait == WaitNone {
+		out.Waiting = 0
+	}
 	return out
 }
 

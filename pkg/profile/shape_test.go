@@ -77,22 +77,63 @@ func TestStacksBelongToTheInnermostOfTheService(t *testing.T) {
 	}
 }
 
+// How often the profiler looked is what a profile says itself, whatever its period.
+func TestQuantum(t *testing.T) {
+	whole := profiletest.CPU(10, profiletest.On(50*look, "main.f"), profiletest.On(20*look, "main.g"))
+	for name, test := range map[string]struct {
+		change func(*Raw)
+		want   float64
+	}{
+		"as Go writes it": {func(*Raw) {}, look},
+		"no period":       {func(r *Raw) { r.Period = 0 }, look},
+		"a wrong period":  {func(r *Raw) { r.Period = 1 }, look},
+		"no count of looks": {func(r *Raw) {
+			for _, s := range r.Sample {
+				s.Value[0] = 0
+			}
+		}, look},
+		"neither": {func(r *Raw) {
+			r.Period = 0
+			for _, s := range r.Sample {
+				s.Value[0] = 0
+			}
+		}, look},
+	} {
+		p, err := Parse(whole, DefaultLimits())
+		if err != nil {
+			t.Fatal(err)
+		}
+		test.change(p.Raw())
+		w, err := p.Weigh(gopprof.KindCPU)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := w.Shape(10).Quantum; got != test.want {
+			t.Errorf("%s: %g, want %g", name, got, test.want)
+		}
+	}
+}
+
 func TestClasses(t *testing.T) {
 	for name, test := range map[string]struct {
 		frames []string // leaf first
 		want   Class
 	}{
-		"assist":           {[]string{"runtime.scanobject", "runtime.gcAssistAlloc1", "runtime.mallocgc", "main.f"}, ClassGC},
-		"allocation":       {[]string{"runtime.memclrNoHeapPointers", "runtime.mallocgcSmallScanNoHeader", "runtime.newobject", "main.f"}, ClassAlloc},
-		"lock":             {[]string{"runtime.procyield", "internal/sync.runtime_doSpin", "internal/sync.(*Mutex).lockSlow", "main.f"}, ClassLock},
-		"lock that passes": {[]string{"internal/sync.(*Mutex).Lock", "sync.(*Mutex).Lock", "main.f"}, ClassLock},
-		"pool":             {[]string{"sync.(*Pool).Get", "main.f"}, ClassCode},
-		"channel":          {[]string{"runtime.lock2", "runtime.chansend", "runtime.chansend1", "main.f"}, ClassChan},
-		"scheduler":        {[]string{"runtime.futex", "runtime.findRunnable", "runtime.schedule", "runtime.park_m", "runtime.mcall"}, ClassSched},
-		"yielding":         {[]string{"runtime.schedule", "runtime.goschedImpl", "runtime.gosched_m", "runtime.mcall"}, ClassSpin},
-		"system call":      {[]string{"internal/runtime/syscall.Syscall6", "syscall.write", "os.(*File).Write", "main.f"}, ClassSyscall},
-		"preempted":        {[]string{"runtime.mcall", "runtime.asyncPreempt", "main.f"}, ClassCode},
-		"code":             {[]string{"main.f"}, ClassCode},
+		"assist":              {[]string{"runtime.scanobject", "runtime.gcAssistAlloc1", "runtime.mallocgc", "main.f"}, ClassGC},
+		"allocation":          {[]string{"runtime.memclrNoHeapPointers", "runtime.mallocgcSmallScanNoHeader", "runtime.newobject", "main.f"}, ClassAlloc},
+		"lock":                {[]string{"runtime.procyield", "internal/sync.runtime_doSpin", "internal/sync.(*Mutex).lockSlow", "main.f"}, ClassLock},
+		"lock that passes":    {[]string{"internal/sync.(*Mutex).Lock", "sync.(*Mutex).Lock", "main.f"}, ClassLock},
+		"pool":                {[]string{"sync.(*Pool).Get", "main.f"}, ClassCode},
+		"pool, pinned":        {[]string{"sync.runtime_procPin", "sync.(*Pool).pin", "sync.(*Pool).Get", "main.f"}, ClassCode},
+		"wait group":          {[]string{"runtime.semacquire1", "sync.runtime_SemacquireWaitGroup", "sync.(*WaitGroup).Wait", "main.f"}, ClassLock},
+		"collector, no stack": {[]string{"runtime._GC", "runtime.memmove"}, ClassGC},
+		"channel":             {[]string{"runtime.lock2", "runtime.chansend", "runtime.chansend1", "main.f"}, ClassChan},
+		"scheduler":           {[]string{"runtime.futex", "runtime.findRunnable", "runtime.schedule", "runtime.park_m", "runtime.mcall"}, ClassSched},
+		"yielding":            {[]string{"runtime.schedule", "runtime.goschedImpl", "runtime.gosched_m", "runtime.mcall"}, ClassSpin},
+		"system call":         {[]string{"internal/runtime/syscall.Syscall6", "syscall.write", "os.(*File).Write", "main.f"}, ClassSyscall},
+		"system call, 1.26":   {[]string{"internal/runtime/syscall/linux.Syscall6", "syscall.write", "os.(*File).Write", "main.f"}, ClassSyscall},
+		"preempted":           {[]string{"runtime.mcall", "runtime.asyncPreempt", "main.f"}, ClassCode},
+		"code":                {[]string{"main.f"}, ClassCode},
 	} {
 		s := shapeOf(t, gopprof.KindCPU, profiletest.CPU(10, profiletest.On(look, test.frames...)))
 		if s.Classes[test.want] != look {
@@ -162,12 +203,40 @@ func TestOwners(t *testing.T) {
 			[]string{"main.main", cache + "github.com/i/db@v1.8.10/cmd/db/main.go"}, OwnerService},
 		"of another module than such a program's": {"github.com/a/b.F", cache + "github.com/a/b@v1.2.3/f.go",
 			[]string{"main.main", cache + "github.com/i/db@v1.8.10/cmd/db/main.go"}, OwnerLibrary},
-		"nothing but libraries": {"github.com/a/b.F", cache + "github.com/a/b@v1.2.3/f.go", nil, OwnerService},
+		"nothing but libraries":  {"github.com/a/b.F", cache + "github.com/a/b@v1.2.3/f.go", nil, OwnerService},
+		"a type's own functions": {"type:.hash.example.com/shop/cart.key", "<autogenerated>", []string{"main.main", "/src/main.go"}, OwnerRuntime},
+		"C called by a library": {"github.com/a/b._Cfunc_step", "_cgo_gotypes.go",
+			[]string{"github.com/a/b.F", cache + "github.com/a/b@v1.2.3/f.go", "main.main", "/src/main.go"}, OwnerLibrary},
+		"C called by the service": {"example.com/shop/img._Cfunc_scale", "_cgo_gotypes.go", []string{"example.com/shop/img.Scale", "/src/img/scale.go"}, OwnerService},
+		"closure of the standard library, inlined": {"example.com/shop/cart.Add.Keys[...].func1", "/usr/local/go/src/maps/iter.go",
+			[]string{"runtime.main", "/usr/local/go/src/runtime/proc.go", "main.main", "/src/main.go"}, OwnerRuntime},
+		"closure of the standard library, inlined, trimmed paths": {"example.com/shop/cart.Add.Keys[...].func1", "maps/iter.go",
+			[]string{"runtime.main", "runtime/proc.go", "main.main", "example.com/shop/main.go"}, OwnerRuntime},
+		"closure of a library, inlined into main": {"github.com/a/b.F", cache + "github.com/a/b@v1.2.3/f.go",
+			[]string{"main.main.Do.func1", cache + "github.com/a/b@v1.2.3/do.go", "main.main", "/src/main.go"}, OwnerLibrary},
+		"closure of a library, inlined into a main in the cache": {"github.com/a/b.F", cache + "github.com/a/b@v1.2.3/f.go",
+			[]string{"main.main.Do.func1", cache + "github.com/a/b@v1.2.3/do.go", "main.main", cache + "github.com/i/db@v1.8.10/main.go"}, OwnerLibrary},
+		"service named like a package of the standard library": {"image/resize.F", "/src/resize/f.go",
+			[]string{"runtime.main", "/usr/local/go/src/runtime/proc.go"}, OwnerService},
+		"standard library's, written in the runtime": {"time.Sleep", "/usr/local/go/src/runtime/time.go",
+			[]string{"runtime.main", "/usr/local/go/src/runtime/proc.go"}, OwnerRuntime},
+		"Go's own command": {"cmd/compile/internal/ssa.Compile", "/usr/local/go/src/cmd/compile/internal/ssa/compile.go",
+			[]string{"runtime.main", "/usr/local/go/src/runtime/proc.go"}, OwnerService},
+		"what Go's own packages are vendored with": {"vendor/golang.org/x/net/http2/hpack.F", "/usr/local/go/src/vendor/golang.org/x/net/http2/hpack/f.go",
+			[]string{"runtime.main", "/usr/local/go/src/runtime/proc.go"}, OwnerRuntime},
+		"a toolchain out of the cache": {"encoding/json.Marshal", cache + "golang.org/toolchain@v0.0.1-go1.26.8.linux-amd64/src/encoding/json/encode.go",
+			[]string{"runtime.main", cache + "golang.org/toolchain@v0.0.1-go1.26.8.linux-amd64/src/runtime/proc.go"}, OwnerRuntime},
+		"bazel's library": {"github.com/a/b.F", "external/com_github_a_b/f.go",
+			[]string{"main.main", "cmd/shop/main.go", "runtime.main", "external/go_sdk/src/runtime/proc.go"}, OwnerLibrary},
+		"service's package called external":       {"example.com/shop/external/bank.Pay", "/src/external/bank/pay.go", []string{"main.main", "/src/main.go"}, OwnerService},
+		"service below a directory called vendor": {"example.com/shop/cart.Add", "/home/vendor/shop/cart/cart.go", []string{"main.main", "/home/vendor/shop/main.go"}, OwnerService},
+		"library of such a service":               {"github.com/a/b.F", "/home/vendor/shop/vendor/github.com/a/b/f.go", []string{"main.main", "/home/vendor/shop/main.go"}, OwnerLibrary},
+		"service of somebody @vmware":             {"example.com/shop/cart.Add", "/home/me@vmware/shop/cart.go", []string{"example.com/shop/list.F", "/src/list.go"}, OwnerService},
 	} {
 		frame := func(name, file string) profiletest.Stack { return profiletest.On(look, name+" "+file) }
 		stacks := []profiletest.Stack{frame(test.function, test.file)}
-		if test.also != nil {
-			stacks = append(stacks, frame(test.also[0], test.also[1]))
+		for i := 0; i+1 < len(test.also); i += 2 {
+			stacks = append(stacks, frame(test.also[i], test.also[i+1]))
 		}
 		p, err := Parse(profiletest.CPU(1, stacks...), DefaultLimits())
 		if err != nil {
@@ -180,6 +249,35 @@ func TestOwners(t *testing.T) {
 		at := slices.IndexFunc(w.Functions, func(f gopprof.Function) bool { return f.Name == test.function })
 		if got := w.Owners()[at]; got != test.want {
 			t.Errorf("%s: %d, want %d", name, got, test.want)
+		}
+	}
+}
+
+// Of two profiles of one build a function has the same owner, though one of them shows less
+// of the program than the other.
+func TestOwnersAsInAnother(t *testing.T) {
+	const handler, library, entry = "github.com/i/db/engine.F /go/pkg/mod/github.com/i/db@v1.8.10/engine/f.go", "github.com/a/b.F /go/pkg/mod/github.com/a/b@v1.2.3/f.go",
+		"main.main /go/pkg/mod/github.com/i/db@v1.8.10/main.go"
+	whole := profiletest.CPU(10, profiletest.On(look, library, handler), profiletest.On(look, entry))
+	part := profiletest.CPU(10, profiletest.On(look, library, handler))
+	for name, test := range map[string]struct {
+		here, there []byte
+		self        int64 // of the library there
+	}{
+		"main is seen here":  {whole, part, 0},
+		"main is seen there": {part, whole, look},
+	} {
+		here := shapeOf(t, gopprof.KindCPU, test.here)
+		p, err := Parse(test.there, DefaultLimits())
+		if err != nil {
+			t.Fatal(err)
+		}
+		w, err := p.Weigh(gopprof.KindCPU)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := w.ShapeLike(here, 10).Parts["github.com/a/b.F"]; got.Self != test.self {
+			t.Errorf("%s: %+v", name, got)
 		}
 	}
 }

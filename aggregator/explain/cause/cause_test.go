@@ -32,6 +32,9 @@ var (
 	sched     = []string{"runtime.findRunnable", "runtime.schedule", "runtime.park_m", "runtime.mcall"}
 	waiting   = within("runtime.gopark", "internal/sync.runtime_SemacquireMutex", "internal/sync.(*Mutex).lockSlow", "sync.(*Mutex).Lock", "shop/stock.reserve", "shop/front.handle")
 	receiving = within("runtime.gopark", "runtime.chanrecv1", "shop/tracking.follow")
+	sending   = within("runtime.gopark", "runtime.chansend1", "shop/audit.append", "shop/front.handle")
+	idleConn  = []string{"runtime.gopark", "runtime.selectgo", "net/http.(*persistConn).readLoop", "runtime.goexit"}
+	kept      = append([]string{"runtime.gopark", "internal/poll.runtime_pollWait"}, serve...)
 	parsing   = within("github.com/lib/pq.parse /root/go/pkg/mod/github.com/lib/pq@v1.2.3/p.go", "main.main /src/main.go")
 	sessions  = within("internal/runtime/maps.newarray", "shop/sessions.keep", "shop/front.handle")
 )
@@ -185,6 +188,10 @@ func TestRules(t *testing.T) {
 			scene{gopprof.ResourceCPU, of1(cpuKind, cpu(on(20, list), on(20, pay), on(20, match), on(20, locked), on(20, parsing))), nil, nil},
 			gopprof.CauseCodeHot, gopprof.ConfidenceUnsure, "front.handle uses 80 % of the CPU, spread over much of what it calls", "shop/front.handle", nil,
 		},
+		"what is deep carries too little, what is above it enough": {
+			scene{gopprof.ResourceCPU, of1(cpuKind, base(on(115, match), on(35, within("shop/search.Find", "shop/front.handle")), on(350, []string{"runtime.memmove"}))), two(cpuKind, quiet()), nil},
+			gopprof.CauseCodeHot, gopprof.ConfidenceUnsure, "search.Find uses 25 % of the CPU", "shop/search.Find", nil,
+		},
 		"doubted": {
 			scene{gopprof.ResourceCPU, of1(cpuKind, base(on(350, match))), two(cpuKind, quiet()), func(f *Facts) { f.Doubted = true }},
 			gopprof.CauseCodeHot, gopprof.ConfidenceUnsure, "", "shop/search.match", nil,
@@ -215,7 +222,7 @@ func TestRules(t *testing.T) {
 			scene{gopprof.ResourceCPU, map[gopprof.Kind][]byte{
 				cpuKind: base(on(120, lock), on(80, locked), on(150, sched)), gorKind: profiletest.Goroutine(on(90, waiting), on(10, list)),
 			}, two(cpuKind, quiet()), nil},
-			gopprof.CauseContention, gopprof.ConfidenceSure, "taking and waiting for locks uses 27 % of the CPU, 0 % in 2 quiet pods, in stock.reserve, where 90 goroutines wait", "shop/stock.reserve", nil,
+			gopprof.CauseContention, gopprof.ConfidenceSure, "taking and waiting for locks uses 27 % of the CPU, 0 % in 2 quiet pods, in stock.reserve, where 90 goroutines wait for a lock", "shop/stock.reserve", nil,
 		},
 		"channels": {
 			scene{gopprof.ResourceCPU, of1(cpuKind, base(on(150, channel), on(200, sched))), two(cpuKind, quiet()), nil},
@@ -263,6 +270,20 @@ func TestRules(t *testing.T) {
 			}},
 			gopprof.CauseThrottled, gopprof.ConfidenceLikely, "stopped in 50 % of its CPU periods though it uses 40 % of its limit of 0.5 cores", "", nil,
 		},
+		"all pods at their limit, nothing stands out": {
+			scene{gopprof.ResourceThrottled, of1(cpuKind, cpu(on(20, list), on(20, pay), on(20, match), on(20, locked), on(20, parsing))), nil, func(f *Facts) {
+				f.Capture.Trigger.Evidence.Windows[0].ThrottledRatio = 0.9
+				f.Fleet = &gopprof.Fleet{Pods: 3, Build: 3, Hot: 3}
+			}},
+			gopprof.CauseThrottled, gopprof.ConfidenceLikely, "stopped in 90 % of its CPU periods: it wants more than its limit of 0.5 cores, for work of which nothing stands out", "", nil,
+		},
+		"all pods at their limit by one function": {
+			scene{gopprof.ResourceThrottled, of1(cpuKind, base(on(350, match))), nil, func(f *Facts) {
+				f.Capture.Trigger.Evidence.Windows[0].ThrottledRatio = 0.9
+				f.Fleet = &gopprof.Fleet{Pods: 3, Build: 3, Hot: 3}
+			}},
+			gopprof.CauseCodeHot, gopprof.ConfidenceLikely, "search.match", "shop/search.match", []gopprof.CauseKind{gopprof.CauseThrottled},
+		},
 		"no limit": {
 			scene{gopprof.ResourceCPU, of1(cpuKind, quiet()), two(cpuKind, quiet()), func(f *Facts) {
 				f.Capture.Trigger.Evidence.Windows[0].CPU = gopprof.Use{Mean: 0.1, Limit: 0.11, Ratio: 0.91, Basis: gopprof.BasisNode}
@@ -295,6 +316,89 @@ func TestRules(t *testing.T) {
 		"goroutines that quiet pods have too": {
 			scene{gopprof.ResourceMemory, of1(gorKind, pile), two(gorKind, pile), nil},
 			"", "", "", "", []gopprof.CauseKind{gopprof.CauseGoroutines},
+		},
+		"the deepest pile is not the highest": {
+			scene{gopprof.ResourceMemory, of1(gorKind, profiletest.Goroutine(on(1000, receiving), on(800, waiting))), nil, nil},
+			gopprof.CauseGoroutines, gopprof.ConfidenceLikely, "1000 of 1800 goroutines are in tracking.follow", "shop/tracking.follow", nil,
+		},
+		"goroutines of the standard library": {
+			scene{gopprof.ResourceMemory, of1(gorKind, profiletest.Goroutine(on(2000, idleConn), on(10, list))), nil, nil},
+			gopprof.CauseGoroutines, gopprof.ConfidenceLikely, "2000 of 2010 goroutines are in http.(*persistConn).readLoop, waiting for one of several channels", "", nil,
+		},
+		"connections that are kept open": {
+			scene{gopprof.ResourceMemory, of1(gorKind, profiletest.Goroutine(on(2000, kept), on(10, list))), nil, nil},
+			"", "", "", "", []gopprof.CauseKind{gopprof.CauseGoroutines},
+		},
+		"goroutines beside a heap as in quiet pods": {
+			scene{gopprof.ResourceMemory, map[gopprof.Kind][]byte{gorKind: pile, heapKind: heap(on(90, list))},
+				[]map[gopprof.Kind][]byte{{gorKind: profiletest.Goroutine(on(3, receiving), on(10, list)), heapKind: heap(on(95, list))}}, nil},
+			gopprof.CauseGoroutines, gopprof.ConfidenceUnsure, "4000 of 4010 goroutines are in tracking.follow", "shop/tracking.follow", nil,
+		},
+		"a heap as in quiet pods": {
+			scene{gopprof.ResourceMemory, of1(heapKind, heap(on(60, sessions), on(40, list))), two(heapKind, heap(on(59, sessions), on(40, list))), nil},
+			"", "", "", "", []gopprof.CauseKind{gopprof.CauseHeap},
+		},
+		"a heap a little larger than in quiet pods": {
+			scene{gopprof.ResourceMemory, of1(heapKind, heap(on(600, sessions), on(400, list))), two(heapKind, heap(on(540, sessions), on(380, list))), nil},
+			"", "", "", "", []gopprof.CauseKind{gopprof.CauseHeap},
+		},
+		"a little more of everything": {
+			scene{gopprof.ResourceCPU, of1(cpuKind, cpu(on(290, list), on(120, pay), on(30, match))), two(cpuKind, cpu(on(260, list), on(130, pay))),
+				func(f *Facts) { f.Differences[cpuKind] = gopprof.Difference{Significant: true} }},
+			"", "", "", "", []gopprof.CauseKind{gopprof.CauseCodeHot},
+		},
+		"as much CPU as in quiet pods, for something else": {
+			scene{gopprof.ResourceCPU, of1(cpuKind, cpu(on(100, list), on(300, match))), two(cpuKind, cpu(on(260, list), on(130, pay))),
+				func(f *Facts) { f.Differences[cpuKind] = gopprof.Difference{Significant: true} }},
+			gopprof.CauseCodeHot, gopprof.ConfidenceSure, "search.match, mostly in regexp.(*Regexp).MatchString, uses 75 % of the CPU, 0 % in 2 quiet pods", "shop/search.match", nil,
+		},
+		"more than in quiet pods that were hardly seen": {
+			scene{gopprof.ResourceCPU, of1(cpuKind, cpu(on(220, list), on(120, pay), on(20, collector), on(20, sched))), two(cpuKind, cpu(on(11, list), on(6, pay), on(1, collector), on(1, sched))),
+				func(f *Facts) { f.Differences[cpuKind] = gopprof.Difference{Significant: true, Note: "cannot be told"} }},
+			gopprof.CauseTraffic, gopprof.ConfidenceUnsure, "20.0 times the CPU of 2 quiet pods; the profiler saw too little to tell whether for the same work", "",
+			nil,
+		},
+		"hot code beside quiet pods that were hardly seen": {
+			scene{gopprof.ResourceCPU, of1(cpuKind, base(on(350, match))), two(cpuKind, cpu(on(11, list), on(6, pay), on(1, collector), on(1, sched))), nil},
+			gopprof.CauseCodeHot, gopprof.ConfidenceSure, "search.match", "shop/search.match", nil,
+		},
+		"a share that chance explains": {
+			scene{gopprof.ResourceCPU, of1(cpuKind, cpu(on(300, match), on(100, list))), []map[gopprof.Kind][]byte{of1(cpuKind, cpu(on(4, match), on(4, list)))}, nil},
+			gopprof.CauseCodeHot, gopprof.ConfidenceUnsure, "", "shop/search.match", nil,
+		},
+		"waiting beside workers that wait in quiet pods too": {
+			scene{gopprof.ResourceCPU, map[gopprof.Kind][]byte{cpuKind: base(on(150, channel), on(200, sched)), gorKind: profiletest.Goroutine(on(200, receiving), on(20, sending))},
+				[]map[gopprof.Kind][]byte{{cpuKind: quiet(), gorKind: profiletest.Goroutine(on(200, receiving))}}, nil},
+			gopprof.CauseContention, gopprof.ConfidenceSure, "in audit.append, where 20 goroutines wait for a channel to take what it sends", "shop/audit.append", nil,
+		},
+		"locks, with a mutex profile": {
+			scene{gopprof.ResourceCPU, map[gopprof.Kind][]byte{
+				cpuKind:           base(on(120, lock), on(80, locked), on(150, sched)),
+				gopprof.KindMutex: profiletest.Contention(on(9e9, within("sync.(*Mutex).Unlock", "shop/stock.count", "shop/front.handle")), on(1e9, locked)),
+			}, two(cpuKind, quiet()), nil},
+			gopprof.CauseContention, gopprof.ConfidenceSure, "in stock.reserve; 90 % of the waiting since the program started was for locks that stock.count released", "shop/stock.reserve", nil,
+		},
+		"a lock that is held while a channel is sent on": {
+			scene{gopprof.ResourceCPU, map[gopprof.Kind][]byte{
+				cpuKind: base(on(150, channel), on(200, sched)), gorKind: profiletest.Goroutine(on(199, waiting), on(4, receiving)),
+			}, two(cpuKind, quiet()), nil},
+			gopprof.CauseContention, gopprof.ConfidenceSure, "in stock.reserve, where 199 goroutines wait for a lock", "shop/stock.reserve", nil,
+		},
+		"waiting beside workers that wait": {
+			scene{gopprof.ResourceCPU, map[gopprof.Kind][]byte{cpuKind: base(on(150, channel), on(200, sched)), gorKind: profiletest.Goroutine(on(200, receiving))}, nil, nil},
+			gopprof.CauseContention, gopprof.ConfidenceLikely, "in audit.append", "shop/audit.append", nil,
+		},
+		"a service that is woken often, nobody to compare with": {
+			scene{gopprof.ResourceCPU, of1(cpuKind, cpu(on(50, channel), on(450, sched), on(300, list), on(200, pay))), nil, nil},
+			gopprof.CauseContention, gopprof.ConfidenceUnsure, "uses 5 % of the CPU, in audit.append", "shop/audit.append", nil,
+		},
+		"beside captures of before": {
+			scene{gopprof.ResourceCPU, of1(cpuKind, base(on(350, match))), two(cpuKind, quiet()), func(f *Facts) {
+				d := f.Differences[cpuKind]
+				d.With[0].Earlier, d.With[1].Earlier = true, true
+				f.Differences[cpuKind] = d
+			}},
+			gopprof.CauseCodeHot, gopprof.ConfidenceSure, "uses 78 % of the CPU, 0 % in 2 quiet captures of before", "shop/search.match", nil,
 		},
 		"goroutines beside hot code": {
 			scene{gopprof.ResourceCPU, map[gopprof.Kind][]byte{gorKind: pile, cpuKind: base(on(350, match))}, two(cpuKind, quiet()), nil},

@@ -20,19 +20,16 @@ func codeHot(j judged) (c gopprof.Cause, holds bool) {
 	if !j.judgesCPU() {
 		return c, false
 	}
-	p := j.culprit(gopprof.KindCPU, cum)
+	p := j.culprit(gopprof.KindCPU, cum, hotShare*j.question(gopprof.KindCPU))
 	if p == nil {
 		return c, false
 	}
 	uses := j.amount(gopprof.KindCPU, of(p.Name, cum))
 	part := j.explained(gopprof.KindCPU, uses)
-	if part < hotShare {
-		return c, false
-	}
-	j.weigh(&c, gopprof.KindCPU, part, sureShare)
+	share := j.share(gopprof.KindCPU, of(p.Name, cum))
+	j.weighCPU(&c, part, share, chanceOfMany)
 	c.Share = tidy(j.explained(gopprof.KindCPU, j.amount(gopprof.KindCPU, of(p.Name, code))))
 	name(&c, p)
-	share := j.share(gopprof.KindCPU, of(p.Name, cum))
 	c.Line = fmt.Sprintf("%s%s uses %s of the CPU%s", short(p.Name), below(p), figures.Percent(share.here),
 		j.others(gopprof.KindCPU, figures.Percent(share.typical)))
 	if !share.known && float64(p.Self) < ownPart*float64(p.Cum) {
@@ -69,7 +66,7 @@ func gcBound(j judged) (c gopprof.Cause, holds bool) {
 	if collector.here < gcLeast || share.here < gcShare || part < gcShare || !share.beyond() {
 		return c, false
 	}
-	j.weigh(&c, gopprof.KindCPU, part, sureShare)
+	j.weighCPU(&c, part, share, chanceOfFew)
 	c.Line = fmt.Sprintf("allocating and collecting garbage use %s of the CPU%s", figures.Percent(share.here),
 		j.others(gopprof.KindCPU, figures.Percent(share.typical)))
 	j.allocator(&c)
@@ -80,14 +77,12 @@ func gcBound(j judged) (c gopprof.Cause, holds bool) {
 	return c, true
 }
 
-// allocator names the function that most is allocated for, if it is one.
+// allocator names the function that most is allocated for, if it is one, and allocating was
+// seen often enough to tell.
 func (j judged) allocator(c *gopprof.Cause) {
-	p := j.culprit(gopprof.KindCPU, allocated)
-	if p == nil {
-		return
-	}
-	part := j.amount(gopprof.KindCPU, of(p.Name, allocated)).excess() / j.amount(gopprof.KindCPU, classes(profile.ClassAlloc)).excess()
-	if !(part >= sureShare) {
+	here, all := j.Here[gopprof.KindCPU], j.amount(gopprof.KindCPU, classes(profile.ClassAlloc)).excess()
+	p := j.culprit(gopprof.KindCPU, allocated, sureShare*all)
+	if p == nil || !(all > 0) || float64(here.Classes[profile.ClassAlloc]) < fewAllocs*here.Quantum {
 		return
 	}
 	name(c, p)
@@ -113,17 +108,22 @@ func (j judged) tuned() string {
 
 // traffic: more of the same.
 func traffic(j judged) (c gopprof.Cause, holds bool) {
-	used := j.used()
-	if !j.aboutCPU() || !j.sameShares() || !used.known || used.here < moreWork*used.typical {
+	used, d := j.used(), j.Differences[gopprof.KindCPU]
+	if !j.aboutCPU() || !used.known || used.here < moreWork*used.typical || !d.SameShares && d.Note == "" {
 		return c, false
 	}
 	c.Share, c.Confidence = 1, gopprof.ConfidenceSure
-	c.Line = fmt.Sprintf("%s times the CPU of %s for the same functions in the same shares: more traffic, not other code",
-		figures.Digits(used.here/used.typical), quietPods(len(j.Others[gopprof.KindCPU])))
+	c.Line = fmt.Sprintf("%s times the CPU of %s", figures.Digits(used.here/used.typical), j.quiet(gopprof.KindCPU))
+	c.Proof = append(c.Proof, used.proof("CPU used", "cores"))
+	if !d.SameShares {
+		c.Confidence = gopprof.ConfidenceUnsure
+		c.Line += "; the profiler saw too little to tell whether for the same work"
+		return c, true
+	}
+	c.Line += " for the same functions in the same shares: more traffic, not other code"
 	if scope(j.Fleet) == gopprof.ScopePod {
 		c.Line += "; the other pods have less of it: look at how it is balanced"
 	}
-	c.Proof = append(c.Proof, used.proof("CPU used", "cores"))
 	return c, true
 }
 

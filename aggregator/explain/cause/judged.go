@@ -162,42 +162,88 @@ func of(name string, figure func(*profile.Part) int64) func(*profile.Shape) int6
 func cum(p *profile.Part) int64  { return p.Cum }
 func self(p *profile.Part) int64 { return p.Self }
 
-// explained is the part of what the capture was made for that a figure explains: of the
-// excess over the others where the whole exceeds theirs by what matters, of the whole
-// otherwise.
-func (j judged) explained(k gopprof.Kind, part figure) float64 {
-	whole := j.amount(k, total)
-	if _, ok := j.compared(k); ok && whole.excess() > leastExcess*whole.here {
-		return min(1, max(0, part.excess()/whole.excess()))
+// selfOwn is self of the service's functions.
+func selfOwn(p *profile.Part) int64 {
+	if p.Own {
+		return p.Self
 	}
-	return min(1, ratio(part.here, whole.here))
+	return 0
+}
+
+// explained is the part of what the capture was made for that a figure explains: of the
+// excess over the others, or of the whole where there are none. Where the whole exceeds
+// theirs by little, it is that of the whole by which the figure exceeds theirs: what they
+// have as well explains nothing.
+func (j judged) explained(k gopprof.Kind, part figure) float64 {
+	return min(1, max(0, ratio(part.excess(), j.question(k))))
+}
+
+// question is the amount that is to be explained.
+func (j judged) question(k gopprof.Kind) float64 {
+	whole := j.amount(k, total)
+	if whole.known && whole.excess() > leastExcess*whole.here {
+		return whole.excess()
+	}
+	return whole.here
 }
 
 // leastExcess is the part of the whole that an excess must be to be explained for itself.
 const leastExcess = 0.2
 
-// weigh sets how sure a cause is that explains a share: from a level on, and on the word of
-// the others if the kind was compared.
-func (j judged) weigh(c *gopprof.Cause, k gopprof.Kind, share, level float64) {
+// weigh sets how sure a cause is that explains a share: from sureShare on, and on the word
+// of the others where there are any. If they do not differ, it is not sure.
+func (j judged) weigh(c *gopprof.Cause, k gopprof.Kind, share float64) {
 	c.Share = tidy(min(1, max(0, share)))
-	_, beside := j.compared(k)
+	_, differs := j.compared(k)
 	switch {
-	case share < level:
+	case share < sureShare || len(j.Others[k]) > 0 && !differs:
 		c.Confidence = gopprof.ConfidenceUnsure
-	case beside:
+	case differs:
 		c.Confidence = gopprof.ConfidenceSure
 	default:
 		c.Confidence = gopprof.ConfidenceLikely
 	}
 }
 
+// weighCPU is weigh for what takes a share of the CPU: where that is no larger than in the
+// others, by what chance reaches in so many standard errors, all that is known is that there
+// is more of everything.
+func (j judged) weighCPU(c *gopprof.Cause, explains float64, share figure, chance float64) {
+	j.weigh(c, gopprof.KindCPU, explains)
+	if share.known && !(share.beyond() && j.apart(share) >= chance) {
+		c.Confidence = gopprof.ConfidenceUnsure
+	}
+}
+
+// apart is how many standard errors a share of the CPU is above that of the others: the test
+// of two proportions, as in explain/compare.
+func (j judged) apart(share figure) float64 {
+	here, theirs := looks(j.Here[gopprof.KindCPU]), 0.0
+	for _, o := range j.Others[gopprof.KindCPU] {
+		theirs += looks(o.Shape)
+	}
+	p := (share.here*here + share.typical*theirs) / (here + theirs)
+	return ratio(share.excess(), math.Sqrt(p*(1-p)*(1/here+1/theirs)))
+}
+
+// looks is how many times a profiler looked.
+func looks(s *profile.Shape) float64 { return float64(s.Total) / s.Quantum }
+
+// Standard errors that chance reaches once in a hundred reports: of a few shares, and of
+// those of all functions.
+const (
+	chanceOfFew  = 3
+	chanceOfMany = 4
+)
+
 // carries is how much of the heaviest function's excess a deeper one must carry to be named
 // in its place.
 const carries = 0.75
 
-// culprit is the deepest of the service's functions that carries most of the excess: those
-// above it carry it too, and say less. nil when nothing of the service's does.
-func (j judged) culprit(k gopprof.Kind, what func(*profile.Part) int64) *profile.Part {
+// culprit is the deepest of the service's functions that carries most of the excess, and at
+// least so much of it: those above it carry it too, and say less. nil when nothing of the
+// service's does.
+func (j judged) culprit(k gopprof.Kind, what func(*profile.Part) int64, least float64) *profile.Part {
 	most, excess := 0.0, map[*profile.Part]float64{}
 	for name, p := range j.Here[k].Parts {
 		if !p.Own || what(p) <= 0 {
@@ -210,7 +256,7 @@ func (j judged) culprit(k gopprof.Kind, what func(*profile.Part) int64) *profile
 	}
 	var best *profile.Part
 	for p, e := range excess {
-		if e < carries*most {
+		if e < carries*most || e < least {
 			continue
 		}
 		if best == nil || p.Depth > best.Depth || p.Depth == best.Depth && p.Name < best.Name {
@@ -220,21 +266,51 @@ func (j judged) culprit(k gopprof.Kind, what func(*profile.Part) int64) *profile
 	return best
 }
 
-// name puts a function into a cause.
+// largest is the function with the most of an excess that no two functions share; nil when
+// there is none.
+func (j judged) largest(k gopprof.Kind, what func(*profile.Part) int64) *profile.Part {
+	var best *profile.Part
+	most := 0.0
+	for name, p := range j.Here[k].Parts {
+		e := j.amount(k, of(name, what)).excess()
+		if e > most || e == most && best != nil && p.Name < best.Name {
+			best, most = p, e
+		}
+	}
+	return best
+}
+
+// name puts a function into a cause, if it is the service's.
 func name(c *gopprof.Cause, p *profile.Part) {
-	c.Function, c.Path = p.Name, p.Path
+	if p.Own {
+		c.Function, c.Path = p.Name, p.Path
+	}
 }
 
 // others writes how much the quiet pods have: ", 2 % in 2 quiet pods".
 func (j judged) others(k gopprof.Kind, typical string) string {
-	n := len(j.Others[k])
-	if n == 0 {
+	if len(j.Others[k]) == 0 {
 		return ""
 	}
-	return ", " + typical + " in " + quietPods(n)
+	return ", " + typical + " in " + j.quiet(k)
 }
 
-func quietPods(n int) string { return figures.Plural(int64(n), "quiet pod", "quiet pods") }
+// quiet names the others: those of before may be fewer pods, or this one.
+func (j judged) quiet(k gopprof.Kind) string {
+	n, earlier := int64(len(j.Others[k])), int64(0)
+	for _, o := range j.Differences[k].With {
+		if o.Earlier {
+			earlier++
+		}
+	}
+	switch earlier {
+	case 0:
+		return figures.Plural(n, "quiet pod", "quiet pods")
+	case n:
+		return figures.Plural(n, "quiet capture of before", "quiet captures of before")
+	}
+	return figures.Plural(n, "quiet capture", "quiet captures")
+}
 
 // below names what a function spends its time or memory in, where that is Go's own or a
 // library's.

@@ -8,17 +8,20 @@ import (
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
-// throttled: the limit is too low for the work that quiet pods do, too, or the work comes in
-// bursts that the quota cuts.
+// throttled: the limit is too low for the work that quiet pods do, too; or the work comes in
+// bursts that the quota cuts; or there is nobody to compare with, and more is wanted than the
+// limit lets be, of nothing in particular.
 func throttled(j judged) (gopprof.Cause, bool) {
 	limit := limitOf(j.Capture)
 	if !j.aboutCPU() || !(limit > 0) {
 		return gopprof.Cause{}, false
 	}
-	if c, ok := j.lowLimit(limit); ok {
-		return c, true
+	for _, rule := range []func(judged, float64) (gopprof.Cause, bool){judged.lowLimit, judged.bursts, judged.atLimit} {
+		if c, ok := rule(j, limit); ok {
+			return c, true
+		}
 	}
-	return j.bursts(limit)
+	return gopprof.Cause{}, false
 }
 
 // lowLimit: quiet pods use as much CPU and have more room.
@@ -33,7 +36,7 @@ func (j judged) lowLimit(limit float64) (c gopprof.Cause, holds bool) {
 	}
 	c.Share, c.Confidence = 1, gopprof.ConfidenceSure
 	c.Line = fmt.Sprintf("its limit of %s is too low for the work: %s use %s under limits of %s; %s would do",
-		coreLimit(limit), quietPods(len(j.Others[gopprof.KindCPU])), coresUsed(used.typical), figures.Cores(theirs), figures.Cores(enough(used)))
+		coreLimit(limit), j.quiet(gopprof.KindCPU), coresUsed(used.typical), figures.Cores(theirs), figures.Cores(enough(used)))
 	c.Proof = append(c.Proof, used.proof("CPU used", "cores"),
 		figure{here: limit, typical: theirs, known: true}.proof("CPU limit", "cores"), j.stops())
 	return c, true
@@ -59,6 +62,37 @@ func (j judged) bursts(limit float64) (c gopprof.Cause, holds bool) {
 		figures.Percent(w.ThrottledRatio), figures.Percent(w.CPU.Ratio), coreLimit(limit))
 	c.Proof = append(c.Proof, j.stops(), gopprof.Proof{What: "CPU used of the limit", Value: tidy(w.CPU.Ratio), Unit: "ratio"})
 	return c, true
+}
+
+// atLimit: stopped often at the limit, by work that is spread over the service, and nobody is
+// quiet. How much it would use without the limit cannot be seen.
+func (j judged) atLimit(limit float64) (c gopprof.Cause, holds bool) {
+	e := j.Capture.Trigger.Evidence
+	if e == nil || len(j.Others[gopprof.KindCPU]) > 0 {
+		return c, false
+	}
+	w := e.Newest()
+	if w.ThrottledRatio < stopped || w.CPU.Ratio < quietUse || !j.spread() {
+		return c, false
+	}
+	c.Share, c.Confidence = 1, gopprof.ConfidenceLikely
+	if scope(j.Fleet) != gopprof.ScopeWorkload {
+		c.Confidence = gopprof.ConfidenceUnsure
+	}
+	c.Line = fmt.Sprintf("stopped in %s of its CPU periods: it wants more than its limit of %s, for work of which nothing stands out",
+		figures.Percent(w.ThrottledRatio), coreLimit(limit))
+	c.Proof = append(c.Proof, j.stops(), gopprof.Proof{What: "CPU used of the limit", Value: tidy(w.CPU.Ratio), Unit: "ratio"})
+	return c, true
+}
+
+// spread tells whether no function of the service takes much of the CPU, but such as lead to
+// many others.
+func (j judged) spread() bool {
+	if _, ok := j.usable(gopprof.KindCPU); !ok {
+		return false
+	}
+	p := j.culprit(gopprof.KindCPU, cum, hotShare*j.question(gopprof.KindCPU))
+	return p == nil || float64(p.Self) < ownPart*float64(p.Cum)
 }
 
 // stops is the share of the CPU periods in which the container was stopped lately.

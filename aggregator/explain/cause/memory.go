@@ -16,16 +16,12 @@ func heapGrowth(j judged) (c gopprof.Cause, holds bool) {
 	if !ok || !j.aboutMemory() {
 		return c, false
 	}
-	p := j.culprit(gopprof.KindHeap, cum)
+	p := j.culprit(gopprof.KindHeap, cum, holdShare*j.question(gopprof.KindHeap))
 	if p == nil {
 		return c, false
 	}
 	bytes := j.amount(gopprof.KindHeap, of(p.Name, cum))
-	part := j.explained(gopprof.KindHeap, bytes)
-	if part < holdShare {
-		return c, false
-	}
-	j.weigh(&c, gopprof.KindHeap, part, sureShare)
+	j.weigh(&c, gopprof.KindHeap, j.explained(gopprof.KindHeap, bytes))
 	j.asMemory(&c, float64(heap.Total))
 	name(&c, p)
 	c.Line = fmt.Sprintf("%s%s allocated %s of %s live heap%s", short(p.Name), below(p), figures.Size(bytes.here),
@@ -56,7 +52,7 @@ func goroutines(j judged) (c gopprof.Cause, holds bool) {
 	if !ok {
 		return c, false
 	}
-	p := j.culprit(gopprof.KindGoroutine, self)
+	p := j.largest(gopprof.KindGoroutine, piled)
 	if p == nil {
 		return c, false
 	}
@@ -64,10 +60,10 @@ func goroutines(j judged) (c gopprof.Cause, holds bool) {
 	if n.here < pile || n.here < pileShare*float64(s.Total) || n.known && n.here < pileTimes*n.typical {
 		return c, false
 	}
-	j.weigh(&c, gopprof.KindGoroutine, j.explained(gopprof.KindGoroutine, n), sureShare)
+	j.weigh(&c, gopprof.KindGoroutine, j.explained(gopprof.KindGoroutine, n))
 	name(&c, p)
 	c.Line = fmt.Sprintf("%.0f of %d goroutines are in %s%s%s", n.here, s.Total, short(p.Name),
-		waitFor(p.Wait), j.others(gopprof.KindGoroutine, strconv.FormatFloat(math.Round(n.typical), 'f', 0, 64)))
+		waitFor(p), j.others(gopprof.KindGoroutine, strconv.FormatFloat(math.Round(n.typical), 'f', 0, 64)))
 	c.Proof = append(c.Proof, n.proof("goroutines in "+short(p.Name), "count"),
 		j.amount(gopprof.KindGoroutine, total).proof("goroutines", "count"))
 	j.asPile(&c, n.here)
@@ -75,18 +71,27 @@ func goroutines(j judged) (c gopprof.Cause, holds bool) {
 	return c, true
 }
 
+// piled is how many goroutines are in a function. Those of Go's own or of a library that wait
+// for the network are connections.
+func piled(p *profile.Part) int64 {
+	if !p.Own && p.Wait == profile.WaitIO {
+		return 0
+	}
+	return p.Self
+}
+
 // asPile says what a pile explains. Of memory: its stacks, and what the goroutines keep alive
 // for as long as they wait; where that would have to be more than a request keeps as a rule,
-// the memory is somebody else's. Of CPU nothing by itself.
+// or there is no more in use than in quiet pods, the memory is somebody else's. Of CPU nothing by itself.
 func (j judged) asPile(c *gopprof.Cause, n float64) {
 	switch j.resource {
 	case "":
 	case gopprof.ResourceMemory:
 		each := j.kept() / n
 		switch {
-		case each > mostKept:
+		case each > mostKept || each <= 0:
 			c.Share, c.Confidence = smallPile, gopprof.ConfidenceUnsure
-		case each > 0:
+		default:
 			c.Proof = append(c.Proof, gopprof.Proof{What: "memory in use for each of them", Value: tidy(each), Unit: "bytes"})
 			c.Line += fmt.Sprintf("; each would keep %s of the memory in use", figures.Size(math.Round(each)))
 		}
@@ -104,9 +109,12 @@ func (j judged) kept() float64 {
 	return j.Capture.Trigger.Evidence.Newest().Memory.Mean
 }
 
-func waitFor(w profile.Wait) string {
-	if w == profile.WaitNone {
+func waitFor(p *profile.Part) string {
+	switch {
+	case p.Wait == profile.WaitNone:
 		return ""
+	case p.Waiting < p.Self:
+		return fmt.Sprintf(", %d waiting for %s", p.Waiting, p.Wait)
 	}
-	return ", waiting for " + string(w)
+	return ", waiting for " + string(p.Wait)
 }

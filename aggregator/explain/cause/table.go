@@ -14,7 +14,7 @@ var table = []struct {
 	byShares bool // of what a sampling profiler saw
 	rule     rule
 }{
-	{gopprof.CauseThrottled, "quiet pods do as much work under a higher limit, or the CPU quota stops bursts whose mean is below it", false, throttled},
+	{gopprof.CauseThrottled, "quiet pods do as much work under a higher limit, or the CPU quota stops bursts whose mean is below it, or work of which nothing stands out in pods that are all hot", false, throttled},
 	{gopprof.CauseTraffic, "more CPU than in quiet pods, spent on the same functions in the same shares", true, traffic},
 	{gopprof.CauseGCBound, "the collector and allocation take much of the CPU, or of its excess", true, gcBound},
 	{gopprof.CauseContention, "locks, channels, spinning and the scheduler take much of the CPU, or of its excess", true, contention},
@@ -39,6 +39,8 @@ const (
 	// collector and allocation together must take.
 	gcLeast = 0.08
 	gcShare = 0.35
+	// fewAllocs is how many looks at allocation tell for whom most is allocated.
+	fewAllocs = 10
 
 	// beyondQuiet is how much larger a share of the CPU must be than in quiet pods.
 	beyondQuiet = 0.1
@@ -47,6 +49,8 @@ const (
 	// waitLeast what locks, channels and spinning must have of it.
 	waitShare = 0.35
 	waitLeast = 0.02
+	// queueLeast is how many goroutines that wait tell where it waits.
+	queueLeast = 5
 
 	// sameWork: a pod does no more than quiet ones when it uses no more than so many times
 	// their CPU. moreWork is how many times is more traffic.

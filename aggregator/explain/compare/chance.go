@@ -74,12 +74,21 @@ type proportion struct {
 // the variance p(1-p) (1/n + 1/m), where p is that of both together (Fleiss, Statistical
 // Methods for Rates and Proportions, 1981, 2.1).
 func (a proportion) sigma(b proportion) float64 {
+	e := a.error(b)
+	if !(e > 0) {
+		return 0
+	}
+	return (a.share - b.share) / e
+}
+
+// error is the standard error of the difference of two shares.
+func (a proportion) error(b proportion) float64 {
 	p := (a.share*a.looks + b.share*b.looks) / (a.looks + b.looks)
 	variance := p * (1 - p) * (1/a.looks + 1/b.looks)
 	if !(variance > 0) {
 		return 0
 	}
-	return (a.share - b.share) / math.Sqrt(variance)
+	return math.Sqrt(variance)
 }
 
 // falseRate is the chance that anything is called different of two profiles of the same.

@@ -31,8 +31,10 @@ const (
 	// shift is the part by which the shares of the service's functions may differ and the work
 	// still be called the same.
 	shift = 0.10
-	// fewLooks is how many looks at the service's code the shares are compared of.
-	fewLooks = 50
+	// fewLooks is how many looks at the service's code the shares are called the same of,
+	// leastLooks how many they are called different of: below, looks are no normal distribution.
+	fewLooks   = 50
+	leastLooks = 10
 	// maxGrowths is how many functions are told.
 	maxGrowths = 20
 )
@@ -160,41 +162,61 @@ func selfOf(s *profile.Shape, name string) int64 {
 
 // judgeShares tells whether the same work is done here, more or less of it: whether the
 // service's own functions have the same shares of the time spent in and below the service's
-// code. The runtime's part is left out of the shares: a busy process schedules less for each
-// request, and collects its garbage otherwise, though it does the same.
+// code, by themselves and with all that they call: much of a service is spread over functions
+// none of which is large. The runtime's part is left out of the shares: a busy process
+// schedules less for each request, and collects its garbage otherwise, though it does the
+// same. That nothing differs beyond chance is no proof where chance reaches far: then it
+// cannot be told.
 func (c comparison) judgeShares(d *gopprof.Difference) {
 	if c.here.Kind != gopprof.KindCPU {
 		return
 	}
-	all := int64(0)
-	looks := 0.0
+	own, looks := float64(c.here.Own)/c.here.Quantum, 0.0
 	for _, o := range c.others {
-		all += o.Shape.Own
 		looks += float64(o.Shape.Own) / o.Shape.Quantum
 	}
-	own := float64(c.here.Own) / c.here.Quantum
-	if own < fewLooks || looks < fewLooks {
+	differs, told := c.sharesDiffer(own, looks)
+	switch {
+	case differs:
+	case own < fewLooks || looks < fewLooks || !told:
 		d.Note = fmt.Sprintf("whether the same work is done cannot be told: the profiler saw the service's code %.0f times here, and %.0f times in the others", own, looks)
-		return
-	}
-	if c.outside(d) {
-		return
-	}
-	limit := beyondChance(len(c.names()))
-	d.SameShares = true
-	for name := range c.names() {
-		others := int64(0)
-		for _, o := range c.others {
-			others += ownOf(o.Shape, name)
-		}
-		here := proportion{float64(ownOf(c.here, name)) / float64(c.here.Own), own}
-		theirs := proportion{float64(others) / float64(all), looks}
-		if math.Abs(here.share-theirs.share) >= shift && math.Abs(here.sigma(theirs)) >= limit {
-			d.SameShares = false
-			return
-		}
+	default:
+		d.SameShares = !c.outside(d)
 	}
 }
+
+// sharesDiffer tells whether a function's share differs beyond chance and by what matters,
+// and whether none can differ by twice that without being seen.
+func (c comparison) sharesDiffer(own, looks float64) (differs, told bool) {
+	names := c.names()
+	limit := beyondChance(2 * len(names))
+	told = true
+	for name := range names {
+		for _, of := range []func(*profile.Part) int64{self, cum} {
+			here, theirs := c.proportions(name, of, own, looks)
+			apart := math.Abs(here.share - theirs.share)
+			if apart >= shift && min(own, looks) >= leastLooks && math.Abs(here.sigma(theirs)) >= limit {
+				return true, true
+			}
+			told = told && apart+2*here.error(theirs) < 2*shift
+		}
+	}
+	return false, told
+}
+
+// proportions are what a function has of the time spent in the service's code, here and in
+// all the others.
+func (c comparison) proportions(name string, of func(*profile.Part) int64, own, looks float64) (here, theirs proportion) {
+	here = proportion{ratio(ownOf(c.here, name, of), c.here.Own), own}
+	theirs.looks = looks
+	for _, o := range c.others {
+		theirs.share += float64(ownOf(o.Shape, name, of)) / o.Shape.Quantum / max(looks, 1)
+	}
+	return here, theirs
+}
+
+func self(p *profile.Part) int64 { return p.Self }
+func cum(p *profile.Part) int64  { return p.Cum }
 
 // outside tells whether much more of the CPU goes to other than the service's code here: to
 // the collector, to spinning, to waking goroutines.
@@ -207,7 +229,7 @@ func (c comparison) names() map[string]bool {
 	names := map[string]bool{}
 	for _, s := range append([]Side{{Shape: c.here}}, c.others...) {
 		for name, p := range s.Shape.Parts {
-			if p.Own && p.Self > 0 {
+			if p.Own {
 				names[name] = true
 			}
 		}
@@ -215,12 +237,14 @@ func (c comparison) names() map[string]bool {
 	return names
 }
 
-func ownOf(s *profile.Shape, name string) int64 {
+func ownOf(s *profile.Shape, name string, of func(*profile.Part) int64) int64 {
 	if p := s.Parts[name]; p != nil && p.Own {
-		return p.Self
+		return of(p)
 	}
 	return 0
 }
+
+func ratio(part, whole int64) float64 { return float64(part) / max(float64(whole), 1) }
 
 func share(part, whole float64) float64 {
 	if !(whole > 0) {

@@ -178,6 +178,59 @@ func TestCompare(t *testing.T) {
 	}
 }
 
+// Whether the same work is done can be told only of what was looked at often enough: that no
+// difference is beyond chance says nothing where chance reaches far.
+func TestTheSameWorkMustBeSeen(t *testing.T) {
+	for name, test := range map[string]struct {
+		here, other map[string]int64 // looks at each function
+		same, told  bool
+	}{
+		"often, the same":        {map[string]int64{"shop.list": 600, "shop.pay": 400}, map[string]int64{"shop.list": 150, "shop.pay": 100}, true, true},
+		"often, another":         {map[string]int64{"shop.list": 900, "shop.pay": 100}, map[string]int64{"shop.list": 100, "shop.pay": 100}, false, true},
+		"seldom, the same":       {map[string]int64{"shop.list": 60, "shop.pay": 40}, map[string]int64{"shop.list": 24, "shop.pay": 16}, false, false},
+		"seldom, rather another": {map[string]int64{"shop.list": 55, "shop.pay": 25}, map[string]int64{"shop.list": 30, "shop.pay": 30}, false, false},
+		"seldom, quite another":  {map[string]int64{"shop.rank": 300, "shop.pay": 40}, map[string]int64{"shop.list": 15, "shop.pay": 10}, false, true},
+	} {
+		d, _ := Compare(shape(test.here), sides(shape(test.other)))
+		if d.SameShares != test.same || (d.Note == "") != test.told {
+			t.Errorf("%s: same %v, note %q", name, d.SameShares, d.Note)
+		}
+	}
+}
+
+// Work that is spread over many functions is another where what leads to it is: no single
+// function shows it.
+func TestSpreadWorkIsNotTheSame(t *testing.T) {
+	spread := func(each int64) *profile.Shape {
+		looks := map[string]int64{"shop.list": 300}
+		for i := range 20 {
+			looks[fmt.Sprintf("shop/rank.step%d", i)] = each
+		}
+		s := shape(looks)
+		s.Parts["shop/rank.All"] = &profile.Part{Name: "shop/rank.All", Own: true, Cum: 20 * each * look}
+		return s
+	}
+	if d, _ := Compare(spread(20), sides(spread(3), spread(3))); d.SameShares {
+		t.Errorf("%+v", d)
+	}
+	if d, _ := Compare(spread(20), sides(spread(20), spread(20))); !d.SameShares {
+		t.Errorf("%+v", d)
+	}
+}
+
+// However large the values are that a target claims, they are not added beyond what fits.
+func TestSharesOfAbsurdValues(t *testing.T) {
+	absurd := func() *profile.Shape {
+		s := shape(map[string]int64{"shop.list": 1, "shop.pay": 1})
+		s.Quantum, s.Total, s.Own = 1, math.MaxInt64-2, math.MaxInt64-2
+		s.Parts["shop.list"].Self, s.Parts["shop.pay"].Self = math.MaxInt64/3*2, math.MaxInt64/3
+		return s
+	}
+	if d, _ := Compare(absurd(), sides(absurd(), absurd(), absurd())); !d.SameShares {
+		t.Errorf("%+v", d)
+	}
+}
+
 // Where the runtime takes much more, it is not the same work.
 func TestTheRuntimesPartIsNotTheSameWork(t *testing.T) {
 	quiet := map[string]int64{"shop.list": 60, "shop.pay": 40}
