@@ -92,7 +92,8 @@ type Difference struct {
 	// Typical alone, but any function's part.
 	Significant bool `json:"significant"`
 	// SameShares tells that no function's share of the whole differs by more than chance and
-	// by anything that matters: more, or less, of the same work.
+	// by anything that matters, and that it would be seen if one did: more, or less, of the
+	// same work.
 	SameShares bool `json:"sameShares"`
 	// Functions are those that grew beyond chance, the one that explains most first.
 	Functions []Growth `json:"functions"`

@@ -277,6 +277,13 @@ func TestRules(t *testing.T) {
 			}},
 			gopprof.CauseThrottled, gopprof.ConfidenceLikely, "stopped in 90 % of its CPU periods: it wants more than its limit of 0.5 cores, for work of which nothing stands out", "", nil,
 		},
+		"all pods at their limit, seen too seldom": {
+			scene{gopprof.ResourceThrottled, of1(cpuKind, cpu(on(20, list), on(20, pay), on(20, match), on(20, locked), on(20, parsing))), nil, func(f *Facts) {
+				f.Capture.Trigger.Evidence.Windows[0].ThrottledRatio, f.FewLooks = 0.9, true
+				f.Fleet = &gopprof.Fleet{Pods: 3, Build: 3, Hot: 3}
+			}},
+			gopprof.CauseThrottled, gopprof.ConfidenceUnsure, "stopped in 90 %", "", nil,
+		},
 		"all pods at their limit by one function": {
 			scene{gopprof.ResourceThrottled, of1(cpuKind, base(on(350, match))), nil, func(f *Facts) {
 				f.Capture.Trigger.Evidence.Windows[0].ThrottledRatio = 0.9

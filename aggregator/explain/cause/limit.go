@@ -76,7 +76,7 @@ func (j judged) atLimit(limit float64) (c gopprof.Cause, holds bool) {
 		return c, false
 	}
 	c.Share, c.Confidence = 1, gopprof.ConfidenceLikely
-	if scope(j.Fleet) != gopprof.ScopeWorkload {
+	if scope(j.Fleet) != gopprof.ScopeWorkload || j.FewLooks { // what stands out is judged by shares
 		c.Confidence = gopprof.ConfidenceUnsure
 	}
 	c.Line = fmt.Sprintf("stopped in %s of its CPU periods: it wants more than its limit of %s, for work of which nothing stands out",
