@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"strings"
 
+	"github.com/gopprof/gopprof/pkg/api"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/test/parts"
 	"github.com/gopprof/gopprof/test/rig"
@@ -32,6 +33,10 @@ func (d *demo) show(ctx context.Context, capture string) error {
 	if err != nil {
 		return err
 	}
+	picture, err := d.Get(ctx, api.PathPicture(capture))
+	if err != nil {
+		return err
+	}
 	page, err := d.Get(ctx, "/reports/"+capture)
 	if err != nil {
 		return err
@@ -45,6 +50,7 @@ func (d *demo) show(ctx context.Context, capture string) error {
 		return err
 	}
 	fmt.Printf("\nThe page (and the call graph, %d KB of SVG)\n  %s\n", len(svg)/1024, report.Page)
+	fmt.Printf("\nWhat both witnesses saw, drawn\n  %s\n", d.API+api.PathPicture(capture))
 	fmt.Printf("\nGo's own tool on the same profile\n  go tool pprof %s\n%s", pprof, indent(top))
 	fmt.Printf("\nThe message as %s got it\n%s\n", rig.Owner, indent(message))
 	return errors.Join(
@@ -52,6 +58,8 @@ func (d *demo) show(ctx context.Context, capture string) error {
 		check(hottest(report) == parts.BurnerHotFunction, "the report's first function is %q, not the one that burns", hottest(report)),
 		check(strings.Contains(top, parts.BurnerHotFunction), "go tool pprof does not show the function that burns"),
 		check(bytes.Contains(svg, []byte("<svg")), "the call graph is no SVG"),
+		check(bytes.Contains(picture, []byte("<svg")) && len(report.Capture.History.Series) > 0, "the picture of the evidence shows no series"),
+		check(len(report.Explanation.Verdict.Causes) > 0 && report.Explanation.Verdict.Causes[0].Function == parts.BurnerHotFunction, "the verdict is %+v", report.Explanation.Verdict),
 		check(bytes.Contains(page, []byte(parts.BurnerHotFunction)), "the page does not name the function that burns"),
 		check(report.Page == d.API+"/reports/"+capture, "the report's page is %q", report.Page),
 	)
@@ -67,6 +75,11 @@ func check(ok bool, format string, args ...any) error {
 func (d *demo) printReport(r gopprof.Report) {
 	evidence := r.Capture.Trigger.Evidence
 	fmt.Printf("\nThe report %s\n  %s\n", r.ID, r.Explanation.Summary)
+	if v := r.Explanation.Verdict; v != nil {
+		for _, c := range v.Causes {
+			fmt.Printf("  Why: %s (%s), %.0f %% of it: %s\n", c.Kind, c.Confidence, 100*c.Share, c.Line)
+		}
+	}
 	for _, w := range r.Explanation.Warnings {
 		fmt.Printf("  Warning: %s\n", w)
 	}
