@@ -107,8 +107,7 @@ explain-bench: build $(TOOLS)/influxd graphviz ## does the report find the cause
 update-example: ## docs/example: a real report of explain-bench, its text and pictures
 	@rm -rf .cache/example
 	@$(MAKE) explain-bench CASE=one-of-six EXPLAIN='-before 6m -keep .cache/example'
-	@mkdir -p docs/example
-	cp .cache/example/one-of-six/hot/{report.json,evidence.svg,cpu.svg} docs/example/
+	go run ./docs/gen -example .cache/example/one-of-six/hot
 
 .PHONY: lint
 lint: verify-fmt verify-vet verify-staticcheck verify-imports verify-tidy verify-docs verify-shell ## every static check

@@ -1,6 +1,6 @@
 // Command gen writes docs/config.md, docs/metrics.md and docs/report.md out of the source: the
 // doc comments and defaults of the configuration types, the metrics that the code makes, and
-// the doc comments of what a report is made of.
+// the doc comments of what a report is made of; and into the README the report of docs/example.
 //
 // With -check nothing is written: it fails when a file is not what would be written.
 package main
@@ -27,8 +27,16 @@ const module = "github.com/gopprof/gopprof"
 func main() {
 	check := flag.Bool("check", false, "write nothing, fail when a file is out of date")
 	root := flag.String("root", ".", "top of the source tree")
+	example := flag.String("example", "", "directory of a report that explain-bench kept, to be taken into docs/example first")
 	flag.Parse()
-	if err := run(*root, *check); err != nil {
+	err := error(nil)
+	if *example != "" {
+		err = takeExample(*root, *example)
+	}
+	if err == nil {
+		err = run(*root, *check)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "docs/gen:", err)
 		os.Exit(1)
 	}
@@ -47,7 +55,12 @@ func run(root string, check bool) error {
 	if err != nil {
 		return err
 	}
+	front, err := readme(root)
+	if err != nil {
+		return err
+	}
 	return errors.Join(
+		put(filepath.Join(root, "README.md"), front, check),
 		put(filepath.Join(root, "docs", "config.md"), config, check),
 		put(filepath.Join(root, "docs", "metrics.md"), metrics, check),
 		put(filepath.Join(root, "docs", "report.md"), report, check),

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/gopprof/gopprof/pkg/figures"
+	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/pkg/profile"
+)
+
+// The README shows a genuine report, that in docs/example, between these marks.
+const (
+	exampleBegins = "<!-- written by make update-docs out of docs/example -->\n"
+	exampleEnds   = "<!-- end of the example -->\n"
+)
+
+func exampleDir(root string) string { return filepath.Join(root, "docs", "example") }
+
+// takeExample takes a report that explain-bench kept into docs/example: without its readings,
+// which are drawn in its picture, and without the paths of the machine that it was made on.
+func takeExample(root, kept string) error {
+	r, err := readReport(kept)
+	if err != nil {
+		return err
+	}
+	r.Capture.History = gopprof.History{}
+	data, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return err
+	}
+	top, err := filepath.Abs(root)
+	if err != nil {
+		return err
+	}
+	for machine, said := range map[string]string{top + "/": "", runtime.GOROOT() + "/src/": "", os.Getenv("HOME") + "/go/pkg/mod/": ""} {
+		data = bytes.ReplaceAll(data, []byte(machine), []byte(said))
+	}
+	if err := os.MkdirAll(exampleDir(root), 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(exampleDir(root), "report.json"), append(data, '\n'), 0o644); err != nil {
+		return err
+	}
+	for _, picture := range []string{"evidence.svg", "cpu.svg"} {
+		svg, err := os.ReadFile(filepath.Join(kept, picture))
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(exampleDir(root), picture), svg, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func readReport(dir string) (r gopprof.Report, err error) {
+	data, err := os.ReadFile(filepath.Join(dir, "report.json"))
+	if err != nil {
+		return r, err
+	}
+	return r, json.Unmarshal(data, &r)
+}
+
+// readme is the README with the example as it is now.
+func readme(root string) ([]byte, error) {
+	text, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		return nil, err
+	}
+	before, rest, begins := strings.Cut(string(text), exampleBegins)
+	_, after, ends := strings.Cut(rest, exampleEnds)
+	if !begins || !ends {
+		return nil, fmt.Errorf("README.md has no place for the example: put %q and %q there", exampleBegins, exampleEnds)
+	}
+	r, err := readReport(exampleDir(root))
+	if err != nil {
+		return nil, err
+	}
+	return []byte(before + exampleBegins + exampleText(r) + exampleEnds + after), nil
+}
+
+// exampleText is the report as its owner reads it.
+func exampleText(r gopprof.Report) string {
+	var b strings.Builder
+	t := r.Capture.Target
+	fmt.Fprintf(&b, "> **%s**\n>\n> %s/%s on %s", r.Explanation.Summary, t.Namespace, t.Pod, t.Node)
+	if f := r.Fleet; f != nil {
+		fmt.Fprintf(&b, "; of %d pods %d hot, %d quiet", f.Pods, f.Hot, f.Quiet)
+	}
+	b.WriteString("\n")
+	if v := r.Explanation.Verdict; v != nil {
+		for _, c := range v.Causes {
+			fmt.Fprintf(&b, ">\n> `%s` (%s), %s of the excess: look first at `%s`\n", c.Kind, c.Confidence, figures.Percent(c.Share), profile.Short(c.Function))
+		}
+	}
+	for _, d := range r.Explanation.Differences {
+		if d.Kind == gopprof.KindCPU && d.Significant {
+			fmt.Fprintf(&b, ">\n> | grew | here | in quiet pods | of the excess | σ |\n> |---|---|---|---|---|\n> | all of the CPU | %s cores | %s cores | | |\n", figures.Digits(d.Here), figures.Digits(d.Typical))
+			for _, g := range d.Functions {
+				fmt.Fprintf(&b, "> | `%s` | %s | %s | %s | %s |\n", profile.Short(g.Function), figures.Digits(g.Here), figures.Digits(g.Typical), figures.Percent(g.Excess), figures.Digits(g.Sigma))
+			}
+		}
+	}
+	b.WriteString("\n<img src=\"docs/example/evidence.svg\" width=\"440\" alt=\"What the pod used of its limit in the minutes before, and when it was captured\">\n" +
+		"<img src=\"docs/example/cpu.svg\" width=\"440\" alt=\"The call graph of its CPU profile\">\n")
+	return b.String()
+}

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/gopprof/gopprof/pkg/gopprof"
+)
+
+// What is taken into the tree says nothing of the machine, and is a whole report else.
+func TestTheExampleIsTaken(t *testing.T) {
+	root, kept := t.TempDir(), filepath.Join("..", "example")
+	if err := takeExample(root, kept); err != nil {
+		t.Fatal(err)
+	}
+	r, err := readReport(exampleDir(root))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Explanation.Verdict == nil || len(r.Explanation.Differences) == 0 || len(r.Siblings) == 0 || len(r.Capture.History.Local) != 0 {
+		t.Errorf("%+v", r.Explanation)
+	}
+	for _, name := range []string{"report.json", "evidence.svg", "cpu.svg"} {
+		data, err := os.ReadFile(filepath.Join(kept, name))
+		if err != nil || strings.Contains(string(data), `"/`) && strings.Contains(string(data), ".go\"") && strings.Contains(string(data), `"file": "/`) {
+			t.Errorf("%s: %v, or it names a path", name, err)
+		}
+	}
+}
+
+func TestTheReadmeShowsIt(t *testing.T) {
+	text := exampleText(gopprof.Report{
+		Capture: gopprof.Capture{Target: gopprof.Target{Namespace: "shop", Pod: "cart-1", Node: "n"}}, Fleet: &gopprof.Fleet{Pods: 6, Hot: 1, Quiet: 5},
+		Explanation: gopprof.Explanation{Summary: "cpu at 94 %", Verdict: &gopprof.Verdict{Causes: []gopprof.Cause{{Kind: gopprof.CauseCodeHot, Confidence: gopprof.ConfidenceSure, Share: 0.8, Function: "a/b/shop.Sort"}}}},
+	})
+	for _, want := range []string{"> **cpu at 94 %**", "shop/cart-1 on n; of 6 pods 1 hot, 5 quiet", "`code_hot` (sure), 80 % of the excess: look first at `shop.Sort`", "docs/example/evidence.svg"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+	if _, err := readme(t.TempDir()); err == nil {
+		t.Error("no README is no error")
+	}
+}
