@@ -151,15 +151,6 @@ func (a *App) makeDrawer(worker []string) (err error) {
 	return nil
 }
 
-func (a *App) makeNotify(ctx context.Context) error {
-	told, err := a.bus.Bucket(ctx, bus.BucketTold)
-	if err != nil {
-		return err
-	}
-	a.notify = notify.New(a.config.Notify, notify.Deps{Told: told}, a.log, a.reg)
-	return nil
-}
-
 func (a *App) makeDispatch(ctx context.Context) error {
 	var budget, incidents, records, keys, control *bus.Bucket
 	for name, bucket := range map[string]**bus.Bucket{
@@ -183,7 +174,7 @@ func (a *App) makeDispatch(ctx context.Context) error {
 }
 
 func (a *App) makeServers(context.Context) (err error) {
-	if a.serve, err = serve.New(a.config.Serve, serve.Deps{Reports: reports{a.store}, Captures: byHand{a.manual, a.dispatch}, Groups: newGroups(reports{a.store}), Tokens: a.users.tokens(), APIServer: a.users.apiServer()}, a.log, a.reg); err != nil {
+	if a.serve, err = serve.New(a.config.Serve, serve.Deps{Reports: reports{a.store}, Captures: byHand{a.manual, a.dispatch}, Groups: newGroups(reports{a.store}), Telling: telling{a.notify}, Tokens: a.users.tokens(), APIServer: a.users.apiServer()}, a.log, a.reg); err != nil {
 		return err
 	}
 	if a.addr, err = a.serve.Listen(); err != nil {
@@ -236,6 +227,7 @@ func (a *App) Run(ctx context.Context) error {
 	a.runKubernetes()
 	s.Go("store", a.store.Run)
 	s.Go("api", a.serve.Run)
+	s.Go("notify groups", a.notify.Run)
 	s.Go("notify", func(ctx context.Context) error { return a.bus.Reports(ctx, "notify", a.notify.Handle) })
 	s.Go("siblings", a.siblings.Run)
 	s.Go("answer", func(ctx context.Context) error { return a.bus.Answer(ctx, decisions{a.dispatch, a.siblings}.Decide) })

@@ -93,6 +93,8 @@ func (c Config) Check(report func(key, problem string)) {
 	}
 	if c.Notify.GiveUpAfter >= c.Streams.ReportsMaxAge {
 		report("notify.give_up_after", "must be shorter than streams.reports_max_age, when reports leave the stream")
+	} else if c.Notify.Longest() >= c.Streams.ReportsMaxAge {
+		report("notify.routes", "no time of a route may be as long as streams.reports_max_age, when records of what is to be told are forgotten")
 	}
 	if c.Receive.DrainTimeout >= c.ShutdownTimeout && c.ShutdownTimeout > 0 {
 		report("receive.drain_timeout", "must be shorter than shutdown_timeout, or captures are not given back before the end")

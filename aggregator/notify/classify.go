@@ -14,27 +14,19 @@ import (
 // maxRetryAfter bounds what a receiver may ask for.
 const maxRetryAfter = time.Hour
 
-// outcome is what became of a post. The zero outcome is: told.
-type outcome struct {
-	reason gopprof.Reason // empty when told
-	detail string
-	retry  bool          // else given up
-	after  time.Duration // least pause that the receiver asks for
-}
-
 // classify says what an answer means: 2xx is told; 408, 425, 429 and 5xx may pass by
 // themselves; every other answer will be the same next time.
-func classify(status int, header http.Header, now time.Time) outcome {
+func classify(status int, header http.Header, now time.Time) Outcome {
 	detail := strconv.Itoa(status) + " " + http.StatusText(status)
 	switch {
 	case status >= 200 && status < 300:
-		return outcome{}
+		return Outcome{}
 	case passing(status):
-		return outcome{reason: gopprof.ReasonStatus, detail: detail, retry: true, after: retryAfter(header, now)}
+		return Outcome{Reason: gopprof.ReasonStatus, Detail: detail, Retry: true, After: retryAfter(header, now)}
 	case status >= 300 && status < 400:
-		return outcome{reason: gopprof.ReasonRedirected, detail: detail}
+		return Outcome{Reason: gopprof.ReasonRedirected, Detail: detail}
 	}
-	return outcome{reason: gopprof.ReasonStatus, detail: detail}
+	return Outcome{Reason: gopprof.ReasonStatus, Detail: detail}
 }
 
 // passing tells whether an answer says that the same post may be taken later.
@@ -46,13 +38,13 @@ func passing(status int) bool {
 	return status >= 500
 }
 
-// classifyError says what a failure before any answer means: all of them may pass.
-func classifyError(err error) outcome {
+// ClassifyError says what a failure before any answer means: all of them may pass.
+func ClassifyError(err error) Outcome {
 	var timeout net.Error
 	if errors.Is(err, context.DeadlineExceeded) || (errors.As(err, &timeout) && timeout.Timeout()) {
-		return outcome{reason: gopprof.ReasonTimeout, detail: err.Error(), retry: true}
+		return Outcome{Reason: gopprof.ReasonTimeout, Detail: err.Error(), Retry: true}
 	}
-	return outcome{reason: gopprof.ReasonUnreachable, detail: err.Error(), retry: true}
+	return Outcome{Reason: gopprof.ReasonUnreachable, Detail: err.Error(), Retry: true}
 }
 
 // retryAfter reads the header of RFC 9110, 10.2.3: seconds or a date.

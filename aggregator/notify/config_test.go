@@ -2,6 +2,7 @@ package notify
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 func good() Config {
 	c := DefaultConfig()
 	c.Receivers = []Receiver{{Name: "ops", Channel: ChannelSlack, URLFile: "/secrets/ops"}, {Name: "shop", Channel: ChannelWebhook, URL: "http://hook.shop:8080/in"}}
-	c.Routes = []Route{{Owner: "team-shop", Receivers: []string{"shop", "ops"}}}
+	c.Routes = []Route{{Owner: "team-shop", Telling: Telling{Receivers: []string{"shop", "ops"}}}}
 	c.Default.Receivers = []string{"ops"}
 	return c
 }
@@ -29,7 +30,6 @@ func TestConfigMistakes(t *testing.T) {
 		"routes[0].owner":        func(c *Config) { c.Routes[0].Owner = "" },
 		"routes[1].owner":        func(c *Config) { c.Routes = append(c.Routes, c.Routes[0]) },
 		"default.receivers[0]":   func(c *Config) { c.Default.Receivers = []string{""} },
-		"default.owner":          func(c *Config) { c.Default.Owner = "x" },
 	} {
 		c := good()
 		mistake(&c)
@@ -55,7 +55,7 @@ func TestReceiverMistakes(t *testing.T) {
 		{"url", Receiver{Name: "ops", Channel: ChannelSlack, URL: "x/y"}.Check},
 		{"url_file", Receiver{Name: "ops", Channel: ChannelSlack}.Check},
 		{"url_file", Receiver{Name: "ops", Channel: ChannelSlack, URL: "https://x", URLFile: "/f"}.Check},
-		{"triggers[1]", Route{Triggers: []gopprof.TriggerKind{"rule", "whim"}}.Check},
+		{"triggers[1]", Telling{Triggers: []gopprof.TriggerKind{"rule", "whim"}}.Check},
 	} {
 		if got := mistakes(x.check); len(got) != 1 || got[0] != x.key {
 			t.Errorf("%s: reported %v", x.key, got)
@@ -91,7 +91,7 @@ timeout: 5s
 func TestRoute(t *testing.T) {
 	c := good()
 	c.Routes = append(c.Routes,
-		Route{Owner: "curious", Receivers: []string{"shop"}, Contradicted: true, Triggers: []gopprof.TriggerKind{gopprof.TriggerRule, gopprof.TriggerManual}},
+		Route{Owner: "curious", Telling: Telling{Receivers: []string{"shop"}, Contradicted: true, Triggers: []gopprof.TriggerKind{gopprof.TriggerRule, gopprof.TriggerManual}}},
 		Route{Owner: "nobody"})
 	for _, x := range []struct {
 		owner     string
@@ -117,9 +117,23 @@ func TestRoute(t *testing.T) {
 	} {
 		r := gopprof.Report{}
 		r.Capture.Target.Owner, r.Capture.Trigger.Kind, r.Capture.Agreement.Result = x.owner, x.trigger, x.agreement
-		receivers, silence := route(c, r)
+		ways, silence := newTree(c).route(r)
+		var receivers []string
+		for _, w := range ways {
+			receivers = append(receivers, w.receiver)
+		}
 		if !slices.Equal(receivers, x.receivers) || silence != x.silence {
 			t.Errorf("%q %s %s: %v %q", x.owner, x.trigger, x.agreement, receivers, silence)
+		}
+	}
+}
+
+// What no default route can have is refused by its name.
+func TestDefaultIsNoRoute(t *testing.T) {
+	for _, key := range []string{"owner: x", "matchers: [pod=x]", "continue: true", "routes: []"} {
+		c := DefaultConfig()
+		if err := config.Parse("a.yaml", []byte("default: {"+key+"}\n"), &c); err == nil || !strings.Contains(err.Error(), "unknown key") {
+			t.Errorf("%s: %v", key, err)
 		}
 	}
 }

@@ -26,7 +26,7 @@ func FuzzAnswer(f *testing.F) {
 	now := time.Now()
 	f.Fuzz(func(t *testing.T, status int, after, body string) {
 		out := classify(status, http.Header{"Retry-After": {after}}, now)
-		if out.after < 0 || out.after > time.Hour || out.reason == "" && (status < 200 || status > 299) {
+		if out.After < 0 || out.After > time.Hour || out.Reason == "" && (status < 200 || status > 299) {
 			t.Errorf("%+v of %d", out, status)
 		}
 		said := redact(printable(body, 200), address, "token-of-ours")

@@ -9,6 +9,8 @@ type metrics struct {
 	repeats    *prometheus.CounterVec
 	duplicates *prometheus.CounterVec
 	silent     *prometheus.CounterVec
+	messages   *prometheus.CounterVec
+	gathered   *prometheus.CounterVec
 	seconds    *prometheus.HistogramVec
 }
 
@@ -22,12 +24,14 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		gaveUp:     counter("gave_up_total", "Messages given up: refused for good, or failed for too long.", "receiver", "reason"),
 		repeats:    counter("repeats_total", "Reports that came again after they were told or given up; nothing was posted.", "receiver"),
 		duplicates: counter("possible_duplicates_total", "Messages posted again because the fate of an earlier post is unknown.", "receiver"),
-		silent:     counter("silent_total", "Reports told to nobody, by cause: contradicted, trigger or no_receiver.", "cause"),
+		silent:     counter("silent_total", "Reports told to nobody, by cause: contradicted, trigger, no_receiver or silenced.", "cause"),
+		messages:   counter("messages_total", "Messages about groups of reports that a receiver took, by kind: first, more, repeat, ended, digest or test.", "receiver", "kind"),
+		gathered:   counter("gathered_total", "Reports written down to be told with others of their group.", "receiver"),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "gopprof_aggregator_notify_post_seconds", Help: "How long posts took.",
 			Buckets: []float64{.01, .05, .1, .5, 1, 2.5, 5, 10},
 		}, []string{"receiver"}),
 	}
-	reg.MustRegister(m.told, m.failed, m.gaveUp, m.repeats, m.duplicates, m.silent, m.seconds)
+	reg.MustRegister(m.told, m.failed, m.gaveUp, m.repeats, m.duplicates, m.silent, m.messages, m.gathered, m.seconds)
 	return m
 }

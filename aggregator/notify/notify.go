@@ -1,8 +1,9 @@
-// Package notify tells a report to its owner: it routes by owner, writes the message that
-// the receiver's channel understands, posts it, and keeps a record of what was told.
+// Package notify tells a report to its owner: it routes, writes the message that the
+// receiver's channel understands, brings it there, and keeps a record of what was told. Each
+// channel is a child package (Poster, Sender).
 //
-// Enter: reports, each possibly many times. Leave: one HTTP POST per receiver, and records
-// in a key-value bucket. A report that a receiver took is never posted to it again; one
+// Enter: reports, each possibly many times. Leave: one HTTP POST or mail per message, and
+// records in a key-value bucket. A report that a receiver took is never posted to it again; one
 // whose fate is unknown (a crash or a lost answer after the post) is, under the same ID,
 // and counted. Where a receiver is reached (its URL, its token) is a secret and must never
 // stand in a log, an error or a record.
@@ -18,24 +19,29 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
+	"github.com/gopprof/gopprof/pkg/api"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
 // KV is the bucket of records (gopprof-told). The sentinels are pkg/bus's: ErrNoKey when a
 // key is not there, ErrConflict when it is there already (Create) or has another revision
-// than the one given (Update). The bucket itself forgets records, not before the stream
-// forgets their reports.
+// than the one given (Update). Watch shows all keys, calls shown, then shows every change
+// until ctx ends. The bucket itself forgets records, not before the stream forgets their
+// reports.
 type KV interface {
 	Get(ctx context.Context, key string) (value []byte, revision uint64, err error)
 	Create(ctx context.Context, key string, value []byte) (revision uint64, err error)
 	Update(ctx context.Context, key string, value []byte, revision uint64) (next uint64, err error)
+	Watch(ctx context.Context, show func(key string, value []byte, revision uint64), shown func()) error
 }
 
 // Deps are what a Notifier works with.
 type Deps struct {
-	Told KV
-	Now  func() time.Time // nil is time.Now
-	Rand func() float64   // 0–1, spreads retries; nil is math/rand
+	Told     KV
+	Silences SilenceKV // nil: there are none
+	Channels Channels
+	Now      func() time.Time // nil is time.Now
+	Rand     func() float64   // 0–1, spreads retries; nil is math/rand
 }
 
 // Notifier is safe for concurrent use.
@@ -44,6 +50,9 @@ type Notifier struct {
 	deps      Deps
 	client    *http.Client
 	receivers map[string]*receiver
+	routes    *node
+	pending   *pending
+	silences  silences
 	log       *zap.Logger
 	metrics   *metrics
 }
@@ -56,27 +65,35 @@ func New(cfg Config, deps Deps, log *zap.Logger, reg prometheus.Registerer) *Not
 	if deps.Rand == nil {
 		deps.Rand = rand.Float64
 	}
-	n := &Notifier{cfg: cfg, deps: deps, client: newClient(cfg.Timeout), receivers: map[string]*receiver{}, log: log, metrics: newMetrics(reg)}
+	n := &Notifier{cfg: cfg, deps: deps, client: newClient(cfg.Timeout), receivers: map[string]*receiver{}, routes: newTree(cfg), pending: newPending(), silences: silences{all: map[string]api.Silence{}}, log: log, metrics: newMetrics(reg)}
 	for _, r := range cfg.Receivers {
-		n.receivers[r.Name] = newReceiver(r, cfg.AtOnce)
+		n.receivers[r.Name] = newReceiver(r, cfg.AtOnce, deps.Channels.pace(r.Channel))
 	}
 	return n
 }
 
-// Handle tells a report to the receivers of its route. nil means that nothing more is to
-// be done about it: told, not to be told, or given up. An error means that it must be
-// handed in again later; receivers that took it already are passed over then. The error
-// is a *RetryError when it is known how long to wait; handing the report in earlier does
-// no harm and posts nothing.
+// Handle takes a report for the receivers of its routes: it is told at once to those that
+// get every report by itself, and written down for those that are told of several at once,
+// whom Run tells. nil means that nothing more is to be done about it: told, written down, not
+// to be told, or given up. An error means that it must be handed in again later; receivers
+// that took it already are passed over then. The error is a *RetryError when it is known how
+// long to wait; handing the report in earlier does no harm and posts nothing.
 func (n *Notifier) Handle(ctx context.Context, r gopprof.Report) error {
-	names, silence := route(n.cfg, r)
+	ways, silence := n.routes.route(r)
 	if silence != "" {
 		n.metrics.silent.WithLabelValues(silence).Inc()
 		return nil
 	}
+	if n.silenced(r) {
+		return nil
+	}
 	var errs []error
-	for _, name := range names {
-		errs = append(errs, n.tell(ctx, n.receivers[name], r))
+	for _, w := range ways {
+		if to := n.receivers[w.receiver]; to.grouped() {
+			errs = append(errs, n.gather(ctx, to, w.route, r))
+		} else {
+			errs = append(errs, n.tell(ctx, to, r))
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -6,18 +6,21 @@ import (
 
 	"github.com/gopprof/gopprof/aggregator/notify"
 	"github.com/gopprof/gopprof/aggregator/notify/notifytest"
+	"github.com/gopprof/gopprof/aggregator/notify/webhook"
 )
 
-func TestWebhook(t *testing.T) { notifytest.Run(t, notify.ChannelWebhook) }
+func TestReports(t *testing.T) { notifytest.Run(t, notify.ChannelWebhook, channels()) }
 
-func TestSlack(t *testing.T) { notifytest.Run(t, notify.ChannelSlack) }
+func channels() notify.Channels {
+	return notify.Channels{Posters: map[string]notify.Poster{notify.ChannelWebhook: webhook.Channel{}}}
+}
 
 // A receiver that fails holds up no other, and the others are not told again with it.
 func TestReceiversAreApart(t *testing.T) {
-	s := notifytest.Start(t, notify.ChannelWebhook)
-	other := notifytest.Start(t, notify.ChannelSlack)
+	s := notifytest.Start(t, notify.ChannelWebhook, channels())
+	other := notifytest.Start(t, notify.ChannelWebhook, channels())
 	well := s.Config.Receivers[0]
-	well.Name, well.Channel, well.URLFile = "well", notify.ChannelSlack, other.Config.Receivers[0].URLFile
+	well.Name, well.URLFile = "well", other.Config.Receivers[0].URLFile
 	s.Config.Receivers = append(s.Config.Receivers, well)
 	s.Config.Default.Receivers = []string{"ops", "well"}
 	s.Restart()

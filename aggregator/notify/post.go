@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -17,7 +18,7 @@ import (
 
 // The headers by which a receiver knows that two messages are the same one.
 const (
-	HeaderReport      = "Gopprof-Report"  // the report's ID
+	HeaderReport      = "Gopprof-Report"  // the report's ID, or that of a message about several
 	HeaderIdempotency = "Idempotency-Key" // the same
 )
 
@@ -38,32 +39,71 @@ func newClient(timeout time.Duration) *http.Client {
 }
 
 // post makes one attempt. What it returns holds no secret.
-func (n *Notifier) post(ctx context.Context, to *receiver, r gopprof.Report) outcome {
-	body, contentType, err := to.message(r)
-	if err != nil {
-		return outcome{reason: gopprof.ReasonBadInput, detail: "writing the message: " + err.Error()}
+func (n *Notifier) post(ctx context.Context, to *receiver, l Letter) Outcome {
+	var err error
+	if l.Message, err = to.write(l.Message); err != nil {
+		return Outcome{Reason: gopprof.ReasonBadInput, Detail: "the receiver's template: " + printable(err.Error(), 200)}
 	}
-	address, err := to.address()
+	l.To, l.Now = to.Receiver, n.deps.Now()
+	sign, err := to.secretFile().Read()
 	if err != nil {
-		return outcome{reason: gopprof.ReasonBadInput, detail: "the receiver's address: " + err.Error(), retry: true}
+		return Outcome{Reason: gopprof.ReasonBadInput, Detail: "the receiver's secret: " + err.Error(), Retry: true}
+	}
+	l.Sign = NewSecret(sign)
+	to.used(l.Now)
+	if s := n.deps.Channels.Senders[to.Channel]; s != nil {
+		limited, stop := context.WithTimeout(ctx, n.cfg.Timeout)
+		defer stop()
+		out := s.Send(limited, l)
+		out.Detail = redact(printable(out.Detail, 300), &url.URL{}, sign)
+		return out
+	}
+	return n.postHTTP(ctx, to, l)
+}
+
+func (n *Notifier) postHTTP(ctx context.Context, to *receiver, l Letter) Outcome {
+	channel := n.deps.Channels.Posters[to.Channel]
+	p, err := channel.Write(l)
+	if err != nil {
+		return Outcome{Reason: gopprof.ReasonBadInput, Detail: "writing the message: " + printable(err.Error(), 200)}
+	}
+	base, err := to.address()
+	if err != nil {
+		return Outcome{Reason: gopprof.ReasonBadInput, Detail: "the receiver's address: " + err.Error(), Retry: true}
 	}
 	token, err := to.BearerFile.Read()
 	if err != nil {
-		return outcome{reason: gopprof.ReasonBadInput, detail: "the receiver's token: " + err.Error(), retry: true}
+		return Outcome{Reason: gopprof.ReasonBadInput, Detail: "the receiver's token: " + err.Error(), Retry: true}
 	}
-	req := request(ctx, address, token, body, contentType, r.ID)
-	out := n.send(req)
-	out.detail = redact(out.detail, address, token)
+	address := extended(base, p)
+	out := n.send(request(ctx, address, token, p, l.Message.ID), channel)
+	out.Detail = redact(redact(out.Detail, address, token, l.Sign.Reveal()), base)
 	return out
 }
 
-func request(ctx context.Context, address *url.URL, token string, body []byte, contentType, id string) *http.Request {
+// extended is the receiver's URL with what the channel adds to it.
+func extended(base *url.URL, p Post) *url.URL {
+	u := *base
+	if p.Path != "" && !strings.HasSuffix(u.Path, p.Path) {
+		u.Path, u.RawPath = strings.TrimSuffix(u.Path, "/")+p.Path, ""
+	}
+	if len(p.Query) > 0 {
+		if u.RawQuery != "" {
+			u.RawQuery += "&"
+		}
+		u.RawQuery += p.Query.Encode()
+	}
+	return &u
+}
+
+func request(ctx context.Context, address *url.URL, token string, p Post, id string) *http.Request {
 	req := (&http.Request{
 		Method: http.MethodPost, URL: address, Host: address.Host, Header: http.Header{},
-		Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)),
-		GetBody: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil },
+		Body: io.NopCloser(bytes.NewReader(p.Body)), ContentLength: int64(len(p.Body)),
+		GetBody: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(p.Body)), nil },
 	}).WithContext(ctx)
-	req.Header.Set("Content-Type", contentType)
+	maps.Copy(req.Header, p.Header)
+	req.Header.Set("Content-Type", p.ContentType)
 	req.Header.Set("User-Agent", "gopprof")
 	req.Header.Set(HeaderReport, id)
 	req.Header.Set(HeaderIdempotency, id)
@@ -73,29 +113,30 @@ func request(ctx context.Context, address *url.URL, token string, body []byte, c
 	return req
 }
 
-func (n *Notifier) send(req *http.Request) outcome {
+func (n *Notifier) send(req *http.Request, channel Poster) Outcome {
 	res, err := n.client.Do(req)
 	if err != nil {
 		// url.Error would print the URL.
 		if e, ok := errors.AsType[*url.Error](err); ok {
 			err = e.Err
 		}
-		return classifyError(err)
+		return ClassifyError(err)
 	}
 	defer res.Body.Close()
 	answer, _ := io.ReadAll(io.LimitReader(res.Body, maxAnswerBytes))
-	out := classify(res.StatusCode, res.Header, n.deps.Now())
-	if out.reason != "" && len(answer) > 0 {
-		out.detail += fmt.Sprintf(": %s", printable(string(answer), 200))
+	out := channel.Read(Answer{res.StatusCode, res.Header, answer}, classify(res.StatusCode, res.Header, n.deps.Now()))
+	out.After = min(out.After, maxRetryAfter)
+	if out.Reason != "" && len(answer) > 0 {
+		out.Detail += fmt.Sprintf(": %s", printable(string(answer), 200))
 	}
 	return out
 }
 
 // redact takes every part of an address that may be secret out of a text from elsewhere.
-func redact(s string, address *url.URL, token string) string {
-	for _, secret := range []string{address.String(), address.RequestURI(), address.Path, address.RawQuery, address.User.String(), token} {
+func redact(s string, address *url.URL, others ...string) string {
+	for _, secret := range append(others, address.String(), address.RequestURI(), address.Path, address.RawQuery, address.User.String()) {
 		if len(secret) > 1 {
-			s = strings.ReplaceAll(s, secret, "<secret>")
+			s = strings.ReplaceAll(s, secret, hidden)
 		}
 	}
 	return s

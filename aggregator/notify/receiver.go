@@ -6,10 +6,9 @@ import (
 	"net/url"
 	"regexp"
 	"sync"
+	"text/template"
 	"time"
 
-	"github.com/gopprof/gopprof/aggregator/notify/slack"
-	"github.com/gopprof/gopprof/aggregator/notify/webhook"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
@@ -22,14 +21,18 @@ var (
 // receiver is a configured receiver with the state that its posts share.
 type receiver struct {
 	Receiver
-	slots chan struct{} // one for each post that may run
+	template *template.Template // nil: none
+	pace     Pace
+	slots    chan struct{} // one for each post that may run
 
-	mu    sync.Mutex // guards until
+	mu    sync.Mutex // guards until and sent
 	until time.Time  // the receiver asked for a pause up to then
+	sent  []time.Time
 }
 
-func newReceiver(r Receiver, atOnce int) *receiver {
-	return &receiver{Receiver: r, slots: make(chan struct{}, atOnce)}
+func newReceiver(r Receiver, atOnce int, pace Pace) *receiver {
+	t, _ := parseTemplate(r.Template) // the configuration was checked
+	return &receiver{Receiver: r, template: t, pace: pace, slots: make(chan struct{}, atOnce)}
 }
 
 // patience is how long a report waits for a slot. A receiver that lets its posts hang must
@@ -61,18 +64,52 @@ func (r *receiver) pause(until time.Time) {
 	}
 }
 
+// paused is how long nothing may be posted: because the receiver asked for it, or because
+// its API takes no more by now.
 func (r *receiver) paused(now time.Time) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.until.Sub(now)
+	left := r.until.Sub(now)
+	if left > maxRetryAfter { // of before the clock was set back
+		left, r.until = 0, time.Time{}
+	}
+	if n := len(r.sent); r.pace.Messages > 0 && n >= r.pace.Messages {
+		left = max(left, r.pace.Per-now.Sub(r.sent[n-r.pace.Messages]))
+	}
+	return left
 }
 
-// message writes a report as the receiver's channel wants it.
-func (r *receiver) message(report gopprof.Report) (body []byte, contentType string, err error) {
-	if r.Channel == ChannelSlack {
-		return slack.Message(report)
+// used counts an attempt against the pace.
+func (r *receiver) used(now time.Time) {
+	if r.pace.Messages == 0 {
+		return
 	}
-	return webhook.Message(report)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.sent = append(r.sent, now); len(r.sent) > r.pace.Messages {
+		r.sent = r.sent[1:]
+	}
+}
+
+// grouped tells whether reports wait for others to be told with them. A program that takes
+// the event itself gets every report by itself, at once.
+func (r *receiver) grouped() bool { return r.Channel != ChannelWebhook || r.template != nil }
+
+// write completes a message with what the receiver's template makes of it.
+func (r *receiver) write(m Message) (Message, error) {
+	if r.template == nil {
+		return m, nil
+	}
+	text, err := execute(r.template, m)
+	if err != nil {
+		return m, err
+	}
+	if r.Channel == ChannelWebhook { // the body itself
+		m.Text = text
+	} else {
+		m.Text = templateLines(text)
+	}
+	return m, nil
 }
 
 // address returns where to post to. Its errors never hold the URL.

@@ -35,8 +35,8 @@ type record struct {
 type action int
 
 const (
-	post    action = iota
-	postDup        // post, though an earlier post may have arrived
+	send    action = iota
+	sendDup        // send, though an earlier post may have arrived
 	wait
 	done
 )
@@ -55,13 +55,13 @@ func (r record) next(now time.Time, lease time.Duration) (action, time.Duration)
 		if left := r.At.Add(lease).Sub(now); left > 0 {
 			return wait, left // another replica is at it
 		}
-		return postDup, 0
+		return sendDup, 0
 	case stateWaiting:
 		if left := r.Next.Sub(now); left > 0 {
 			return wait, left
 		}
 	}
-	return post, 0
+	return send, 0
 }
 
 func later(a, b time.Time) time.Time {

@@ -33,7 +33,7 @@ func (n *Notifier) tell(ctx context.Context, to *receiver, r gopprof.Report) err
 		return nil
 	case wait:
 		return &RetryError{to.Name, left, errNotYet}
-	case postDup:
+	case sendDup:
 		n.metrics.duplicates.WithLabelValues(to.Name).Inc()
 	}
 	if left := to.paused(n.deps.Now()); left > 0 {
@@ -57,11 +57,21 @@ var (
 // lease is how long an attempt may take before its process is thought dead.
 func (n *Notifier) lease() time.Duration { return n.cfg.Timeout + 10*time.Second }
 
+// Deliver makes one attempt to bring a message to a receiver, without any record of it. What
+// it returns holds no secret.
+func (n *Notifier) Deliver(ctx context.Context, name string, m Message) (Outcome, error) {
+	to := n.receivers[name]
+	if to == nil {
+		return Outcome{}, errGone
+	}
+	return n.post(ctx, to, Letter{Message: m}), nil
+}
+
 // attempt posts and records what became of it.
 func (n *Notifier) attempt(ctx context.Context, to *receiver, r gopprof.Report, rec record) error {
 	start := n.deps.Now()
-	out := n.post(ctx, to, r)
-	if ctx.Err() != nil && out.reason != "" {
+	out := n.post(ctx, to, Letter{Message: One(ItemOf(r), r.MadeAt), Report: &r})
+	if ctx.Err() != nil && out.Reason != "" {
 		// Cut off by ourselves: whether it arrived is unknown, and the record says so.
 		return &RetryError{to.Name, n.lease(), context.Cause(ctx)}
 	}
@@ -74,20 +84,20 @@ func (n *Notifier) attempt(ctx context.Context, to *receiver, r gopprof.Report, 
 	if _, err := n.write(save, key(r.ID, to.Name), rec); err != nil {
 		return fmt.Errorf("recording what receiver %q was told: %w", to.Name, err)
 	}
-	return n.conclude(to, r, rec)
+	return n.concluded(to, r, rec)
 }
 
 // ended returns the record of an attempt that ended.
-func (n *Notifier) ended(to *receiver, rec record, out outcome, now time.Time) record {
-	rec.At, rec.Reason, rec.Detail = now, out.reason, out.detail
+func (n *Notifier) ended(to *receiver, rec record, out Outcome, now time.Time) record {
+	rec.At, rec.Reason, rec.Detail = now, out.Reason, out.Detail
 	switch {
-	case out.reason == "":
+	case out.Reason == "":
 		rec.State = stateTold
-	case out.retry && now.Sub(rec.First) < n.cfg.GiveUpAfter:
+	case out.Retry && now.Sub(rec.First) < n.cfg.GiveUpAfter:
 		rec.State = stateWaiting
-		rec.Next = now.Add(max(out.after, n.backoff(rec.Attempts)))
-		if out.after > 0 {
-			to.pause(now.Add(out.after))
+		rec.Next = now.Add(max(out.After, n.backoff(rec.Attempts)))
+		if out.After > 0 {
+			to.pause(now.Add(out.After))
 		}
 	default:
 		rec.State = stateGaveUp
@@ -105,8 +115,8 @@ func (n *Notifier) backoff(attempts int) time.Duration {
 	return d - time.Duration(n.deps.Rand()*float64(d)/4)
 }
 
-// conclude counts and logs what became of an attempt, and says whether to come again.
-func (n *Notifier) conclude(to *receiver, r gopprof.Report, rec record) error {
+// concluded counts and logs what became of an attempt, and says whether to come again.
+func (n *Notifier) concluded(to *receiver, r gopprof.Report, rec record) error {
 	log := n.log.With(zap.String("receiver", to.Name), zap.String("capture", r.ID), zap.Int("attempts", rec.Attempts),
 		zap.String("namespace", r.Capture.Target.Namespace), zap.String("pod", r.Capture.Target.Pod))
 	failure := []zap.Field{zap.String("reason", string(rec.Reason)), zap.String("error", rec.Detail)}

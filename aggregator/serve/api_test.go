@@ -320,7 +320,7 @@ func TestOpenAPI(t *testing.T) {
 			}
 		}
 	}
-	if len(got) != 16 {
+	if len(got) != 20 {
 		t.Errorf("operations: %v", got)
 	}
 	for _, path := range []string{"/api/v1/reports/{id}/drawings/{kind}", "/api/v1/reports/{id}/evidence.svg"} {

@@ -55,11 +55,22 @@ type Groups interface {
 	MergedProfile(ctx context.Context, op gopprof.Operation, k gopprof.Kind) ([]byte, error)
 }
 
+// Telling is who is told of reports. Errors that a caller may read are *gopprof.Error.
+type Telling interface {
+	// Silences are those that hold, the next to end first.
+	Silences(ctx context.Context) ([]api.Silence, error)
+	Silence(ctx context.Context, s api.Silence) (api.Silence, error)
+	EndSilence(ctx context.Context, id string) error
+	// TestReceiver sends a test message in somebody's name and says what came of it.
+	TestReceiver(ctx context.Context, name, who string) (api.ReceiverTest, error)
+}
+
 // Deps are what is served.
 type Deps struct {
 	Reports  Reports
 	Captures Captures
 	Groups   Groups
+	Telling  Telling          // nil: nobody is told anything
 	Now      func() time.Time // nil is time.Now
 
 	Tokens    auth.Finder // knows what callers bring with cfg.TokenReview
@@ -133,7 +144,7 @@ func (s *Server) rooms(deps Deps) http.Handler {
 func (s *Server) api(deps Deps, prefix string) http.Handler {
 	see := scope{deps}
 	return serveapi.New(serveapi.Deps{
-		Reports: see, Captures: see, Nodes: see.Nodes, StaleAfter: deps.Captures.StaleAfter(), RetryAfter: deps.Captures.RetryAfter(),
+		Reports: see, Captures: see, Telling: see, Nodes: see.Nodes, StaleAfter: deps.Captures.StaleAfter(), RetryAfter: deps.Captures.RetryAfter(),
 		Now: deps.Now, Stopping: s.stopping, Prefix: prefix, Log: s.log,
 	})
 }

@@ -9,6 +9,8 @@ const (
 	PathOperations = "/api/v1/operations"
 	PathTargets    = "/api/v1/targets"
 	PathPause      = "/api/v1/pause"
+	PathSilences   = "/api/v1/silences"
+	PathReceivers  = "/api/v1/receivers"
 	PathNamespaces = "/api/v1/namespaces"
 	PathOpenAPI    = "/api/v1/openapi.json"
 )
@@ -31,6 +33,12 @@ func PathPicture(id string) string { return PathReport(id) + "/evidence.svg" }
 
 // PathOperation returns the path of an operation.
 func PathOperation(id string) string { return PathOperations + "/" + id }
+
+// PathSilence returns the path of a silence.
+func PathSilence(id string) string { return PathSilences + "/" + id }
+
+// PathReceiverTest returns the path at which a receiver is sent a test message.
+func PathReceiverTest(name string) string { return PathReceivers + "/" + name + "/test" }
 
 // PathEvents returns the path of an operation's progress as server-sent events: "state"
 // events whose data is the operation, until it has ended or the server closes the stream.

@@ -20,11 +20,12 @@ const (
 	BucketBudget     = "gopprof-budget"     // captures granted lately; kept a day
 	BucketIncidents  = "gopprof-incidents"  // what is captured beside each hot pod, to compare with; kept a day
 	BucketTold       = "gopprof-told"       // who was told of what; kept as long as the reports
+	BucketSilences   = "gopprof-silences"   // whom to tell nothing for a while; kept 31 days, longer than any
 	bucketStarts     = "gopprof-starts"     // how often a capture was begun and not ended; kept 7 days
 )
 
 func bucketNames() []string {
-	return []string{BucketOperations, BucketKeys, BucketControl, BucketBudget, BucketIncidents, BucketTold, bucketStarts}
+	return []string{BucketOperations, BucketKeys, BucketControl, BucketBudget, BucketIncidents, BucketTold, BucketSilences, bucketStarts}
 }
 
 func (c StreamConfig) buckets() []jetstream.KeyValueConfig {
@@ -46,6 +47,7 @@ func (c StreamConfig) buckets() []jetstream.KeyValueConfig {
 		bucket(BucketBudget, "Captures granted lately", day),
 		bucket(BucketIncidents, "Siblings of hot captures", day),
 		bucket(BucketTold, "Who was told of what", c.ReportsMaxAge),
+		small(bucket(BucketSilences, "What nobody is told of for a while", 31*day), 4<<20),
 		bucket(bucketStarts, "Captures that were begun and not ended", 7*day),
 	}
 }

@@ -46,7 +46,7 @@ func TestDocNamesEverything(t *testing.T) {
 		names = append(names, p.Subscribe...)
 	}
 	names = append(names, bus.StreamBytes, bus.StreamCaptures, bus.StreamReports, bus.StreamDead,
-		bus.BucketOperations, bus.BucketKeys, bus.BucketBudget, bus.BucketIncidents, bus.BucketTold,
+		bus.BucketOperations, bus.BucketKeys, bus.BucketBudget, bus.BucketIncidents, bus.BucketTold, bus.BucketSilences,
 		bus.HeaderReason, bus.HeaderDetail, bus.HeaderSubject, bus.HeaderBytes, bus.HeaderChunks, bus.HeaderTruncated)
 	for _, name := range names {
 		if !strings.Contains(page, name) {

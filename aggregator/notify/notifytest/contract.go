@@ -1,6 +1,7 @@
-// Package notifytest is the contract that every channel of notify keeps, over every HTTP
-// status and every way in which a post can fail, against a real HTTP server. A channel's
-// name enters; the test fails where the contract is broken.
+// Package notifytest is the contract of notify: how reports are brought to a receiver over
+// every HTTP status and every way in which a post can fail (Run), and what each channel
+// keeps against a strict double of its API (RunPoster). A channel enters; the test fails
+// where the contract is broken.
 package notifytest
 
 import (
@@ -19,22 +20,27 @@ import (
 	"github.com/gopprof/gopprof/aggregator/notify"
 )
 
-// Run checks a channel.
-func Run(t *testing.T, channel string) {
-	for name, check := range map[string]func(*testing.T, string){
+// Run checks the bringing of single reports by a channel.
+func Run(t *testing.T, channel string, channels notify.Channels) {
+	for name, check := range map[string]func(*testing.T, start){
 		"EveryStatus": everyStatus, "Message": message, "RetryAfter": retryAfter, "Failures": failures, "Answered": answered,
 		"Redirects": redirects, "ToldOnce": toldOnce, "Replicas": replicas, "Crash": crash, "Cut": cut,
 		"GivesUp": givesUp, "AtOnce": atOnce, "Busy": busy, "Secrets": secrets, "Rotation": rotation, "Clock": clock,
 	} {
-		t.Run(name, func(t *testing.T) { check(t, channel) })
+		t.Run(name, func(t *testing.T) {
+			check(t, func() *Scene { return Start(t, channel, channels) })
+		})
 	}
 }
 
+// start makes a scene.
+type start func() *Scene
+
 // everyStatus: 2xx is told; 408, 425, 429 and 5xx are tried again; everything else is given
 // up.
-func everyStatus(t *testing.T, channel string) {
+func everyStatus(t *testing.T, start start) {
 	for code := 200; code < 600; code++ {
-		s := Start(t, channel)
+		s := start()
 		s.Answer(Status(code))
 		r := Report()
 		err := s.Handle(t.Context(), r)
@@ -65,8 +71,8 @@ func retryError(err error) *notify.RetryError {
 }
 
 // message: JSON, the same at every attempt, under the same ID.
-func message(t *testing.T, channel string) {
-	s := Start(t, channel)
+func message(t *testing.T, start start) {
+	s := start()
 	s.Answer(Status(503))
 	r := Report()
 	for range 3 {
@@ -96,7 +102,7 @@ func message(t *testing.T, channel string) {
 }
 
 // retryAfter: the receiver's wish is kept to, in both its forms and for all reports.
-func retryAfter(t *testing.T, channel string) {
+func retryAfter(t *testing.T, start start) {
 	for name, value := range map[string]func(now time.Time) string{
 		"seconds":          func(time.Time) string { return "90" },
 		"a date":           func(now time.Time) string { return now.Add(90 * time.Second).Format(http.TimeFormat) },
@@ -105,7 +111,7 @@ func retryAfter(t *testing.T, channel string) {
 		"less than none":   func(time.Time) string { return "-5" },
 		"longer than ever": func(time.Time) string { return "99999999" },
 	} {
-		s := Start(t, channel)
+		s := start()
 		s.Answer(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Retry-After", value(s.Now()))
 			w.WriteHeader(http.StatusTooManyRequests)
@@ -139,12 +145,12 @@ func retryAfter(t *testing.T, channel string) {
 }
 
 // redirects are never followed: address and message are not for whom an answer names.
-func redirects(t *testing.T, channel string) {
+func redirects(t *testing.T, start start) {
 	var elsewhere atomic.Int32
 	thief := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { elsewhere.Add(1) }))
 	defer thief.Close()
 	for _, code := range []int{301, 302, 303, 307, 308} {
-		s := Start(t, channel)
+		s := start()
 		s.Answer(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, thief.URL+"/", code) })
 		if err := s.Handle(t.Context(), Report()); err != nil {
 			t.Errorf("%d: %v", code, err)
@@ -159,8 +165,8 @@ func redirects(t *testing.T, channel string) {
 }
 
 // toldOnce: what was told is not told again, nor after a restart.
-func toldOnce(t *testing.T, channel string) {
-	s := Start(t, channel)
+func toldOnce(t *testing.T, start start) {
+	s := start()
 	r := Report()
 	for range 3 {
 		if err := s.Handle(t.Context(), r); err != nil {
@@ -177,8 +183,8 @@ func toldOnce(t *testing.T, channel string) {
 }
 
 // replicas that get the same report at the same time tell it once.
-func replicas(t *testing.T, channel string) {
-	s := Start(t, channel)
+func replicas(t *testing.T, start start) {
+	s := start()
 	first := s.Notifier
 	s.Restart()
 	r := Report()
@@ -197,8 +203,8 @@ func replicas(t *testing.T, channel string) {
 }
 
 // crash: a post whose end could not be recorded is made again, under the same ID, counted.
-func crash(t *testing.T, channel string) {
-	s := Start(t, channel)
+func crash(t *testing.T, start start) {
+	s := start()
 	s.Answer(func(http.ResponseWriter, *http.Request) { s.KV.Break(errors.New("away")) })
 	r := Report()
 	if err := s.Handle(t.Context(), r); err == nil {
@@ -224,8 +230,8 @@ func crash(t *testing.T, channel string) {
 }
 
 // cut: a post that is cut off because the program stops is neither told nor failed.
-func cut(t *testing.T, channel string) {
-	s := Start(t, channel)
+func cut(t *testing.T, start start) {
+	s := start()
 	ctx, stop := context.WithCancel(t.Context())
 	s.Answer(func(_ http.ResponseWriter, r *http.Request) { stop(); <-r.Context().Done() })
 	r := Report()
@@ -240,10 +246,10 @@ func cut(t *testing.T, channel string) {
 }
 
 // givesUp: after long enough, with growing pauses until then.
-func givesUp(t *testing.T, channel string) {
-	s := Start(t, channel)
+func givesUp(t *testing.T, start start) {
+	s := start()
 	s.Answer(Status(500))
-	r, start := Report(), s.Now()
+	r, began := Report(), s.Now()
 	var pauses []time.Duration
 	for {
 		e := retryError(s.Handle(t.Context(), r))
@@ -256,7 +262,7 @@ func givesUp(t *testing.T, channel string) {
 		pauses = append(pauses, e.RetryAfter())
 		s.Wait(e.RetryAfter())
 	}
-	if took := s.Now().Sub(start); took < s.Config.GiveUpAfter || took > s.Config.GiveUpAfter+s.Config.RetryMost {
+	if took := s.Now().Sub(began); took < s.Config.GiveUpAfter || took > s.Config.GiveUpAfter+s.Config.RetryMost {
 		t.Errorf("given up after %v", took)
 	}
 	if want := []time.Duration{5 * time.Second, 10 * time.Second, 20 * time.Second}; fmt.Sprint(pauses[:3]) != fmt.Sprint(want) {
@@ -271,8 +277,8 @@ func givesUp(t *testing.T, channel string) {
 }
 
 // atOnce: no more posts at the same time than allowed.
-func atOnce(t *testing.T, channel string) {
-	s := Start(t, channel)
+func atOnce(t *testing.T, start start) {
+	s := start()
 	s.Config.AtOnce = 2
 	s.Restart()
 	var running, most atomic.Int32
@@ -306,8 +312,8 @@ func atOnce(t *testing.T, channel string) {
 }
 
 // busy: a receiver that lets its posts hang holds up no report but those that hang.
-func busy(t *testing.T, channel string) {
-	s := Start(t, channel)
+func busy(t *testing.T, start start) {
+	s := start()
 	s.Config.AtOnce = 1
 	s.Restart()
 	posted, answer := make(chan struct{}), make(chan struct{})
@@ -327,7 +333,7 @@ func busy(t *testing.T, channel string) {
 }
 
 // secrets: neither address nor token are seen anywhere, whatever goes wrong.
-func secrets(t *testing.T, channel string) {
+func secrets(t *testing.T, start start) {
 	echo := func(code int) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Location", r.URL.String())
@@ -346,7 +352,7 @@ func secrets(t *testing.T, channel string) {
 		"another scheme": func(s *Scene) { s.Config.Receivers[0].URLFile = s.File("gopher://x" + SecretPath); s.Restart() },
 		"bad token":      func(s *Scene) { s.Config.Receivers[0].BearerFile = s.File(Token + "\x00\n"); s.Restart() },
 	} {
-		s := Start(t, channel)
+		s := start()
 		prepare(s)
 		err := s.Handle(t.Context(), Report())
 		seen := fmt.Sprint(err) + s.KV.Dump()
@@ -360,8 +366,8 @@ func secrets(t *testing.T, channel string) {
 }
 
 // rotation: a new address is used without a restart.
-func rotation(t *testing.T, channel string) {
-	s := Start(t, channel)
+func rotation(t *testing.T, start start) {
+	s := start()
 	s.Config.Receivers[0].URLFile = "/nonexistent/file"
 	s.Restart()
 	r := Report()

@@ -11,7 +11,7 @@ import (
 )
 
 // failures: whatever happens before an answer may pass, and is tried again.
-func failures(t *testing.T, channel string) {
+func failures(t *testing.T, start start) {
 	for name, c := range map[string]struct {
 		answer http.HandlerFunc
 		reason string
@@ -25,7 +25,7 @@ func failures(t *testing.T, channel string) {
 		"resets":                     {func(w http.ResponseWriter, _ *http.Request) { reset(w, "") }, "unreachable"},
 		"resets within the header":   {func(w http.ResponseWriter, _ *http.Request) { reset(w, "HTTP/1.1 200 OK\r\nContent-Le") }, "unreachable"},
 	} {
-		s := Start(t, channel)
+		s := start()
 		s.Config.Timeout = time.Minute // a slow machine is not the fault
 		if c.reason == "timeout" {
 			s.Config.Timeout = 100 * time.Millisecond
@@ -44,7 +44,7 @@ func failures(t *testing.T, channel string) {
 			t.Errorf("%s, then it works: %v", name, err)
 		}
 	}
-	s := Start(t, channel)
+	s := start()
 	s.Server.Close()
 	if err := s.Handle(t.Context(), Report()); retryError(err) == nil || !strings.Contains(err.Error(), "unreachable") {
 		t.Errorf("nobody listens: %v", err)
@@ -82,7 +82,7 @@ func reset(w http.ResponseWriter, text string) {
 
 // answered: a status is an answer, whatever becomes of its body; 101 is none that was asked
 // for.
-func answered(t *testing.T, channel string) {
+func answered(t *testing.T, start start) {
 	for name, c := range map[string]struct {
 		answer http.HandlerFunc
 		told   bool
@@ -96,7 +96,7 @@ func answered(t *testing.T, channel string) {
 		"switching protocols":    {func(w http.ResponseWriter, _ *http.Request) { raw(w, "HTTP/1.1 101 Switching Protocols\r\n\r\n") }, false},
 		"a status out of bounds": {func(w http.ResponseWriter, _ *http.Request) { raw(w, "HTTP/1.1 999 What\r\nContent-Length: 0\r\n\r\n") }, false},
 	} {
-		s := Start(t, channel)
+		s := start()
 		s.Config.Timeout = time.Minute
 		if name == "the body hangs" {
 			s.Config.Timeout = 3 * time.Second // for the status to come on a busy machine
@@ -120,9 +120,9 @@ func endless(w http.ResponseWriter, _ *http.Request) {
 }
 
 // clock: an hour forwards or backwards neither loses a report nor holds it for an hour.
-func clock(t *testing.T, channel string) {
+func clock(t *testing.T, start start) {
 	for _, set := range []time.Duration{time.Hour, -time.Hour, -24 * time.Hour} {
-		s := Start(t, channel)
+		s := start()
 		failed, crashed := Report(), Report()
 		s.Answer(Status(503))
 		if err := s.Handle(t.Context(), failed); retryError(err) == nil {

@@ -2,6 +2,7 @@ package notifytest
 
 import (
 	"context"
+	"maps"
 	"sync"
 
 	"github.com/gopprof/gopprof/pkg/bus"
@@ -13,6 +14,7 @@ type KV struct {
 	revision uint64
 	values   map[string]value
 	broken   error
+	changed  chan struct{} // closed at the next change
 }
 
 type value struct {
@@ -21,7 +23,17 @@ type value struct {
 }
 
 // NewKV returns an empty bucket.
-func NewKV() *KV { return &KV{values: map[string]value{}} }
+func NewKV() *KV { return &KV{values: map[string]value{}, changed: make(chan struct{})} }
+
+// Copy returns another bucket with the same in it.
+func (k *KV) Copy() *KV {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	c := NewKV()
+	c.revision = k.revision
+	maps.Copy(c.values, k.values)
+	return c
+}
 
 // Break makes every call fail; nil mends it.
 func (k *KV) Break(err error) {
@@ -74,5 +86,33 @@ func (k *KV) put(key string, b []byte, revision uint64) (uint64, error) {
 	}
 	k.revision++
 	k.values[key] = value{append([]byte(nil), b...), k.revision}
+	close(k.changed)
+	k.changed = make(chan struct{})
 	return k.revision, nil
+}
+
+// Watch shows all keys, and every change until ctx ends.
+func (k *KV) Watch(ctx context.Context, show func(key string, value []byte, revision uint64), shown func()) error {
+	seen := map[string]uint64{}
+	for first := true; ; first = false {
+		k.mu.Lock()
+		changed, all := k.changed, map[string]value{}
+		for name, v := range k.values {
+			if seen[name] != v.revision {
+				all[name], seen[name] = v, v.revision
+			}
+		}
+		k.mu.Unlock()
+		for name, v := range all {
+			show(name, v.bytes, v.revision)
+		}
+		if first {
+			shown()
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changed:
+		}
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"sync"
@@ -38,6 +39,7 @@ type Scene struct {
 	Config notify.Config
 
 	t        testing.TB
+	channels notify.Channels
 	registry *prometheus.Registry
 	now      atomic.Int64
 
@@ -49,12 +51,15 @@ type Scene struct {
 // Request is what the receiver got.
 type Request struct {
 	Header http.Header
+	Path   string
+	Query  url.Values
 	Body   string
+	Now    time.Time // the scene's time when it came
 }
 
 // Start returns a scene whose receiver has a channel and answers 200.
-func Start(t testing.TB, channel string) *Scene {
-	s := &Scene{t: t, KV: NewKV(), answer: func(http.ResponseWriter, *http.Request) {}}
+func Start(t testing.TB, channel string, channels notify.Channels) *Scene {
+	s := &Scene{t: t, KV: NewKV(), channels: channels, answer: func(http.ResponseWriter, *http.Request) {}}
 	s.now.Store(time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC).UnixNano())
 	s.Server = httptest.NewServer(http.HandlerFunc(s.serve))
 	t.Cleanup(s.Server.Close)
@@ -72,7 +77,23 @@ func Start(t testing.TB, channel string) *Scene {
 func (s *Scene) Restart() {
 	core, logs := observer.New(zapcore.DebugLevel)
 	s.Logs, s.registry = logs, prometheus.NewRegistry()
-	s.Notifier = notify.New(s.Config, notify.Deps{Told: s.KV, Now: s.Now, Rand: func() float64 { return 0 }}, zap.New(core), s.registry)
+	s.Notifier = notify.New(s.Config, notify.Deps{Told: s.KV, Channels: s.channels, Now: s.Now, Rand: func() float64 { return 0 }}, zap.New(core), s.registry)
+}
+
+// Inside returns a notifier of Config on the same bucket whose time is that of a synctest
+// bubble, which begins long before the scene's.
+func (s *Scene) Inside(d notify.Deps) *notify.Notifier {
+	offset := time.Until(s.Now())
+	d.Told, d.Now = s.KV.Copy(), func() time.Time { return time.Now().Add(offset) }
+	return notify.New(s.Config, d, zap.NewNop(), prometheus.NewRegistry())
+}
+
+// Bare returns a notifier that tells one receiver, by Slack's channel, without any server.
+func Bare(d notify.Deps) *notify.Notifier {
+	c := notify.DefaultConfig()
+	c.Receivers = []notify.Receiver{{Name: "ops", Channel: notify.ChannelSlack, URL: "http://127.0.0.1:1"}}
+	c.Default.Receivers = []string{"ops"}
+	return notify.New(c, d, zap.NewNop(), prometheus.NewRegistry())
 }
 
 // Now is the scene's time.
@@ -96,7 +117,7 @@ func Status(code int) http.HandlerFunc {
 func (s *Scene) serve(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	s.mu.Lock()
-	s.requests = append(s.requests, Request{r.Header.Clone(), string(body)})
+	s.requests = append(s.requests, Request{r.Header.Clone(), r.URL.Path, r.URL.Query(), string(body), s.Now()})
 	answer := s.answer
 	s.mu.Unlock()
 	answer(w, r)
@@ -165,6 +186,9 @@ func Report() gopprof.Report {
 		},
 		Explanation: gopprof.Explanation{
 			Summary: "main.(*Cart).price burns 61 % of the CPU",
+			Verdict: &gopprof.Verdict{Version: 1, Scope: gopprof.ScopePod, Causes: []gopprof.Cause{
+				{Kind: gopprof.CauseCodeHot, Confidence: gopprof.ConfidenceSure, Line: "main.(*Cart).price uses most of it, and the siblings do not"},
+			}},
 			Profiles: []gopprof.TopFunctions{{
 				Kind: gopprof.KindCPU, SampleType: "cpu", Unit: "nanoseconds", Total: 27_900_000_000, Samples: 412, DurationSeconds: 30,
 				Functions: []gopprof.Function{

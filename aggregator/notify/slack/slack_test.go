@@ -1,16 +1,20 @@
-package slack
+package slack_test
 
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-	"unicode/utf8"
 
+	"github.com/gopprof/gopprof/aggregator/notify"
+	"github.com/gopprof/gopprof/aggregator/notify/notifytest"
+	"github.com/gopprof/gopprof/aggregator/notify/slack"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 	corpus "github.com/gopprof/gopprof/test/hostile"
 )
@@ -20,46 +24,25 @@ var update = flag.Bool("update", false, "write the golden files anew")
 const id = "019aabba-5a00-7b3c-8d4e-0123456789ab"
 
 func report() gopprof.Report {
-	at := time.Date(2026, 11, 22, 11, 59, 0, 0, time.UTC)
-	window := gopprof.Window{
-		Witness: gopprof.WitnessCadvisor, Start: at.Add(-time.Minute), End: at, HasCPU: true,
-		CPU: gopprof.Use{Mean: 0.93, Limit: 1, Ratio: 0.934},
-	}
-	return gopprof.Report{
-		ID: id, Page: "https://gopprof.example/reports/" + id, MadeAt: at,
-		Capture: gopprof.Capture{
-			ID: id, Start: at,
-			Target: gopprof.Target{
-				Cluster: "prod", Node: "node-a", Namespace: "shop", Workload: gopprof.Workload{Kind: "Deployment", Name: "web"},
-				Pod: "web-7d4b9c-hot01", Container: "web", Owner: "team-shop",
-			},
-			Trigger: gopprof.Trigger{Kind: gopprof.TriggerRule, At: at, Evidence: &gopprof.Evidence{
-				Rule: "cpu", Resource: gopprof.ResourceCPU, Threshold: 0.8, WindowSeconds: 60, Windows: []gopprof.Window{window, window},
-			}},
-			Agreement: gopprof.Agreement{Result: gopprof.AgreementConfirmed, Compared: []gopprof.Comparison{{Local: 0.93, Series: 0.91}}},
-		},
-		Explanation: gopprof.Explanation{
-			Summary: "main.(*Cart).price burns 61 % of the CPU",
-			Profiles: []gopprof.TopFunctions{{Kind: gopprof.KindCPU, SampleType: "cpu", Unit: "nanoseconds", Total: 27_900_000_000,
-				Functions: []gopprof.Function{
-					{Name: "main.(*Cart).price", Flat: 17_000_000_000, Cum: 19_000_000_000},
-					{Name: "runtime.mallocgc", Flat: 3_000_000_000, Cum: 4_000_000_000},
-				}}},
-		},
-		Files: []gopprof.File{{Kind: gopprof.KindCPU, Profile: "k/cpu.pb.gz", Drawing: "k/cpu.svg"}, {Kind: gopprof.KindHeap, Profile: "k/heap.pb.gz"}},
-	}
+	r := notifytest.Report()
+	r.ID, r.Capture.ID, r.Capture.Incident = id, id, id
+	r.Page = "https://gopprof.example/reports/" + id
+	r.Capture.Agreement.Compared = []gopprof.Comparison{{Local: 0.93, Series: 0.91}}
+	r.Links = map[string]string{"runbook": "https://wiki.example/web"}
+	r.Picture = "k/evidence.svg"
+	return r
 }
 
 func TestGolden(t *testing.T) {
-	contradicted, manual, bare := report(), report(), gopprof.Report{ID: id}
+	contradicted, manual := report(), report()
 	contradicted.Capture.Agreement.Result = gopprof.AgreementContradicted
 	contradicted.Explanation.Warnings = []string{"The second witness contradicts: 91 % locally, 12 % in the series", "Few samples"}
 	contradicted.Capture.Trigger.Evidence.Resource, contradicted.Capture.Trigger.Evidence.AtOnce = gopprof.ResourceMemory, true
 	manual.Capture.Trigger = gopprof.Trigger{Kind: gopprof.TriggerManual, Request: &gopprof.Request{Who: "ada"}}
 	manual.Capture.Agreement = gopprof.Agreement{}
-	manual.Page = ""
-	for name, r := range map[string]gopprof.Report{"rule": report(), "contradicted": contradicted, "manual": manual, "bare": bare} {
-		body, _, err := Message(r)
+	manual.Page, manual.Links, manual.Explanation.Verdict = "", nil, nil
+	for name, r := range map[string]gopprof.Report{"rule": report(), "contradicted": contradicted, "manual": manual, "bare": {ID: id}} {
+		body, _, err := slack.Message(r)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -69,16 +52,6 @@ func TestGolden(t *testing.T) {
 		}
 		pretty.WriteByte('\n')
 		golden(t, filepath.Join("testdata", name+".json"), pretty.Bytes())
-	}
-}
-
-// A node's capacity that stands in for a limit is never called a limit.
-func TestTitleOfAContainerWithoutLimit(t *testing.T) {
-	r := report()
-	windows := r.Capture.Trigger.Evidence.Windows
-	windows[len(windows)-1].CPU.Basis = gopprof.BasisNode
-	if got, want := title(r), "shop/web-7d4b9c-hot01: cpu at 93 % of its node's capacity"; got != want {
-		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
 
@@ -98,112 +71,114 @@ func golden(t *testing.T, path string, got []byte) {
 	}
 }
 
-// hostile puts a text wherever a profiled program or an agent can put one.
-func hostile(s string) gopprof.Report {
-	r := report()
-	t := &r.Capture.Target
-	t.Cluster, t.Node, t.Namespace, t.Pod, t.Container = s, s, s, s, s
-	t.Workload = gopprof.Workload{Kind: s, Name: s}
-	r.Capture.Trigger.Evidence.Rule = s
-	r.Capture.Trigger.Request = &gopprof.Request{Who: s}
-	r.Capture.Agreement.Reason, r.Capture.Agreement.Result = gopprof.Reason(s), gopprof.AgreementResult(s)
-	r.Explanation.Summary, r.Explanation.Warnings = s, []string{s, s}
-	p := &r.Explanation.Profiles[0]
-	p.SampleType, p.Kind = s, gopprof.Kind(s)
-	for i := range p.Functions {
-		p.Functions[i].Name = s
-	}
-	return r
+// text and message are Slack's, as its documentation has them.
+type text struct {
+	Type     string `json:"type"`
+	Text     string `json:"text"`
+	Verbatim bool   `json:"verbatim"`
 }
 
-func check(t *testing.T, r gopprof.Report) {
-	t.Helper()
-	body, _, err := Message(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(body) > 64<<10 {
-		t.Errorf("%d bytes", len(body))
-	}
+type message struct {
+	Text   string `json:"text"`
+	Blocks []struct {
+		Type     string `json:"type"`
+		Text     *text  `json:"text"`
+		Fields   []text `json:"fields"`
+		Elements []text `json:"elements"`
+	} `json:"blocks"`
+	UnfurlLinks bool `json:"unfurl_links"`
+	UnfurlMedia bool `json:"unfurl_media"`
+}
+
+func check(r notifytest.Request) error {
 	var m message
-	if err := json.Unmarshal(body, &m); err != nil {
-		t.Fatal(err)
+	err := errors.Join(notifytest.JSON(r, 40_000), notifytest.Decode(r.Body, &m), notifytest.OneLine("text", m.Text, 4000))
+	if n := len(m.Blocks); n == 0 || n > 50 || m.UnfurlLinks || m.UnfurlMedia {
+		err = errors.Join(err, fmt.Errorf("%d blocks, or unfurled", n))
 	}
-	bounded(t, "text", m.Text, 4000)
-	mrkdwn(t, m.Text)
 	for _, b := range m.Blocks {
-		most := maxSection
-		if b.Type == "header" {
-			most = maxHeader
+		most := map[string]int{"header": 150, "section": 3000, "context": 2000}[b.Type]
+		if most == 0 || (b.Text == nil) == (b.Fields == nil && b.Elements == nil) || len(b.Fields) > 10 || len(b.Elements) > 10 {
+			err = errors.Join(err, fmt.Errorf("block %q", b.Type))
 		}
 		if b.Text != nil {
-			bounded(t, b.Type, b.Text.Text, most)
-			if b.Text.Type == "mrkdwn" {
-				mrkdwn(t, b.Text.Text)
-			}
+			err = errors.Join(err, notifytest.OneLine(b.Type, b.Text.Text, most))
 		}
 		for _, f := range append(b.Fields, b.Elements...) {
-			bounded(t, "field", f.Text, maxField)
+			err = errors.Join(err, notifytest.OneLine("field", f.Text, 2000))
+		}
+	}
+	return err
+}
+
+// markup finds no "<" in mrkdwn that we did not write ourselves.
+func markup(body string) error {
+	var m message
+	if err := json.Unmarshal([]byte(body), &m); err != nil {
+		return err
+	}
+	err := mrkdwn(m.Text)
+	if rest := strings.ReplaceAll(m.Text, "\u200b", ""); strings.Contains(m.Text, "@c") || rest != m.Text && strings.Contains(m.Text, "](") {
+		err = errors.Join(err, fmt.Errorf("a mention or link of another chat: %q", m.Text))
+	}
+	for _, b := range m.Blocks {
+		if b.Text != nil && b.Text.Type == "mrkdwn" {
+			err = errors.Join(err, mrkdwn(b.Text.Text))
+		}
+		for _, f := range append(b.Fields, b.Elements...) {
 			if f.Type != "plain_text" {
-				t.Errorf("a field of type %s", f.Type)
+				err = errors.Join(err, fmt.Errorf("a field of type %s", f.Type))
 			}
 		}
 	}
+	return err
 }
 
-func bounded(t *testing.T, what, s string, most int) {
-	t.Helper()
-	if n := utf8.RuneCountInString(s); n == 0 || n > most {
-		t.Errorf("%s: %d characters of %d", what, n, most)
-	}
-}
-
-// mrkdwn finds no "<" that we did not write ourselves.
-func mrkdwn(t *testing.T, s string) {
-	t.Helper()
-	rest := strings.ReplaceAll(s, "<https://gopprof.example/", "")
-	if strings.Contains(rest, "<") || strings.Contains(strings.ReplaceAll(rest, "\u200b", ""), "<!") {
-		t.Errorf("a link or mention that is not ours: %q", s)
+func mrkdwn(s string) error {
+	for rest := s; ; {
+		_, after, found := strings.Cut(rest, "<")
+		if !found {
+			break
+		}
+		address, behind, ok := strings.Cut(after, "|")
+		if _, _, closed := strings.Cut(behind, ">"); !ok || !closed || notifytest.Link(address) != nil {
+			return fmt.Errorf("a link or mention that is not ours: %q", s)
+		}
+		rest = behind
 	}
 	if n := strings.Count(s, "```"); n != 0 && n != 2 {
-		t.Errorf("a code block that ends early: %q", s)
+		return fmt.Errorf("a code block that ends early: %q", s)
 	}
+	return nil
 }
 
-func TestHostileNames(t *testing.T) {
-	for _, s := range []string{
-		"<!channel>", "<https://evil.example|Report>", "&lt;!here&gt;", "```<@U123>", "a\n\n*b*", "\x00\x1b[31m", "\u202egnp.exe",
-		"\xff\xfe", strings.Repeat("&", 100_000), strings.Repeat("漢", 100_000), strings.Repeat("`", 500), " ", "|>", "](https://evil.example)",
-	} {
-		check(t, hostile(s))
-	}
+func TestSlack(t *testing.T) {
+	notifytest.RunPoster(t, notifytest.Double{
+		Channel: notify.ChannelSlack, Poster: slack.Channel{}, OK: "ok", Check: check, Markup: markup,
+		Answers: []notifytest.Said{
+			{Status: 200, Body: "ok", Told: true}, {Status: 200, Body: "", Told: true}, {Status: 200, Body: `{"success":true}`, Told: true},
+			{Status: 200, Body: `{"ok":false,"error":"no_text"}`}, {Status: 200, Body: `{"success":false}`},
+			{Status: 400, Body: "invalid_payload"}, {Status: 403, Body: "action_prohibited"}, {Status: 404, Body: "channel_not_found"}, {Status: 410, Body: "channel_is_archived"},
+			{Status: 429, Body: "rate_limited", Retry: true}, {Status: 500, Body: "rollup_error", Retry: true},
+			{Status: 429, Header: map[string][]string{"Retry-After": {"30"}}, Retry: true, After: 30 * time.Second},
+		},
+	})
 }
 
 func TestHostilePages(t *testing.T) {
 	for _, page := range []string{"javascript:alert(1)/reports/" + id, "//evil.example/reports/" + id, "https:///reports/" + id,
-		"https://gopprof.example/" + id, "https://gopprof.example/reports/" + id + "?x|y>", ":%", "ftp://x/reports/" + id} {
+		"https://gopprof.example/" + id, "https://gopprof.example/reports/" + id + "?x|y>", ":%", "ftp://x/reports/" + id, "https://a@b.example/reports/" + id} {
 		r := report()
-		r.Page = page
-		if l := links(r); l != "" {
+		r.Page, r.Links = page, nil
+		if l := notify.ItemOf(r).Links; len(l) != 0 {
 			t.Errorf("page %q gives %q", page, l)
 		}
 	}
 	r := report()
 	r.Page = "https://gopprof.example/a|b>c<!channel>/reports/" + id
-	check(t, r)
-}
-
-func TestMentionsInOtherChats(t *testing.T) {
-	body, _, err := Message(hostile("@channel [Report](https://evil.example)"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var m message
-	if err := json.Unmarshal(body, &m); err != nil {
-		t.Fatal(err)
-	}
-	if strings.Contains(m.Text, "@channel") || strings.Contains(m.Text, "](") {
-		t.Errorf("text: %q", m.Text)
+	body, _, err := slack.Message(r)
+	if err != nil || markup(string(body)) != nil {
+		t.Errorf("%v, %v", err, markup(string(body)))
 	}
 }
 
@@ -215,9 +190,13 @@ func FuzzMessage(f *testing.F) {
 		f.Add(name)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		if clean(s, 10) == "" {
-			s += "x" // an empty name is not what this is about
+		body, contentType, err := slack.Message(notifytest.Hostile(s))
+		if err != nil {
+			t.Fatal(err)
 		}
-		check(t, hostile(s))
+		r := notifytest.Request{Header: map[string][]string{"Content-Type": {contentType}}, Body: string(body)}
+		if err := errors.Join(check(r), markup(r.Body)); err != nil {
+			t.Errorf("%v\n%s", err, body)
+		}
 	})
 }

@@ -54,10 +54,19 @@ type Captures interface {
 	SetPause(ctx context.Context, p gopprof.Pause) (api.PauseState, error)
 }
 
+// Telling is who is told of reports, by and for the caller of ctx.
+type Telling interface {
+	Silences(ctx context.Context) ([]api.Silence, error)
+	Silence(ctx context.Context, s api.Silence) (api.Silence, error)
+	EndSilence(ctx context.Context, id string) (api.Silence, error)
+	TestReceiver(ctx context.Context, name string) (api.ReceiverTest, error)
+}
+
 // Deps are what the API shows.
 type Deps struct {
 	Reports    Reports
 	Captures   Captures
+	Telling    Telling
 	Nodes      func(ctx context.Context) ([]gopprof.NodeState, error) // those targets that the caller may see
 	StaleAfter time.Duration                                          // silence after which a node is called stale
 	RetryAfter time.Duration                                          // what a caller is told who asked for too much
@@ -80,6 +89,7 @@ func New(d Deps) http.Handler {
 	h.registerMerged(a)
 	h.registerPause(a)
 	h.registerTargets(a)
+	h.registerTelling(a)
 	describeStreams(a)
 	mux.HandleFunc("GET "+api.PathEvents("{id}"), h.events)
 	mux.HandleFunc("GET "+freshPath, h.fresh)

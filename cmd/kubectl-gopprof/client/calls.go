@@ -104,6 +104,30 @@ func (c *Client) SetPause(ctx context.Context, r api.PauseRequest) (api.PauseSta
 	return p, c.change(ctx, request{method: http.MethodPut, path: api.PathPause, body: r}, &p)
 }
 
+// Silences returns those that hold, the next to end first.
+func (c *Client) Silences(ctx context.Context, query url.Values) (api.SilenceList, error) {
+	var list api.SilenceList
+	return list, c.get(ctx, api.PathSilences, query, &list)
+}
+
+// Silence makes a silence; the same again is the one that is there.
+func (c *Client) Silence(ctx context.Context, r api.SilenceRequest) (api.Silence, error) {
+	var s api.Silence
+	return s, c.change(ctx, request{method: http.MethodPost, path: api.PathSilences, body: r}, &s)
+}
+
+// EndSilence ends a silence before its time.
+func (c *Client) EndSilence(ctx context.Context, id string) (api.Silence, error) {
+	var s api.Silence
+	return s, c.ask(ctx, request{method: http.MethodDelete, path: api.PathSilence(id)}, &s)
+}
+
+// TestReceiver has a test message sent, once, whatever came of the answer.
+func (c *Client) TestReceiver(ctx context.Context, name string) (api.ReceiverTest, error) {
+	var r api.ReceiverTest
+	return r, c.ask(ctx, request{method: http.MethodPost, path: api.PathReceiverTest(url.PathEscape(name))}, &r)
+}
+
 // Download writes the bytes at a path of the API.
 func (c *Client) Download(ctx context.Context, path string, to io.Writer) error {
 	resp, err := c.send(ctx, request{method: http.MethodGet, path: path, accept: "application/octet-stream, " + api.ContentTypeProblem})

@@ -94,6 +94,7 @@ const intro = `Profile Go services while it matters, and see what their agents f
   open, top   look at a report
   reports     what was found, newest first
   targets     what is watched, and why it did or did not fire
+  silence     tell nobody of a workload's reports for a while
   pause       switch all profiling off; resume switches it on again
 
 NAME reaches the server DEFAULT.
@@ -141,7 +142,7 @@ func (c *commands) root() *cobra.Command {
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	c.flags(root)
 	root.AddCommand(c.capture(), c.open(), c.top(), c.reports(), c.operations(), c.cancel(),
-		c.targets(), c.pause(), c.resume(), c.proxy(), c.version())
+		c.targets(), c.pause(), c.resume(), c.silence(), c.silences(), c.unsilence(), c.notify(), c.proxy(), c.version())
 	return root
 }
 

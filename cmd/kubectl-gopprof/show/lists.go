@@ -125,3 +125,13 @@ func dash(s string) string {
 	}
 	return s
 }
+
+// Silences lists silences.
+func Silences(v View, list []api.Silence) *Table {
+	t := &Table{Header: row{"SILENCE", "ENDS"}.when(v.Namespaces, "NAMESPACE").when(true, "WORKLOAD", "CAUSE", "WHO").when(v.Wide, "CLUSTER", "AGE").when(true, "WHY")}
+	for _, s := range list {
+		t.Add(row{s.ID, s.Until.UTC().Format("2006-01-02 15:04 UTC")}.when(v.Namespaces, s.Namespace).
+			when(true, s.Workload, dash(string(s.Cause)), dash(s.Who)).when(v.Wide, dash(s.Cluster), Age(v.Now, s.At)).when(true, s.Why)...)
+	}
+	return t
+}

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -33,7 +34,8 @@ func Write(root, module string, defaults any) ([]byte, error) {
 type writer struct {
 	comments *comments
 	out      bytes.Buffer
-	silent   int // above 0: what is written has been explained before
+	silent   int            // above 0: what is written has been explained before
+	within   []reflect.Type // elements of lists that are being written: one inside itself is not written again
 }
 
 // line writes one line below the prefix: blanks, or a comment sign and blanks.
@@ -129,6 +131,9 @@ func (w *writer) list(key string, v reflect.Value, prefix string) error {
 		return w.flow(key, v, prefix)
 	} else if v.Len() == 0 {
 		w.line(prefix, "%s: []", key)
+		if slices.Contains(w.within, element) {
+			return nil
+		}
 		return w.element(newElement(element), prefix+"# ")
 	}
 	w.line(prefix, "%s:", key)
@@ -144,7 +149,7 @@ func (w *writer) list(key string, v reflect.Value, prefix string) error {
 
 // element writes one element of a list, its first key behind the dash.
 func (w *writer) element(v reflect.Value, prefix string) error {
-	inner := &writer{comments: w.comments, silent: w.silent}
+	inner := &writer{comments: w.comments, silent: w.silent, within: append(slices.Clone(w.within), v.Type())}
 	if err := inner.section(reflect.Indirect(v), ""); err != nil {
 		return err
 	}

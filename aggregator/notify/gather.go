@@ -1,0 +1,176 @@
+package notify
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"sync"
+	"time"
+
+	"github.com/gopprof/gopprof/pkg/bus"
+	"github.com/gopprof/gopprof/pkg/gopprof"
+)
+
+// mostConflicts is how often a record is read anew that others change at the same time.
+const mostConflicts = 20
+
+var errContended = errors.New("others change the record all the time")
+
+// gather writes a report down in its group's record, from where it is told. A report that
+// stands there already is passed over.
+func (n *Notifier) gather(ctx context.Context, to *receiver, route *node, r gopprof.Report) error {
+	labels := route.group(labelsOf(r))
+	key, item := groupKey(to.Name, route.name, labels), ItemOf(r)
+	unlock := n.pending.lock(key)
+	defer unlock()
+	known := false
+	g, err := n.change(ctx, key, func(g group) (group, bool) {
+		g.Receiver, g.Labels = to.Name, labels
+		g, added := g.add(item, route.timing, n.deps.Now())
+		known = !added
+		return g, added
+	})
+	if err != nil {
+		return fmt.Errorf("writing down what receiver %q is to be told: %w", to.Name, err)
+	}
+	n.schedule(to.Name, key, g)
+	if known {
+		n.metrics.repeats.WithLabelValues(to.Name).Inc()
+	} else {
+		n.metrics.gathered.WithLabelValues(to.Name).Inc()
+	}
+	return nil
+}
+
+// change replaces a group's record by what f makes of it, unless f says that nothing has
+// changed. Others may change it at the same time: f is asked again then.
+func (n *Notifier) change(ctx context.Context, key string, f func(g group) (group, bool)) (group, error) {
+	for range mostConflicts {
+		g, err := n.readGroup(ctx, key)
+		if err != nil {
+			return g, err
+		}
+		next, changed := f(g)
+		if !changed {
+			return g, nil
+		}
+		if next, err = n.writeGroup(ctx, key, next); !errors.Is(err, bus.ErrConflict) {
+			return next, err
+		}
+	}
+	return group{}, errContended
+}
+
+func (n *Notifier) readGroup(ctx context.Context, key string) (group, error) {
+	value, revision, err := n.deps.Told.Get(ctx, key)
+	if errors.Is(err, bus.ErrNoKey) {
+		return group{}, nil
+	}
+	if err != nil {
+		return group{}, err
+	}
+	g := groupOf(value)
+	g.revision = revision
+	return g, nil
+}
+
+func (n *Notifier) writeGroup(ctx context.Context, key string, g group) (group, error) {
+	value, err := json.Marshal(g)
+	if err != nil {
+		return g, err
+	}
+	if g.revision == 0 {
+		g.revision, err = n.deps.Told.Create(ctx, key, value)
+	} else {
+		g.revision, err = n.deps.Told.Update(ctx, key, value, g.revision)
+	}
+	return g, err
+}
+
+// schedule notes when a group is to be looked at next.
+func (n *Notifier) schedule(receiver, key string, g group) {
+	d := g.decide(n.deps.Now(), n.lease())
+	switch d.act {
+	case actNothing:
+		n.pending.forget(receiver, key)
+	case actWait:
+		n.pending.set(receiver, key, d.until)
+	default:
+		n.pending.set(receiver, key, n.deps.Now())
+	}
+}
+
+// pending is when each group is to be looked at: a key and a time for each, whatever there
+// is to be told of it.
+type pending struct {
+	mu   sync.Mutex // guards due and wake
+	due  map[string]map[string]time.Time
+	wake map[string]chan struct{}
+
+	locks [64]sync.Mutex // of records that this process changes, so that it is not its own conflict
+}
+
+func newPending() *pending {
+	return &pending{due: map[string]map[string]time.Time{}, wake: map[string]chan struct{}{}}
+}
+
+func (p *pending) lock(key string) (unlock func()) {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(key))
+	l := &p.locks[h.Sum32()%uint32(len(p.locks))]
+	l.Lock()
+	return l.Unlock
+}
+
+// woken returns what is signalled when a receiver's groups change.
+func (p *pending) woken(receiver string) chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.wakeOf(receiver)
+}
+
+func (p *pending) wakeOf(receiver string) chan struct{} {
+	if p.wake[receiver] == nil {
+		p.wake[receiver] = make(chan struct{}, 1)
+	}
+	return p.wake[receiver]
+}
+
+func (p *pending) set(receiver, key string, due time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.due[receiver] == nil {
+		p.due[receiver] = map[string]time.Time{}
+	}
+	p.due[receiver][key] = due
+	select {
+	case p.wakeOf(receiver) <- struct{}{}:
+	default:
+	}
+}
+
+func (p *pending) forget(receiver, key string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.due[receiver], key)
+}
+
+// at returns the keys that are due by now, those due longest first, and when the next one
+// is; zero when there is none.
+func (p *pending) at(receiver string, now time.Time) (keys []string, next time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	due := p.due[receiver]
+	for key, at := range due {
+		switch {
+		case !at.After(now):
+			keys = append(keys, key)
+		case next.IsZero() || at.Before(next):
+			next = at
+		}
+	}
+	sortByTime(keys, due)
+	return keys, next
+}

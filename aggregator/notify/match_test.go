@@ -1,0 +1,176 @@
+package notify
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gopprof/gopprof/pkg/config"
+	"github.com/gopprof/gopprof/pkg/gopprof"
+)
+
+func TestMatchers(t *testing.T) {
+	l := labels{"namespace": "shop", "cause": "gc_bound", "owner": ""}
+	for text, want := range map[string]bool{
+		`namespace="shop"`: true, `namespace=shop`: true, ` namespace = "shop" `: true, `namespace="sho"`: false, `namespace!="shop"`: false, `namespace!=pay`: true,
+		`cause=~"gc_bound|heap_growth"`: true, `cause=~"gc"`: false, `cause=~gc.*`: true, `cause!~"gc.*"`: false, `cause!~"code_hot"`: true,
+		`owner=""`: true, `owner=`: true, `owner!=""`: false, `pod=""`: true, `namespace=~"a|shop"`: true, `namespace="a\"b"`: false,
+	} {
+		m, err := parseMatcher(text)
+		if err != nil || m.matches(l) != want {
+			t.Errorf("%s: %v, %v", text, m.matches(l), err)
+		}
+	}
+}
+
+func TestMatchersThatAreRefused(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "must be", "shop": "must be", "=x": "must be", "nosuch=x": "is none of", "label_app=x": "not sent with their captures",
+		`namespace="x`: "quotes", `namespace=~"("`: "regular expression", "a b=c": "must be",
+	} {
+		if _, err := parseMatcher(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+func FuzzMatcher(f *testing.F) {
+	f.Add(`namespace=~"a|b"`)
+	f.Add(`cause!="\x00"`)
+	f.Fuzz(func(t *testing.T, s string) {
+		m, err := parseMatcher(s)
+		if err != nil {
+			return
+		}
+		again, err := parseMatcher(m.String())
+		if err != nil || again.name != m.name || again.op != m.op || again.value != m.value {
+			t.Errorf("%q is written as %s: %v", s, m, err)
+		}
+		m.matches(labels{m.name: s})
+	})
+}
+
+const tree = `
+receivers:
+- {name: ops, channel: slack, url_file: /secrets/ops}
+- {name: shop, channel: dingtalk, url_file: /secrets/shop, sign_file: /secrets/sign}
+- {name: gc, channel: feishu, url_file: /secrets/gc}
+- {name: all, channel: webhook, url: "http://all"}
+default: {receivers: [ops], group_wait: 1m}
+routes:
+- {matchers: ['cluster=~".*"'], receivers: [all], continue: true, triggers: [rule, manual]}
+- owner: team-shop
+  receivers: [shop]
+  group_by: [namespace]
+  routes:
+  - {matchers: ['cause="gc_bound"', 'confidence!="unsure"'], receivers: [gc, shop], end_after: 1h}
+  - {matchers: ['workload="noise"']}
+- {matchers: ['agreement="contradicted"'], receivers: [gc], contradicted: true}
+`
+
+// Who is told of which report, by a tree as it stands in a file.
+func TestTree(t *testing.T) {
+	c := DefaultConfig()
+	if err := config.Parse("a.yaml", []byte(tree), &c); err != nil {
+		t.Fatal(err)
+	}
+	root := newTree(c)
+	report := func(change func(*gopprof.Report)) gopprof.Report {
+		r := gopprof.Report{}
+		r.Capture.Target.Cluster, r.Capture.Target.Workload.Name, r.Capture.Trigger.Kind = "prod", "web", gopprof.TriggerRule
+		change(&r)
+		return r
+	}
+	caused := func(kind gopprof.CauseKind, sure gopprof.Confidence) *gopprof.Verdict {
+		return &gopprof.Verdict{Causes: []gopprof.Cause{{Kind: kind, Confidence: sure}, {Kind: gopprof.CauseTraffic}}}
+	}
+	for name, x := range map[string]struct {
+		r       gopprof.Report
+		want    []string
+		silence string
+	}{
+		"of nobody":        {report(func(*gopprof.Report) {}), []string{"all"}, ""},
+		"of another owner": {report(func(r *gopprof.Report) { r.Capture.Target.Owner = "x" }), []string{"all"}, ""},
+		"of the shop":      {report(func(r *gopprof.Report) { r.Capture.Target.Owner = "team-shop" }), []string{"all", "shop"}, ""},
+		"of the shop, by hand": {report(func(r *gopprof.Report) {
+			r.Capture.Target.Owner, r.Capture.Trigger.Kind = "team-shop", gopprof.TriggerManual
+		}), []string{"all"}, ""},
+		"of the shop, garbage": {report(func(r *gopprof.Report) {
+			r.Capture.Target.Owner = "team-shop"
+			r.Explanation.Verdict = caused("gc_bound", "sure")
+		}), []string{"all", "gc", "shop"}, ""},
+		"of the shop, unsure": {report(func(r *gopprof.Report) {
+			r.Capture.Target.Owner = "team-shop"
+			r.Explanation.Verdict = caused("gc_bound", "unsure")
+		}), []string{"all", "shop"}, ""},
+		"of the shop, just noise": {report(func(r *gopprof.Report) { r.Capture.Target.Owner, r.Capture.Target.Workload.Name = "team-shop", "noise" }), []string{"all"}, ""},
+		"contradicted":            {report(func(r *gopprof.Report) { r.Capture.Agreement.Result = gopprof.AgreementContradicted }), []string{"gc"}, ""},
+		"a sibling":               {report(func(r *gopprof.Report) { r.Capture.Trigger.Kind = gopprof.TriggerSibling }), nil, silentTrigger},
+	} {
+		ways, silence := root.route(x.r)
+		var got []string
+		for _, w := range ways {
+			got = append(got, w.receiver)
+		}
+		if !slices.Equal(got, x.want) || silence != x.silence {
+			t.Errorf("%s: %v %q", name, got, silence)
+		}
+	}
+}
+
+// What routes inherit: how reports are grouped, and nothing else.
+func TestInheritance(t *testing.T) {
+	c := DefaultConfig()
+	if err := config.Parse("a.yaml", []byte(tree), &c); err != nil {
+		t.Fatal(err)
+	}
+	root := newTree(c)
+	gc := root.below[1].below[0]
+	if got := fmt.Sprint(gc.groupBy, gc.timing); got != fmt.Sprint([]string{"namespace"}, timing{Wait: time.Minute, Interval: 5 * time.Minute, Repeat: 4 * time.Hour, EndAfter: time.Hour}) {
+		t.Errorf("%s", got)
+	}
+	if noise := root.below[1].below[1]; len(noise.Receivers) != 0 {
+		t.Errorf("receivers were inherited: %v", noise.Receivers)
+	}
+	if a, b := newTree(c).below[1].below[0].name, gc.name; a != b || a == root.below[1].name {
+		t.Errorf("names %q, %q", a, b)
+	}
+}
+
+func TestRouteMistakes(t *testing.T) {
+	for key, check := range map[string]func(report func(key, problem string)){
+		"matchers[0]":     Route{Matchers: []string{"nosuch=x"}}.Check,
+		"matchers[1]":     Route{Matchers: []string{"pod=x", `trigger="manual"`}}.Check,
+		"matchers[2]":     Route{Matchers: []string{"pod=x", "pod=y", `agreement="contradicted"`}}.Check,
+		"group_by[0]":     Telling{GroupBy: []string{"label_app"}}.Check,
+		"group_wait":      Telling{GroupWait: 2 * time.Hour}.Check,
+		"group_interval":  Telling{GroupInterval: time.Millisecond}.Check,
+		"repeat_interval": Telling{RepeatInterval: time.Second}.Check,
+		"end_after":       Telling{EndAfter: 48 * time.Hour}.Check,
+	} {
+		if got := mistakes(check); !slices.Equal(got, []string{key}) {
+			t.Errorf("%s: reported %v", key, got)
+		}
+	}
+	for _, r := range []Route{
+		{Matchers: []string{`trigger="manual"`}, Telling: Telling{Triggers: []gopprof.TriggerKind{"manual"}}},
+		{Matchers: []string{`agreement="contradicted"`}, Telling: Telling{Contradicted: true}},
+	} {
+		if got := mistakes(r.Check); got != nil {
+			t.Errorf("%v: reported %v", r, got)
+		}
+	}
+}
+
+// A mistake deep in the tree is told with its place.
+func TestMistakesBelow(t *testing.T) {
+	c := DefaultConfig()
+	err := config.Parse("a.yaml", []byte("routes:\n- owner: a\n  routes:\n  - {matchers: ['pod=x'], receivers: [nobody]}\n  - {receivers: []}\n"), &c)
+	for _, want := range []string{"routes[0].routes[0].receivers[0]", "routes[0].routes[1].owner"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, not %s", err, want)
+		}
+	}
+}

@@ -1,0 +1,353 @@
+package notifytest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/gopprof/gopprof/aggregator/notify"
+	"github.com/gopprof/gopprof/pkg/gopprof"
+	corpus "github.com/gopprof/gopprof/test/hostile"
+)
+
+// SignSecret is the secret that messages are signed with: it must never be seen anywhere.
+const SignSecret = "SECsignSECRET0123456789"
+
+// Double is a strict local copy of a channel's documented API.
+type Double struct {
+	Channel string
+	Poster  notify.Poster
+	// OK is the body of the answer to a message that was taken, with Status (0 is 200).
+	OK     string
+	Status int
+	// Signed tells that the API has signatures; Check looks at them.
+	Signed bool
+	// Check says what the API would refuse: signature, size, media type, a field that is
+	// missing or of the wrong kind.
+	Check func(r Request) error
+	// Markup finds what is not the channel's own in a body: a link, mention, tag or emphasis
+	// that came with a foreign text.
+	Markup func(body string) error
+	// Answers are those with status 200 or another, and what they mean.
+	Answers []Said
+	// Words tells that a message about a report says in words what is in it; else the words
+	// are those of a program.
+	Words bool
+}
+
+// Said is an answer and what it means.
+type Said struct {
+	Status int
+	Body   string
+	Header http.Header
+	Told   bool
+	Retry  bool
+	After  time.Duration
+}
+
+// RunPoster checks a channel against the double of its API.
+func RunPoster(t *testing.T, d Double) {
+	if d.Status == 0 {
+		d.Status = http.StatusOK
+	}
+	t.Run("Shapes", d.shapes)
+	t.Run("HostileNames", d.hostileNames)
+	t.Run("Statuses", d.statuses)
+	t.Run("Answers", d.answers)
+	t.Run("Secrets", d.secrets)
+	t.Run("Template", d.template)
+}
+
+// start returns a scene whose receiver is the double.
+func (d Double) start(t *testing.T) *Scene {
+	s := Start(t, d.Channel, notify.Channels{Posters: map[string]notify.Poster{d.Channel: d.Poster}})
+	if d.Signed {
+		s.Config.Receivers[0].SignFile = s.File(SignSecret + "\n")
+		s.Restart()
+	}
+	s.Answer(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(d.Status)
+		_, _ = io.WriteString(w, d.OK)
+	})
+	return s
+}
+
+// send brings a message and returns what the API got.
+func (d Double) send(t *testing.T, s *Scene, m notify.Message) (Request, notify.Outcome) {
+	t.Helper()
+	s.Wait(time.Hour) // no pace is in the way
+	out, err := s.Deliver(t.Context(), "ops", m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	posts := s.Posts()
+	if len(posts) == 0 {
+		t.Fatalf("nothing was posted: %+v", out)
+	}
+	return posts[len(posts)-1], out
+}
+
+// shapes: every kind of message, small and as large as it gets, is one that the API takes.
+func (d Double) shapes(t *testing.T) {
+	s := d.start(t)
+	for name, m := range Messages() {
+		got, out := d.send(t, s, m)
+		if err := d.Check(got); err != nil || out.Reason != "" {
+			t.Errorf("%s: %v, %+v\n%s", name, err, out, got.Body)
+		}
+		if id := got.Header.Get(notify.HeaderIdempotency); id != m.ID {
+			t.Errorf("%s: Idempotency-Key %q, not %q", name, id, m.ID)
+		}
+		if err := d.Markup(got.Body); err != nil {
+			t.Errorf("%s: %v\n%s", name, err, got.Body)
+		}
+	}
+	got, _ := d.send(t, s, notify.One(notify.ItemOf(Report()), s.Now()))
+	for _, want := range []string{"shop", "web-7d4b9c-hot01", "93 %", "burns 61 %", "code_hot", "/reports/", "/drawings/cpu", "kubectl gopprof open"} {
+		if !strings.Contains(got.Body, want) {
+			t.Errorf("the message does not say %q:\n%s", want, got.Body)
+		}
+	}
+}
+
+// hostileNames: whatever a profiled program calls itself means nothing in the channel.
+func (d Double) hostileNames(t *testing.T) {
+	s := d.start(t)
+	names := append([]string{
+		"<!channel>", "<https://evil.example|Report>", "&lt;!here&gt;", "```<@U123>", "a\n\n*b*", "\x00\x1b[31m", "\u202egnp.exe",
+		"\xff\xfe", strings.Repeat("&", 100_000), strings.Repeat("漢", 100_000), strings.Repeat("`", 500), "|>", "](https://evil.example)",
+		"[Report](https://evil.example)", "<at id=all></at>", "<@all>", "@13800138000", "**b**", "# h", "> q", "![i](https://evil.example/x.png)",
+		"<font color=\"warning\">x</font>", "https://evil.example/x", "<script>alert(1)</script>", "{{.}}", "\r\nBcc: evil@evil.example", "\\[x\\](y)",
+	}, corpus.Names()...)
+	for _, name := range names {
+		for _, r := range []gopprof.Report{Hostile(name)} {
+			m := notify.One(notify.ItemOf(r), s.Now())
+			for _, m := range []notify.Message{m, many(m.Parts[0].Items[0], notify.KindMore), {ID: "x", Parts: append(m.Parts, m.Parts...)}} {
+				got, out := d.send(t, s, m)
+				if err := d.Check(got); err != nil || out.Reason != "" {
+					t.Errorf("%.40q: %v, %+v\n%.2000s", name, err, out, got.Body)
+				}
+				if err := d.Markup(got.Body); err != nil {
+					t.Errorf("%.40q: %v\n%.2000s", name, err, got.Body)
+				}
+			}
+		}
+	}
+}
+
+// statuses: 2xx is told; 408, 425, 429 and 5xx are tried again; everything else is given up.
+func (d Double) statuses(t *testing.T) {
+	s := d.start(t)
+	m := notify.One(notify.ItemOf(Report()), s.Now())
+	for code := 200; code < 600; code++ {
+		s.Answer(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(code)
+			if code < 300 && code != http.StatusNoContent {
+				_, _ = io.WriteString(w, d.OK)
+			}
+		})
+		_, out := d.send(t, s, m)
+		if code == http.StatusNoContent || code == http.StatusResetContent {
+			continue // no body, which some APIs never do
+		}
+		told, again := code < 300, code == 408 || code == 425 || code == 429 || code >= 500
+		if told != (out.Reason == "") || again != out.Retry {
+			t.Errorf("%d: %+v", code, out)
+		}
+	}
+	s.Answer(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "77")
+		w.WriteHeader(http.StatusTooManyRequests)
+	})
+	if _, out := d.send(t, s, m); !out.Retry || out.After != 77*time.Second {
+		t.Errorf("429 with Retry-After: %+v", out)
+	}
+}
+
+// answers: what the API says in words or codes counts, whatever the status.
+func (d Double) answers(t *testing.T) {
+	s := d.start(t)
+	for _, a := range d.Answers {
+		s.Answer(func(w http.ResponseWriter, _ *http.Request) {
+			for name, values := range a.Header {
+				w.Header()[name] = values
+			}
+			w.WriteHeader(a.Status)
+			_, _ = io.WriteString(w, a.Body)
+		})
+		_, out := d.send(t, s, notify.One(notify.ItemOf(Report()), s.Now()))
+		if (out.Reason == "") != a.Told || out.Retry != a.Retry || out.After != a.After {
+			t.Errorf("%d %s: %+v", a.Status, a.Body, out)
+		}
+	}
+}
+
+// secrets: neither address nor token nor the secret of signatures is seen in an outcome.
+func (d Double) secrets(t *testing.T) {
+	s := d.start(t)
+	for _, code := range []int{200, 302, 400, 404, 429, 500} {
+		s.Answer(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Location", r.URL.String())
+			w.WriteHeader(code)
+			fmt.Fprintf(w, `{"errcode":1,"code":1,"errmsg":"no hook %s http://%s%s, %s, %s"}`, r.URL, r.Host, r.URL, r.Header.Get("Authorization"), SignSecret)
+		})
+		_, out := d.send(t, s, notify.One(notify.ItemOf(Report()), s.Now()))
+		if seen := fmt.Sprintf("%+v %s", out, s.KV.Dump()); strings.Contains(seen, "SECRET") {
+			t.Errorf("%d: a secret was seen: %s", code, seen)
+		}
+	}
+	for _, p := range s.Posts() {
+		if strings.Contains(p.Body, "SECRET") {
+			t.Errorf("a secret was posted: %s", p.Body)
+		}
+	}
+}
+
+// template: a receiver's own words, escaped as ours are.
+func (d Double) template(t *testing.T) {
+	s := d.start(t)
+	s.Config.Receivers[0].Template = "{{with (index .Parts 0).Items}}{{(index . 0).Owner}} has work: {{(index . 0).Pod}}{{end}}\nsecond line"
+	s.Restart()
+	for _, name := range []string{"web-1", "<!channel>", "[a](https://evil.example)", strings.Repeat("x&<", 300)} {
+		m := notify.One(notify.ItemOf(Hostile(name)), s.Now())
+		got, out := d.send(t, s, m)
+		if d.Channel == notify.ChannelWebhook {
+			if !strings.Contains(got.Body, " has work: ") || strings.Contains(got.Body, "specversion") {
+				t.Errorf("body: %s", got.Body)
+			}
+			continue
+		}
+		if err := d.Check(got); err != nil || out.Reason != "" {
+			t.Errorf("%.40q: %v, %+v", name, err, out)
+		}
+		if err := d.Markup(got.Body); err != nil {
+			t.Errorf("%.40q: %v", name, err)
+		}
+		if !strings.Contains(got.Body, "has work: ") || !strings.Contains(got.Body, "second line") {
+			t.Errorf("%.40q: the words of the template are not there:\n%.2000s", name, got.Body)
+		}
+	}
+}
+
+// Messages are messages of every kind, from the smallest to the largest.
+func Messages() map[string]notify.Message {
+	small, full := notify.ItemOf(Report()), notify.ItemOf(Full())
+	at := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	ended := many(full, notify.KindEnded)
+	ended.Parts[0].Ended = true
+	digest := notify.Message{ID: "digest-1"}
+	for range 50 {
+		digest.Parts = append(digest.Parts, many(full, notify.KindFirst).Parts...)
+	}
+	return map[string]notify.Message{
+		"one": notify.One(small, at), "full": notify.One(full, at), "bare": notify.One(notify.ItemOf(gopprof.Report{ID: "x"}), at),
+		"more": many(full, notify.KindMore), "repeat": many(small, notify.KindRepeat), "ended": ended, "digest": digest,
+		"test":                   {ID: "test-1", Who: "ada"},
+		"ended, nothing by name": {ID: "e", Parts: []notify.Part{{Kind: notify.KindEnded, Group: "incident=x", Pods: 3, Reports: 7, Ended: true, Since: at, Last: at}}},
+	}
+}
+
+func many(i notify.Item, kind notify.Kind) notify.Message {
+	at := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	p := notify.Part{Kind: kind, Group: "incident=x", Pods: 30, Reports: 44, Since: at, Last: at.Add(time.Minute), Until: at.Add(time.Hour)}
+	for k := range 20 {
+		pod := i
+		pod.Pod = fmt.Sprintf("%.100s-%d", i.Pod, k)
+		p.Items = append(p.Items, pod)
+	}
+	return notify.Message{ID: "many-1", Parts: []notify.Part{p}}
+}
+
+// Full is a report with as much in it as there can be.
+func Full() gopprof.Report {
+	r := Hostile(strings.Repeat("long&name<漢>", 60))
+	r.Links = map[string]string{}
+	for k := range 20 {
+		r.Links[fmt.Sprintf("link %d", k)] = "https://links.example/" + strings.Repeat("x", 600)
+	}
+	return r
+}
+
+// Hostile is a report with a text wherever a profiled program or an agent can put one.
+func Hostile(s string) gopprof.Report {
+	r := Report()
+	t := &r.Capture.Target
+	t.Cluster, t.Node, t.Namespace, t.Pod, t.Container, t.Owner = s, s, s, s, s, s
+	t.Workload = gopprof.Workload{Kind: s, Name: s}
+	r.Capture.Trigger.Evidence.Rule = s
+	r.Capture.Trigger.Request = &gopprof.Request{Who: s}
+	r.Capture.Agreement.Reason, r.Capture.Agreement.Result = gopprof.Reason(s), gopprof.AgreementResult(s)
+	r.Explanation.Summary, r.Explanation.Warnings = s, []string{s, s, s, s, s, s, s, s, s}
+	r.Explanation.Verdict = &gopprof.Verdict{Scope: gopprof.Scope(s)}
+	for range 5 {
+		r.Explanation.Verdict.Causes = append(r.Explanation.Verdict.Causes, gopprof.Cause{Kind: gopprof.CauseKind(s), Confidence: gopprof.Confidence(s), Line: s + "."})
+	}
+	r.Links = map[string]string{s: "https://links.example/x", "evil": s, "script": "javascript:alert(1)"}
+	p := &r.Explanation.Profiles[0]
+	p.SampleType, p.Kind = s, gopprof.Kind(s)
+	for i := range p.Functions {
+		p.Functions[i].Name = s
+	}
+	return r
+}
+
+// OneLine tells what is wrong with a text that people see: too long, empty, or with
+// characters that are not to be seen.
+func OneLine(what, s string, most int) error {
+	if n := utf8.RuneCountInString(s); n == 0 || n > most {
+		return fmt.Errorf("%s: %d characters of %d", what, n, most)
+	}
+	if strings.ContainsFunc(s, func(r rune) bool { return r != '\n' && r != '\u200b' && !unicode.IsPrint(r) }) {
+		return fmt.Errorf("%s: not printable: %q", what, s)
+	}
+	return nil
+}
+
+// JSON is a request whose body is JSON of at most so many bytes.
+func JSON(r Request, most int) error {
+	if !strings.HasPrefix(r.Header.Get("Content-Type"), "application/json") {
+		return fmt.Errorf("content type %q", r.Header.Get("Content-Type"))
+	}
+	if len(r.Body) > most {
+		return fmt.Errorf("%d bytes of %d", len(r.Body), most)
+	}
+	if !utf8.ValidString(r.Body) || bytes.ContainsRune([]byte(r.Body), 0) {
+		return fmt.Errorf("not UTF-8")
+	}
+	return nil
+}
+
+// Decode reads a body into v, and takes no field that v does not know.
+func Decode(body string, v any) error {
+	d := json.NewDecoder(strings.NewReader(body))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return err
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return fmt.Errorf("more behind the message")
+	}
+	return nil
+}
+
+// Link tells what is wrong with the address of a link.
+func Link(address string) error {
+	for _, host := range []string{"https://gopprof.example/", "https://links.example/"} {
+		if strings.HasPrefix(address, host) && !strings.ContainsAny(address, " <>|()[]\"'`") {
+			return nil
+		}
+	}
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || strings.ContainsAny(address, " <>|()\"'`") {
+		return fmt.Errorf("a link to %q", address)
+	}
+	return nil
+}

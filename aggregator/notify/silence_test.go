@@ -1,0 +1,164 @@
+package notify
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/gopprof/gopprof/pkg/api"
+	"github.com/gopprof/gopprof/pkg/gopprof"
+)
+
+func TestSilencing(t *testing.T) {
+	r := gopprof.Report{}
+	r.Capture.Target = gopprof.Target{Cluster: "prod", Namespace: "shop", Workload: gopprof.Workload{Kind: "Deployment", Name: "web"}}
+	r.Explanation.Verdict = &gopprof.Verdict{Causes: []gopprof.Cause{{Kind: gopprof.CauseGCBound}, {Kind: gopprof.CauseTraffic}}}
+	for name, x := range map[string]struct {
+		s    api.Silence
+		want bool
+	}{
+		"of the workload":          {api.Silence{Namespace: "shop", Workload: "Deployment/web"}, true},
+		"by its name":              {api.Silence{Namespace: "shop", Workload: "web"}, true},
+		"of the cluster":           {api.Silence{Cluster: "prod", Namespace: "shop", Workload: "web"}, true},
+		"of another cluster":       {api.Silence{Cluster: "test", Namespace: "shop", Workload: "web"}, false},
+		"of another kind":          {api.Silence{Namespace: "shop", Workload: "StatefulSet/web"}, false},
+		"of another namespace":     {api.Silence{Namespace: "cart", Workload: "web"}, false},
+		"of the cause":             {api.Silence{Namespace: "shop", Workload: "web", Cause: gopprof.CauseGCBound}, true},
+		"of what is not the cause": {api.Silence{Namespace: "shop", Workload: "web", Cause: gopprof.CauseTraffic}, false},
+	} {
+		if _, got := silencing([]api.Silence{{Namespace: "x", Workload: "y"}, x.s}, r); got != x.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+// shelf is a bucket of silences, which several notifiers may watch.
+type shelf struct {
+	mu    sync.Mutex
+	all   map[string][]byte
+	shows []func(key string, value []byte, revision uint64)
+	err   error
+}
+
+func (s *shelf) Create(_ context.Context, key string, value []byte) (uint64, error) {
+	return 1, s.put(key, value)
+}
+
+func (s *shelf) Delete(_ context.Context, key string) error { return s.put(key, nil) }
+
+func (s *shelf) put(key string, value []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		return s.err
+	}
+	s.all[key] = value
+	for _, show := range s.shows {
+		show(key, value, 1)
+	}
+	return nil
+}
+
+func (s *shelf) Watch(ctx context.Context, show func(key string, value []byte, revision uint64), shown func()) error {
+	s.mu.Lock()
+	if s.err != nil {
+		defer s.mu.Unlock()
+		return s.err
+	}
+	for key, value := range s.all {
+		show(key, value, 1)
+	}
+	s.shows = append(s.shows, show)
+	s.mu.Unlock()
+	shown()
+	<-ctx.Done()
+	return nil
+}
+
+func silent(t *testing.T, s *shelf, now *time.Time) *Notifier {
+	t.Helper()
+	c := DefaultConfig()
+	c.Receivers, c.Default.Receivers = []Receiver{{Name: "ops", Channel: ChannelSlack, URL: "http://127.0.0.1:1"}}, []string{"ops"}
+	n := New(c, Deps{Silences: s, Now: func() time.Time { return *now }}, zap.NewNop(), prometheus.NewRegistry())
+	if err := n.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// A silence holds in every replica, also in one that starts later, until it ends.
+func TestSilencesOfReplicas(t *testing.T) {
+	now := noon
+	s := &shelf{all: map[string][]byte{}}
+	one := silent(t, s, &now)
+	made, err := one.Silence(t.Context(), api.Silence{Namespace: "shop", Workload: "web", Who: "ada", Why: "test", Until: noon.Add(time.Hour)})
+	if err != nil || made.ID == "" || !made.At.Equal(noon) {
+		t.Fatalf("%+v, %v", made, err)
+	}
+	again, err := one.Silence(t.Context(), api.Silence{Namespace: "shop", Workload: "web", Who: "ada", Why: "test", Until: noon.Add(time.Hour)})
+	if err != nil || again != made {
+		t.Errorf("made twice: %+v, %v", again, err)
+	}
+	two := silent(t, s, &now)
+	r := gopprof.Report{}
+	r.Capture.Target = gopprof.Target{Namespace: "shop", Workload: gopprof.Workload{Kind: "Deployment", Name: "web"}}
+	if !one.silenced(r) || !two.silenced(r) {
+		t.Error("told all the same")
+	}
+	r.Capture.Trigger.Kind = gopprof.TriggerRule
+	if err := two.Handle(t.Context(), r); err != nil { // without a bucket to write it down
+		t.Error(err)
+	}
+	if err := two.EndSilence(t.Context(), made.ID); err != nil || two.silenced(r) || one.silenced(r) {
+		t.Errorf("still silenced: %v", err)
+	}
+	if _, err := one.Silence(t.Context(), api.Silence{Namespace: "shop", Workload: "web", Who: "ada", Why: "test", Until: noon.Add(time.Hour)}); err != nil {
+		t.Fatal(err)
+	}
+	now = noon.Add(time.Hour)
+	if all, err := two.Silences(t.Context()); err != nil || len(all) != 0 || one.silenced(r) || two.silenced(r) {
+		t.Errorf("silenced beyond its end: %v, %v", all, err)
+	}
+}
+
+func TestSilencesThatAreRefused(t *testing.T) {
+	now := noon
+	s := &shelf{all: map[string][]byte{}}
+	n := silent(t, s, &now)
+	good := api.Silence{Namespace: "shop", Workload: "web", Who: "ada", Why: "test", Until: noon.Add(time.Hour)}
+	for want, change := range map[string]func(*api.Silence){
+		"of one workload": func(s *api.Silence) { s.Workload = "" }, "why must": func(s *api.Silence) { s.Why = "" }, "no cause": func(s *api.Silence) { s.Cause = "whim" },
+		"in the future": func(s *api.Silence) { s.Until = noon }, "30 days": func(s *api.Silence) { s.Until = noon.Add(31 * 24 * time.Hour) },
+	} {
+		x := good
+		change(&x)
+		if _, err := n.Silence(t.Context(), x); gopprof.ReasonOf(err) != gopprof.ReasonBadInput || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+	for k := range mostSilences {
+		x := good
+		x.Until = x.Until.Add(time.Duration(k))
+		if _, err := n.Silence(t.Context(), x); err != nil {
+			t.Fatal(err)
+		}
+	}
+	x := good
+	x.Workload = "more"
+	if _, err := n.Silence(t.Context(), x); gopprof.ReasonOf(err) != gopprof.ReasonBudget {
+		t.Errorf("%v", err)
+	}
+	s.err = errors.New("away")
+	if err := n.EndSilence(t.Context(), "x"); gopprof.ReasonOf(err) != gopprof.ReasonNoAnswer {
+		t.Errorf("%v", err)
+	}
+	if err := New(DefaultConfig(), Deps{Silences: s}, zap.NewNop(), prometheus.NewRegistry()).Load(t.Context()); err == nil {
+		t.Error("started without knowing what is silenced")
+	}
+}
