@@ -102,9 +102,25 @@ type claim struct {
 	d   decision
 }
 
-// turn tells a receiver what is due, message by message, and returns when to come again.
-func (n *Notifier) turn(ctx context.Context, to *receiver) (next time.Time) {
-	for ctx.Err() == nil {
+// stopGrace is how long a message that is on its way may take when the process is to stop.
+const stopGrace = 5 * time.Second
+
+// outliving returns a context that ends stopGrace after ctx does.
+func outliving(ctx context.Context) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		t := time.AfterFunc(stopGrace, cancel)
+		context.AfterFunc(longer, func() { t.Stop() })
+	})
+	return longer, func() { stop(); cancel() }
+}
+
+// turn tells a receiver what is due, message by message, and returns when to come again. When
+// ctx ends, no message is begun, and one that is on its way is seen to its end.
+func (n *Notifier) turn(until context.Context, to *receiver) (next time.Time) {
+	ctx, done := outliving(until)
+	defer done()
+	for until.Err() == nil {
 		now := n.deps.Now()
 		keys, later := n.pending.at(to.Name, now)
 		if left := to.paused(now); left > 0 && len(keys) > 0 {

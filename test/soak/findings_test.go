@@ -82,6 +82,9 @@ func (s *scene) stored() (ids []string) {
 			return fmt.Errorf("%s: %w", path, err)
 		}
 		ids, known[path] = append(ids, r.ID), true
+		if r.Picture != "" {
+			known[filepath.Join(root, r.Picture)] = true
+		}
 		for _, file := range r.Files {
 			known[filepath.Join(root, file.Profile)] = true
 			if file.Drawing != "" {
