@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 
 	"github.com/gopprof/gopprof/pkg/figures"
@@ -38,8 +38,13 @@ func takeExample(root, kept string) error {
 	if err != nil {
 		return err
 	}
-	for machine, said := range map[string]string{top + "/": "", runtime.GOROOT() + "/src/": "", os.Getenv("HOME") + "/go/pkg/mod/": ""} {
-		data = bytes.ReplaceAll(data, []byte(machine), []byte(said))
+	env, err := exec.Command("go", "env", "GOROOT", "GOMODCACHE").Output()
+	if err != nil {
+		return fmt.Errorf("go env: %w", err)
+	}
+	dirs := strings.Fields(string(env))
+	for _, machine := range []string{top + "/", dirs[0] + "/src/", dirs[len(dirs)-1] + "/"} {
+		data = bytes.ReplaceAll(data, []byte(machine), nil)
 	}
 	if err := os.MkdirAll(exampleDir(root), 0o755); err != nil {
 		return err
