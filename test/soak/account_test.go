@@ -185,3 +185,26 @@ func TestWhatIsUnderwayIsSeen(t *testing.T) {
 		})
 	}
 }
+
+// An aggregator that was killed between an acknowledgement and its line has acknowledged.
+func TestAcknowledgedAndKilledBeforeItSaidSo(t *testing.T) {
+	line := func(second int, message, capture string) rig.Line {
+		return rig.Line{"time": time.Date(2026, 11, 28, 15, 0, second, 0, time.UTC).Format(timeLayout), "msg": message, "capture": capture}
+	}
+	killed := []rig.Line{line(1, lineAnnounced, "A"), line(3, lineStarted, ""), line(4, lineAcknowledged, "B"), line(40, lineAcknowledged, "C")}
+	for name, c := range map[string]struct {
+		lines []rig.Line
+		want  bool
+	}{
+		"killed":                 {killed, true},
+		"just now":               {killed[:3], false},
+		"it lives":               {[]rig.Line{killed[0], killed[2], killed[3]}, false},
+		"before it was made":     {killed[1:], false},
+		"it came again":          {append(slices.Clone(killed), line(41, lineAnnounced, "A"), line(45, lineAcknowledged, "D")), false},
+		"it came again and died": {append(slices.Clone(killed), line(41, lineAnnounced, "A"), line(45, lineStarted, ""), line(59, lineAcknowledged, "D")), false},
+	} {
+		if got := (Books{Aggregator: c.lines}).unsaid("A"); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}

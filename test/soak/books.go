@@ -47,6 +47,8 @@ const (
 	lineCommitted    = "report committed"
 	lineAcknowledged = "capture acknowledged"
 	lineDead         = "capture dead-lettered"
+	lineAnnounced    = "report announced"
+	lineStarted      = "aggregator started"
 )
 
 // Underway tells what has not come to its end, going by the logs; nothing when all has.
@@ -61,7 +63,7 @@ func (b Books) Underway() (what []string) {
 	}
 	ended := b.mentioned(lineAcknowledged, lineDead)
 	for id := range durable(b.Agent) {
-		if !ended[id] {
+		if !ended[id] && !b.unsaid(id) {
 			what = append(what, "capture "+id+" was handed on and not acknowledged")
 		}
 	}
@@ -72,6 +74,32 @@ func (b Books) Underway() (what []string) {
 	}
 	slices.Sort(what)
 	return what
+}
+
+// redelivered is how long after its start an aggregator has got everything again that was not
+// acknowledged: some times the stream's ack_wait.
+const redelivered = 30 * time.Second
+
+// unsaid tells that a capture was acknowledged by an aggregator that was killed before it
+// could say so: its report was announced, and it did not come again to the next one. Were it
+// otherwise, it would lie in the stream at the end, which is a fault by itself.
+func (b Books) unsaid(id string) bool {
+	announced := false
+	var started, newest time.Time
+	for _, l := range b.Aggregator {
+		at, err := time.Parse(timeLayout, l.Text("time"))
+		if err != nil {
+			continue
+		}
+		newest = at
+		switch {
+		case l.Text("capture") == id:
+			announced, started = announced || l.Text("msg") == lineAnnounced, time.Time{}
+		case l.Text("msg") == lineStarted && started.IsZero():
+			started = at
+		}
+	}
+	return announced && !started.IsZero() && newest.Sub(started) >= redelivered
 }
 
 // mentioned returns the captures that the aggregator's log names in lines with these
