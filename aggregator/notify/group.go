@@ -375,3 +375,13 @@ func (g group) settled() group {
 	g.Sending, g.State, g.Attempts, g.FirstTry, g.At, g.Next, g.Reason, g.Detail = nil, "", 0, time.Time{}, time.Time{}, time.Time{}, "", ""
 	return g
 }
+
+// gaveUp is the group whose message nobody will get. One that said that the group is over is
+// not said again.
+func (g group) gaveUp() group {
+	over := g.Sending.Ended
+	if g = g.settled(); over && g.Fresh.Reports == 0 && g.Again == 0 {
+		return g.closed()
+	}
+	return g
+}

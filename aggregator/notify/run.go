@@ -271,7 +271,7 @@ func (n *Notifier) conclude(ctx context.Context, to *receiver, c claim, e ended)
 		case e.out.Retry && e.now.Sub(g.FirstTry) < n.cfg.GiveUpAfter:
 			return g.failed(e.out, e.next, e.now), true
 		}
-		return g.settled(), true
+		return g.gaveUp(), true
 	})
 	if err != nil {
 		n.log.Warn("what was told cannot be recorded; it is told again", zap.String("receiver", to.Name), zap.Error(err))

@@ -43,3 +43,24 @@ func TestMessageOnItsWayIsSeenToItsEnd(t *testing.T) {
 		t.Errorf("told %d times in all", c.told)
 	}
 }
+
+// A follow-up that is refused for good is said once.
+func TestFollowUpThatIsRefused(t *testing.T) {
+	s, c := chatting(t)
+	handle(t, s, of(incident(), "web-1"))
+	pass(t, s, time.Minute)
+	if got := c.took(); len(got) != 1 {
+		t.Fatalf("told %q", got)
+	}
+	c.answer(notify.Refused("404"))
+	before := c.tries
+	ctx, stop := context.WithTimeout(t.Context(), 2*time.Second)
+	defer stop()
+	s.Wait(24 * time.Hour)
+	s.Turn(ctx)
+	s.Wait(24 * time.Hour)
+	s.Turn(ctx)
+	if n := c.tries - before; n != 1 {
+		t.Errorf("tried %d times", n)
+	}
+}
