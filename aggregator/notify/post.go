@@ -55,7 +55,7 @@ func (n *Notifier) post(ctx context.Context, to *receiver, l Letter) Outcome {
 		limited, stop := context.WithTimeout(ctx, n.cfg.Timeout)
 		defer stop()
 		out := s.Send(limited, l)
-		out.Detail = redact(printable(out.Detail, 300), &url.URL{}, sign)
+		out.Detail = printable(redact(out.Detail, &url.URL{}, sign), 300)
 		return out
 	}
 	return n.postHTTP(ctx, to, l)
