@@ -66,7 +66,7 @@ func read(file gopprof.Profile, lim profile.Limits) finding {
 	if err != nil {
 		return finding{top: gopprof.TopFunctions{Kind: file.Kind, Reason: profile.ReasonOf(err), Detail: err.Error()}}
 	}
-	f := finding{top: w.Top(topFunctions), blame: blameOf(w), looks: w.Column("samples"), period: w.Period}
+	f := finding{top: w.Top(topFunctions), looks: w.Column("samples"), period: w.Period}
 	for _, fn := range w.Functions {
 		if fn.Name == lostEvents {
 			f.lost = fn.Flat
@@ -75,6 +75,7 @@ func read(file gopprof.Profile, lim profile.Limits) finding {
 	if f.usable() && w.Negative == 0 {
 		f.shape = w.Shape(length(file.Seconds, f.top))
 	}
+	f.blame = blameOf(w, f.shape)
 	return f
 }
 

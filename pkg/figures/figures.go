@@ -69,3 +69,16 @@ func Plural(n int64, one, many string) string {
 	}
 	return fmt.Sprintf("%d %s", n, many)
 }
+
+// Tidy keeps four significant digits of a figure that is data: what is beyond them is noise,
+// and JSON is read by people too. What is no number is 0, for JSON has no other.
+func Tidy(v float64) float64 {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return 0
+	}
+	short, err := strconv.ParseFloat(strconv.FormatFloat(v, 'g', 4, 64), 64)
+	if err != nil {
+		return v
+	}
+	return short
+}

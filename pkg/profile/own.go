@@ -98,7 +98,7 @@ func (t tree) owner(f gopprof.Function) Owner {
 	pkg := PackageOf(f.Name)
 	elsewhere := t.root != "" && path.IsAbs(f.File)
 	switch {
-	case pkg == "" || t.own(f.File) || !elsewhere && !OfProgram(f.Name):
+	case pkg == "" || t.own(f.File) || !elsewhere && !ofProgram(f.Name):
 		return OwnerRuntime
 	case libraryRoot(strings.TrimPrefix(f.File, t.home), pkg) != "":
 		return OwnerLibrary
@@ -149,9 +149,9 @@ func Generic(name string) bool {
 	return strings.HasPrefix(name, "[")
 }
 
-// OfProgram tells whether a function is of the program or one of its libraries: not of
+// ofProgram tells whether a function is of the program or one of its libraries: not of
 // Go's own packages, not of C code, not without a name.
-func OfProgram(name string) bool {
+func ofProgram(name string) bool {
 	pkg := PackageOf(name)
 	if pkg == "" || strings.HasPrefix(pkg, "vendor/golang.org/") {
 		return false

@@ -80,6 +80,24 @@ func (w *Weighed) ShapeLike(other *Shape, seconds float64) *Shape {
 	return s
 }
 
+// Unit is what a value is divided by to be an amount of what the kind is about: cores for the
+// CPU time of a profile whose length is known, else CPU seconds; bytes, goroutines.
+func (s *Shape) Unit() float64 {
+	switch {
+	case s.Kind != gopprof.KindCPU:
+		return 1
+	case s.Seconds > 0:
+		return 1e9 * s.Seconds
+	}
+	return 1e9
+}
+
+// Amount is a value in Unit.
+func (s *Shape) Amount(v int64) float64 { return float64(v) / s.Unit() }
+
+// Looks is how many times a sampling profiler saw what has a value.
+func (s *Shape) Looks(v int64) float64 { return float64(v) / s.Quantum }
+
 // quantum is the distance of looks of a sampling profiler. A CPU profile counts its looks;
 // without that its period counts, or the one that Go has.
 func (w *Weighed) quantum() float64 {

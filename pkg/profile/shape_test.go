@@ -36,7 +36,7 @@ func TestStacksBelongToTheInnermostOfTheService(t *testing.T) {
 		on(50*look, "regexp.(*machine).step", "regexp.(*Regexp).MatchString", "shop/search.match", "shop/search.Find", "net/http.(*conn).serve", "runtime.goexit"),
 		on(20*look, "shop/search.match", "shop/search.Find", "runtime.goexit"),
 		on(5*look, "shop/search.Find", "runtime.goexit"),
-		on(7*look, "github.com/lib/pq.parse /root/go/pkg/mod/github.com/lib/pq@v1.2.3/parse.go", "shop/search.Find", "runtime.goexit"),
+		on(7*look, "github.com/lib/pq.parse /home/build/go/pkg/mod/github.com/lib/pq@v1.2.3/parse.go", "shop/search.Find", "runtime.goexit"),
 		on(10*look, "runtime.scanobject", "runtime.gcDrain", "runtime.gcBgMarkWorker", "runtime.goexit"),
 		on(8*look, "internal/poll.(*FD).Read", "net/http.(*conn).serve", "runtime.goexit"),
 	))
@@ -187,7 +187,7 @@ func TestShort(t *testing.T) {
 // A library is known by where its source lies; a program that was built out of the module
 // cache is not one.
 func TestOwners(t *testing.T) {
-	const cache = "/root/go/pkg/mod/"
+	const cache = "/home/build/go/pkg/mod/"
 	for name, test := range map[string]struct {
 		function, file string
 		also           []string // another function and its file

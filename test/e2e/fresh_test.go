@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -146,14 +147,22 @@ func TestCancelFreesTheProfiler(t *testing.T) {
 	}
 }
 
+// awaitBusy waits until the target's CPU profiler is held. To ask is to hold it, if it is
+// free: so each question is given up after a moment, and whoever is waited for finds it free
+// between two of them.
 func awaitBusy(ctx context.Context, t *testing.T, r *rig.Rig) {
 	t.Helper()
 	must(t, rig.Poll(ctx, func() error {
-		free, err := profilerIsFree(ctx, r)
-		if err == nil && free {
-			err = fmt.Errorf("the profiler is free")
+		moment, enough := context.WithTimeout(ctx, 50*time.Millisecond)
+		defer enough()
+		free, err := profilerIsFree(moment, r)
+		switch {
+		case err == nil && !free:
+			return nil
+		case errors.Is(err, context.DeadlineExceeded):
+			return errors.New("the profiler is free, or did not answer")
 		}
-		return err
+		return fmt.Errorf("the profiler is free: %w", err)
 	}))
 }
 

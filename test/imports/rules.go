@@ -102,6 +102,7 @@ func knows() map[string][]string {
 	return map[string][]string{
 		"pkg/gopprof":      {},
 		"pkg/figures":      {},
+		"pkg/chance":       {},
 		"pkg/profile":      {"pkg/gopprof"},
 		"pkg/heapster":     {"pkg/gopprof"},
 		"pkg/api":          {"pkg/gopprof"},

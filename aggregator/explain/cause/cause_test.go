@@ -35,7 +35,7 @@ var (
 	sending   = within("runtime.gopark", "runtime.chansend1", "shop/audit.append", "shop/front.handle")
 	idleConn  = []string{"runtime.gopark", "runtime.selectgo", "net/http.(*persistConn).readLoop", "runtime.goexit"}
 	kept      = append([]string{"runtime.gopark", "internal/poll.runtime_pollWait"}, serve...)
-	parsing   = within("github.com/lib/pq.parse /root/go/pkg/mod/github.com/lib/pq@v1.2.3/p.go", "main.main /src/main.go")
+	parsing   = within("github.com/lib/pq.parse /home/build/go/pkg/mod/github.com/lib/pq@v1.2.3/p.go", "main.main /src/main.go")
 	sessions  = within("internal/runtime/maps.newarray", "shop/sessions.keep", "shop/front.handle")
 )
 
@@ -111,10 +111,10 @@ func (s scene) facts(t *testing.T) Facts {
 // difference is what explain/compare makes of profiles whose every figure is far beyond
 // chance, or the same.
 func difference(here *profile.Shape, others []Other) gopprof.Difference {
-	d := gopprof.Difference{Here: float64(here.Total) / scale(here), SameShares: here.Kind == gopprof.KindCPU}
+	d := gopprof.Difference{Here: float64(here.Total) / here.Unit(), SameShares: here.Kind == gopprof.KindCPU}
 	for _, o := range others {
 		d.With = append(d.With, gopprof.Comparator{Pod: "quiet"})
-		d.Typical += float64(o.Shape.Total) / scale(o.Shape) / float64(len(others))
+		d.Typical += float64(o.Shape.Total) / o.Shape.Unit() / float64(len(others))
 		if ratio(float64(o.Shape.Own), float64(o.Shape.Total))-ratio(float64(here.Own), float64(here.Total)) > 0.2 {
 			d.SameShares = false
 		}

@@ -28,7 +28,7 @@ func codeHot(j judged) (c gopprof.Cause, holds bool) {
 	part := j.explained(gopprof.KindCPU, uses)
 	share := j.share(gopprof.KindCPU, of(p.Name, cum))
 	j.weighCPU(&c, part, share, chanceOfMany)
-	c.Share = tidy(j.explained(gopprof.KindCPU, j.amount(gopprof.KindCPU, of(p.Name, code))))
+	c.Share = figures.Tidy(j.explained(gopprof.KindCPU, j.amount(gopprof.KindCPU, of(p.Name, code))))
 	name(&c, p)
 	c.Line = fmt.Sprintf("%s%s uses %s of the CPU%s", short(p.Name), below(p), figures.Percent(share.here),
 		j.others(gopprof.KindCPU, figures.Percent(share.typical)))

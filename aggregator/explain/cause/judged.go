@@ -1,9 +1,7 @@
 package cause
 
 import (
-	"math"
-	"strconv"
-
+	"github.com/gopprof/gopprof/pkg/chance"
 	"github.com/gopprof/gopprof/pkg/figures"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/pkg/profile"
@@ -54,41 +52,18 @@ func (f figure) beyond() bool { return !f.known || f.excess() >= beyondQuiet }
 
 // proof writes it into a cause.
 func (f figure) proof(what, unit string) gopprof.Proof {
-	p := gopprof.Proof{What: what, Value: tidy(f.here), Unit: unit}
+	p := gopprof.Proof{What: what, Value: figures.Tidy(f.here), Unit: unit}
 	if f.known {
-		t := tidy(f.typical)
+		t := figures.Tidy(f.typical)
 		p.Typical = &t
 	}
 	return p
 }
 
-// tidy keeps four significant digits: the rest is noise, and JSON is read by people too.
-func tidy(v float64) float64 {
-	if math.IsNaN(v) || math.IsInf(v, 0) {
-		return 0
-	}
-	short, err := strconv.ParseFloat(strconv.FormatFloat(v, 'g', 4, 64), 64)
-	if err != nil {
-		return v
-	}
-	return short
-}
-
 // amount is a kind's figure per second of a timed profile, absolute otherwise: cores, bytes,
 // goroutines.
 func (j judged) amount(k gopprof.Kind, of func(*profile.Shape) int64) figure {
-	return j.figure(k, func(s *profile.Shape) float64 { return float64(of(s)) / scale(s) })
-}
-
-// scale is what a value is divided by: that in a CPU profile of so many seconds to be cores.
-func scale(s *profile.Shape) float64 {
-	switch {
-	case s.Kind != gopprof.KindCPU:
-		return 1
-	case s.Seconds > 0:
-		return 1e9 * s.Seconds
-	}
-	return 1e9
+	return j.figure(k, func(s *profile.Shape) float64 { return s.Amount(of(s)) })
 }
 
 // share is a figure as a part of all that each side spends.
@@ -127,7 +102,7 @@ func coresUsedBy(c gopprof.Capture, s *profile.Shape) float64 {
 	if c.CPUSeconds > 0 && s.Seconds > 0 {
 		return c.CPUSeconds / s.Seconds
 	}
-	return float64(s.Total) / scale(s)
+	return s.Amount(s.Total)
 }
 
 func ratio(part, whole float64) float64 {
@@ -193,7 +168,7 @@ const leastExcess = 0.2
 // weigh sets how sure a cause is that explains a share: from sureShare on, and on the word
 // of the others where there are any. If they do not differ, it is not sure.
 func (j judged) weigh(c *gopprof.Cause, k gopprof.Kind, share float64) {
-	c.Share = tidy(min(1, max(0, share)))
+	c.Share = figures.Tidy(min(1, max(0, share)))
 	_, differs := j.compared(k)
 	switch {
 	case share < sureShare || len(j.Others[k]) > 0 && !differs:
@@ -208,26 +183,22 @@ func (j judged) weigh(c *gopprof.Cause, k gopprof.Kind, share float64) {
 // weighCPU is weigh for what takes a share of the CPU: where that is no larger than in the
 // others, by what chance reaches in so many standard errors, all that is known is that there
 // is more of everything.
-func (j judged) weighCPU(c *gopprof.Cause, explains float64, share figure, chance float64) {
+func (j judged) weighCPU(c *gopprof.Cause, explains float64, share figure, beyond float64) {
 	j.weigh(c, gopprof.KindCPU, explains)
-	if share.known && !(share.beyond() && j.apart(share) >= chance) {
+	if share.known && !(share.beyond() && j.apart(share) >= beyond) {
 		c.Confidence = gopprof.ConfidenceUnsure
 	}
 }
 
-// apart is how many standard errors a share of the CPU is above that of the others: the test
-// of two proportions, as in explain/compare.
+// apart is how many standard errors a share of the CPU is above that of the others.
 func (j judged) apart(share figure) float64 {
-	here, theirs := looks(j.Here[gopprof.KindCPU]), 0.0
+	here := j.Here[gopprof.KindCPU]
+	theirs := 0.0
 	for _, o := range j.Others[gopprof.KindCPU] {
-		theirs += looks(o.Shape)
+		theirs += o.Shape.Looks(o.Shape.Total)
 	}
-	p := (share.here*here + share.typical*theirs) / (here + theirs)
-	return ratio(share.excess(), math.Sqrt(p*(1-p)*(1/here+1/theirs)))
+	return chance.Share{Ratio: share.here, Looks: here.Looks(here.Total)}.Sigma(chance.Share{Ratio: share.typical, Looks: theirs})
 }
-
-// looks is how many times a profiler looked.
-func looks(s *profile.Shape) float64 { return float64(s.Total) / s.Quantum }
 
 // Standard errors that chance reaches once in a hundred reports: of a few shares, and of
 // those of all functions.

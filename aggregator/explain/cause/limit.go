@@ -57,10 +57,10 @@ func (j judged) bursts(limit float64) (c gopprof.Cause, holds bool) {
 	if w.ThrottledRatio < stopped || w.CPU.Ratio >= quietUse || w.CPU.Ratio <= 0 {
 		return c, false
 	}
-	c.Share, c.Confidence = tidy(w.ThrottledRatio), gopprof.ConfidenceLikely
+	c.Share, c.Confidence = figures.Tidy(w.ThrottledRatio), gopprof.ConfidenceLikely
 	c.Line = fmt.Sprintf("stopped in %s of its CPU periods though it uses %s of its limit of %s: work in bursts, on more threads than the limit has cores; a higher limit, or GOMAXPROCS at the limit, would do",
 		figures.Percent(w.ThrottledRatio), figures.Percent(w.CPU.Ratio), coreLimit(limit))
-	c.Proof = append(c.Proof, j.stops(), gopprof.Proof{What: "CPU used of the limit", Value: tidy(w.CPU.Ratio), Unit: "ratio"})
+	c.Proof = append(c.Proof, j.stops(), gopprof.Proof{What: "CPU used of the limit", Value: figures.Tidy(w.CPU.Ratio), Unit: "ratio"})
 	return c, true
 }
 
@@ -81,7 +81,7 @@ func (j judged) atLimit(limit float64) (c gopprof.Cause, holds bool) {
 	}
 	c.Line = fmt.Sprintf("stopped in %s of its CPU periods: it wants more than its limit of %s, for work of which nothing stands out",
 		figures.Percent(w.ThrottledRatio), coreLimit(limit))
-	c.Proof = append(c.Proof, j.stops(), gopprof.Proof{What: "CPU used of the limit", Value: tidy(w.CPU.Ratio), Unit: "ratio"})
+	c.Proof = append(c.Proof, j.stops(), gopprof.Proof{What: "CPU used of the limit", Value: figures.Tidy(w.CPU.Ratio), Unit: "ratio"})
 	return c, true
 }
 
@@ -101,7 +101,7 @@ func (j judged) stops() gopprof.Proof {
 	if e := j.Capture.Trigger.Evidence; e != nil {
 		ratio = e.Newest().ThrottledRatio
 	}
-	return gopprof.Proof{What: "CPU periods in which it was stopped", Value: tidy(ratio), Unit: "ratio"}
+	return gopprof.Proof{What: "CPU periods in which it was stopped", Value: figures.Tidy(ratio), Unit: "ratio"}
 }
 
 // limitOf is a container's CPU limit in cores, 0 when there is none or nobody knows.

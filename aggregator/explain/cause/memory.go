@@ -40,7 +40,7 @@ func (j judged) asMemory(c *gopprof.Cause, heap float64) {
 		return
 	}
 	of := min(1, heap/e.Newest().Memory.Mean)
-	c.Share = tidy(c.Share * of)
+	c.Share = figures.Tidy(c.Share * of)
 	if of < smallHeap {
 		c.Confidence = gopprof.ConfidenceUnsure
 	}
@@ -92,7 +92,7 @@ func (j judged) asPile(c *gopprof.Cause, n float64) {
 		case each > mostKept || each <= 0:
 			c.Share, c.Confidence = smallPile, gopprof.ConfidenceUnsure
 		default:
-			c.Proof = append(c.Proof, gopprof.Proof{What: "memory in use for each of them", Value: tidy(each), Unit: "bytes"})
+			c.Proof = append(c.Proof, gopprof.Proof{What: "memory in use for each of them", Value: figures.Tidy(each), Unit: "bytes"})
 			c.Line += fmt.Sprintf("; each would keep %s of the memory in use", figures.Size(math.Round(each)))
 		}
 	default:

@@ -16,12 +16,12 @@ func (j judged) growing(c *gopprof.Cause) string {
 	if !ok {
 		return ""
 	}
-	c.Proof = append(c.Proof, gopprof.Proof{What: "growth of the memory in use, per minute", Value: tidy(perSecond * 60), Unit: "bytes"})
+	c.Proof = append(c.Proof, gopprof.Proof{What: "growth of the memory in use, per minute", Value: figures.Tidy(perSecond * 60), Unit: "bytes"})
 	said := fmt.Sprintf("; memory grows by %s a minute", figures.Size(math.Round(perSecond*60)))
 	last := points[len(points)-1]
 	left := (last.MemoryLimitBytes - last.MemoryBytes) / perSecond
 	if last.MemoryLimitBytes > 0 && left > 0 && left < (24*time.Hour).Seconds() {
-		c.Proof = append(c.Proof, gopprof.Proof{What: "time to the limit", Value: tidy(left), Unit: "seconds"})
+		c.Proof = append(c.Proof, gopprof.Proof{What: "time to the limit", Value: figures.Tidy(left), Unit: "seconds"})
 		said += " and reaches its limit in " + about(time.Duration(left*float64(time.Second)))
 	}
 	return said

@@ -13,8 +13,9 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
 
+	"github.com/gopprof/gopprof/pkg/chance"
+	"github.com/gopprof/gopprof/pkg/figures"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/pkg/profile"
 )
@@ -77,18 +78,8 @@ func measured(s *profile.Shape) bool {
 	return s != nil && (s.Kind != gopprof.KindCPU || s.Seconds > 0)
 }
 
-// scale is what a value is divided by to be an amount: that in a CPU profile of so many
-// seconds to be cores.
-func scale(s *profile.Shape) float64 {
-	if s.Kind == gopprof.KindCPU {
-		return 1e9 * s.Seconds
-	}
-	return 1
-}
-
 func amountOf(s *profile.Shape, v int64) amount {
-	by := scale(s)
-	return amount{value: float64(v) / by, perLook: s.Quantum / by}
+	return amount{value: s.Amount(v), perLook: s.Quantum / s.Unit()}
 }
 
 // comparison is one capture's profile and the others.
@@ -104,11 +95,11 @@ func (c comparison) difference(unit string) gopprof.Difference {
 	}
 	whole := c.pair(func(s *profile.Shape) int64 { return s.Total })
 	d.Here, d.Typical = whole.here.value, mean(whole.others)
-	limit := beyondChance(len(c.here.Parts) + 1)
+	limit := chance.Beyond(len(c.here.Parts) + 1)
 	d.Significant = math.Abs(whole.sigma()) >= limit && math.Abs(d.Here-d.Typical) >= effect*max(d.Here, d.Typical)
 	c.grow(&d, limit)
 	c.judgeShares(&d)
-	d.Here, d.Typical = round(d.Here), round(d.Typical)
+	d.Here, d.Typical = figures.Tidy(d.Here), figures.Tidy(d.Typical)
 	return d
 }
 
@@ -136,11 +127,11 @@ func (c comparison) grow(d *gopprof.Difference, limit float64) {
 		d.Significant = true
 		g := gopprof.Growth{
 			Function: name, File: part.File, Own: part.Own, Path: part.Path,
-			Here: round(p.here.value), Typical: round(mean(p.others)), Sigma: round(sigma),
+			Here: figures.Tidy(p.here.value), Typical: figures.Tidy(mean(p.others)), Sigma: figures.Tidy(sigma),
 			HereShare: share(p.here.value, d.Here), TypicalShare: share(mean(p.others), d.Typical),
 		}
 		if excess > 0 {
-			g.Excess = round(more / excess)
+			g.Excess = figures.Tidy(more / excess)
 		}
 		if pkg := profile.PackageOf(name); part.Below != "" && part.Below != pkg && profile.PackageOf(part.Below) != pkg {
 			g.Below = part.Below
@@ -171,9 +162,9 @@ func (c comparison) judgeShares(d *gopprof.Difference) {
 	if c.here.Kind != gopprof.KindCPU {
 		return
 	}
-	own, looks := float64(c.here.Own)/c.here.Quantum, 0.0
+	own, looks := c.here.Looks(c.here.Own), 0.0
 	for _, o := range c.others {
-		looks += float64(o.Shape.Own) / o.Shape.Quantum
+		looks += o.Shape.Looks(o.Shape.Own)
 	}
 	differs, told := c.sharesDiffer(own, looks)
 	switch {
@@ -189,16 +180,16 @@ func (c comparison) judgeShares(d *gopprof.Difference) {
 // and whether none can differ by twice that without being seen.
 func (c comparison) sharesDiffer(own, looks float64) (differs, told bool) {
 	names := c.names()
-	limit := beyondChance(2 * len(names))
+	limit := chance.Beyond(2 * len(names))
 	told = true
 	for name := range names {
 		for _, of := range []func(*profile.Part) int64{self, cum} {
 			here, theirs := c.proportions(name, of, own, looks)
-			apart := math.Abs(here.share - theirs.share)
-			if apart >= shift && min(own, looks) >= leastLooks && math.Abs(here.sigma(theirs)) >= limit {
+			apart := math.Abs(here.Ratio - theirs.Ratio)
+			if apart >= shift && min(own, looks) >= leastLooks && math.Abs(here.Sigma(theirs)) >= limit {
 				return true, true
 			}
-			told = told && apart+2*here.error(theirs) < 2*shift
+			told = told && apart+2*here.Error(theirs) < 2*shift
 		}
 	}
 	return false, told
@@ -206,11 +197,11 @@ func (c comparison) sharesDiffer(own, looks float64) (differs, told bool) {
 
 // proportions are what a function has of the time spent in the service's code, here and in
 // all the others.
-func (c comparison) proportions(name string, of func(*profile.Part) int64, own, looks float64) (here, theirs proportion) {
-	here = proportion{ratio(ownOf(c.here, name, of), c.here.Own), own}
-	theirs.looks = looks
+func (c comparison) proportions(name string, of func(*profile.Part) int64, own, looks float64) (here, theirs chance.Share) {
+	here = chance.Share{Ratio: ratio(ownOf(c.here, name, of), c.here.Own), Looks: own}
+	theirs.Looks = looks
 	for _, o := range c.others {
-		theirs.share += float64(ownOf(o.Shape, name, of)) / o.Shape.Quantum / max(looks, 1)
+		theirs.Ratio += o.Shape.Looks(ownOf(o.Shape, name, of)) / max(looks, 1)
 	}
 	return here, theirs
 }
@@ -250,17 +241,5 @@ func share(part, whole float64) float64 {
 	if !(whole > 0) {
 		return 0
 	}
-	return round(part / whole)
-}
-
-// round keeps four significant digits: the rest is noise, and JSON is read by people too.
-func round(v float64) float64 {
-	if math.IsInf(v, 0) || math.IsNaN(v) {
-		return 0
-	}
-	short, err := strconv.ParseFloat(strconv.FormatFloat(v, 'g', 4, 64), 64)
-	if err != nil {
-		return v
-	}
-	return short
+	return figures.Tidy(part / whole)
 }

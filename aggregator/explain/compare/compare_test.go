@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/gopprof/gopprof/pkg/chance"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/pkg/profile"
 )
@@ -76,7 +77,7 @@ func TestSameDiffersSeldom(t *testing.T) {
 			shares++
 		}
 	}
-	if most := 2 * falseRate * trials; float64(wrong) > most || float64(shares) > most {
+	if most := 2 * chance.FalseRate * trials; float64(wrong) > most || float64(shares) > most {
 		t.Errorf("of %d pairs of the same %d differ and %d have other shares, want at most %.0f", trials, wrong, shares, most)
 	}
 }
@@ -119,21 +120,6 @@ func TestSigmaIsStandardNormal(t *testing.T) {
 	}
 	if share := float64(beyond) / trials; share > 0.015 || share < 0.005 {
 		t.Errorf("%.4f beyond 2.576 standard errors, want 0.01", share)
-	}
-	a, b := proportion{0.3, 1000}, proportion{0.3, 500}
-	if a.sigma(b) != 0 {
-		t.Error("equal shares differ")
-	}
-	if got := (proportion{0.5, 100}).sigma(proportion{0.3, 100}); math.Abs(got-2.887) > 0.001 { // Fleiss's own formula, by hand
-		t.Errorf("sigma %.3f, want 2.887", got)
-	}
-}
-
-func TestBeyondChance(t *testing.T) {
-	for n, want := range map[int]float64{1: 2.5758, 100: 3.8906, 0: 2.5758} {
-		if got := beyondChance(n); math.Abs(got-want) > 1e-3 {
-			t.Errorf("%d comparisons: %.4f, want %.4f", n, got, want)
-		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/gopprof/gopprof/pkg/chance"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/pkg/profile/profiletest"
 )
@@ -96,7 +97,7 @@ func TestChanceNamesNobody(t *testing.T) {
 					named++
 				}
 			}
-			if float64(named) > 2*falseRate*groups {
+			if float64(named) > 2*chance.FalseRate*groups {
 				t.Errorf("%s, %d pods of %d looks: somebody was named in %d of %d groups", kind, size.pods, size.looks, named, groups)
 			}
 		}
@@ -151,7 +152,7 @@ func TestMedianOfUnequalPods(t *testing.T) {
 
 func TestBeyondChance(t *testing.T) {
 	for comparisons, want := range map[int]float64{0: 2.5758, 1: 2.5758, 1000: 4.4172, 1_000_000: 5.7307} {
-		if got := beyondChance(comparisons); math.Abs(got-want) > 0.001 {
+		if got := chance.Beyond(comparisons); math.Abs(got-want) > 0.001 {
 			t.Errorf("%d comparisons: %v, want %v", comparisons, got, want)
 		}
 	}

@@ -11,10 +11,9 @@ import (
 // When a pod's share of a function is another than the pods' median. All of them must
 // hold; see differs.
 const (
-	effect    = 0.05 // of the pod's total: less matters to nobody
-	spreads   = 4.0  // standard deviations of the pods, estimated from the MAD
-	falseRate = 0.01 // chance that anybody of a group is named though all are the same
-	fewLooks  = 100  // of a CPU profiler: with less, no share is judged
+	effect   = 0.05 // of the pod's total: less matters to nobody
+	spreads  = 4.0  // standard deviations of the pods, estimated from the MAD
+	fewLooks = 100  // of a CPU profiler: with less, no share is judged
 )
 
 // leastPods is how many pods can outvote one.

@@ -32,9 +32,3 @@ func medianAndSpread(values []float64) (middle, spread float64) {
 	}
 	return middle, toSigma * median(distances)
 }
-
-// beyondChance returns how many standard errors chance reaches in none of the comparisons,
-// but at falseRate.
-func beyondChance(comparisons int) float64 {
-	return math.Sqrt2 * math.Erfcinv(falseRate/float64(max(1, comparisons)))
-}

@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/gopprof/gopprof/pkg/chance"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
@@ -63,7 +64,7 @@ type comparison struct {
 }
 
 func newComparison(kind gopprof.Kind, pods []pod, functions int) comparison {
-	c := comparison{pods: pods, z: beyondChance(functions * len(pods))}
+	c := comparison{pods: pods, z: chance.Beyond(functions * len(pods))}
 	roots := 0.0
 	for _, p := range pods {
 		c.judged = append(c.judged, !few(kind, p))
@@ -113,7 +114,7 @@ func (c comparison) function(f int, ratios []podShare, tell func(pod, int, float
 // with that variance is √(n_j / (2π p(1-p))) at its middle; with n looks of each pod it is
 // the familiar π/2 × p(1-p)/(N n). That s is itself one of the N makes the sum of both
 // variances too large, if anything. p is the middle of s and m. z is that of a two-sided
-// test of the normal distribution at falseRate over the number of comparisons, functions
+// test of the normal distribution at chance.FalseRate over the number of comparisons, functions
 // times pods (Bonferroni; Dunn, Multiple Comparisons among Means, JASA 56, 1961).
 //
 // What n counts is independent for the cpu kind only, and even there nearly. Bytes, waits

@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/gopprof/gopprof/pkg/chance"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
@@ -63,10 +64,10 @@ func (t totals) compare(tell func(pod)) {
 		distances[i] = distance(r, t.median)
 	}
 	spread := spreads * toSigma * median(slices.Clone(distances))
-	chance := beyondChance(n) / 2 * math.Sqrt(1+math.Pi/2/float64(n))
+	most := chance.Beyond(n) / 2 * math.Sqrt(1+math.Pi/2/float64(n))
 	for i, p := range t.pods {
 		by := math.Abs(math.Sqrt(p.looks+3.0/8) - math.Sqrt(t.expected(p)+3.0/8))
-		if distances[i] >= math.Log(timesTypical) && distances[i] > spread && by > chance {
+		if distances[i] >= math.Log(timesTypical) && distances[i] > spread && by > most {
 			tell(p)
 		}
 	}
