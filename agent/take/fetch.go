@@ -24,6 +24,7 @@ type fetched struct {
 	profile    gopprof.Profile
 	target     gopprof.Target // as it was verified
 	cpuSeconds float64        // used meanwhile; 0 when it is not known
+	requests   float64        // served meanwhile, likewise
 }
 
 // fetchPatiently waits while somebody else holds the target's profiler, until the order's
@@ -94,14 +95,16 @@ func (j *job) fetch(k gopprof.Kind) (fetched, error) {
 	if err := checkEndpoint(target.Endpoint); err != nil {
 		return fetched{}, err
 	}
+	served := j.counting(target, k)
 	data, err := j.request(target.Endpoint, k)
 	if err != nil {
 		return fetched{}, err
 	}
+	requests := served()
 	if err := j.validate(k, data); err != nil {
 		return fetched{}, err
 	}
-	return fetched{profile: j.profile(k, data), target: target}, nil
+	return fetched{profile: j.profile(k, data), target: target, requests: requests}, nil
 }
 
 func (j *job) profile(k gopprof.Kind, data []byte) gopprof.Profile {
@@ -126,7 +129,12 @@ func (j *job) request(e gopprof.Endpoint, k gopprof.Kind) ([]byte, error) {
 	}
 	ctx, cancel := context.WithTimeout(j.ctx, limit)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.URL(k.Page(), query).String(), nil)
+	return j.page(ctx, e, e.URL(k.Page(), query), j.room())
+}
+
+// page gets one page of an endpoint that was checked, and returns its bytes.
+func (j *job) page(ctx context.Context, e gopprof.Endpoint, at *url.URL, maxBytes int64) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at.String(), nil)
 	if err != nil {
 		return nil, &Error{Reason: gopprof.ReasonInvalidEndpoint, Err: err}
 	}
@@ -138,7 +146,7 @@ func (j *job) request(e gopprof.Endpoint, k gopprof.Kind) ([]byte, error) {
 	if err != nil {
 		return nil, &Error{Reason: gopprof.ReasonUnreachable, Err: err}
 	}
-	data, err := get(tr, req, j.room())
+	data, err := get(tr, req, maxBytes)
 	return data, classify(j.ctx, err)
 }
 
@@ -157,7 +165,7 @@ func get(tr http.RoundTripper, req *http.Request, maxBytes int64) ([]byte, error
 	}
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxBytes+1))
 	if err != nil {
-		return nil, fmt.Errorf("reading the profile after %d bytes: %w", len(data), err)
+		return nil, fmt.Errorf("reading the answer after %d bytes: %w", len(data), err)
 	}
 	if int64(len(data)) > maxBytes {
 		return nil, tooLarge(maxBytes)

@@ -167,7 +167,7 @@ func (j *job) takeKind(c *gopprof.Capture, k gopprof.Kind) error {
 		c.Target = got.target
 	}
 	if k == gopprof.KindCPU {
-		c.CPUSeconds = got.cpuSeconds
+		c.CPUSeconds, c.Requests = got.cpuSeconds, got.requests
 	}
 	c.Profiles = append(c.Profiles, got.profile)
 	j.bytes += got.profile.SizeBytes

@@ -11,6 +11,7 @@ type metrics struct {
 	bytes     *prometheus.HistogramVec
 	running   prometheus.Gauge
 	contended prometheus.Counter
+	counts    *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -36,8 +37,12 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "gopprof_agent_profiler_contended_total",
 			Help: "Attempts that found the target's profiler held by somebody else.",
 		}),
+		counts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gopprof_agent_request_counts_total",
+			Help: "Readings of targets' own counters of requests, by reason: empty when it could be read.",
+		}, []string{"reason"}),
 	}
-	reg.MustRegister(m.captures, m.profiles, m.bytes, m.running, m.contended)
+	reg.MustRegister(m.captures, m.profiles, m.bytes, m.running, m.contended, m.counts)
 	return m
 }
 

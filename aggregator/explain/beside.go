@@ -34,10 +34,10 @@ func lookAround(c gopprof.Capture, found findings, around Around, lim profile.Li
 			if s == nil {
 				continue
 			}
-			sides = append(sides, compare.Side{Who: who(o), Shape: s})
+			sides = append(sides, compare.Side{Who: who(o), Shape: s, Requests: requests(o.Report.Capture, s)})
 			b.others[file.Kind] = append(b.others[file.Kind], cause.Other{Capture: o.Report.Capture, Shape: s})
 		}
-		if d, ok := compare.Compare(here, sides); ok {
+		if d, ok := compare.Compare(compare.Side{Shape: here, Requests: requests(c, here)}, sides); ok {
 			b.differences = append(b.differences, d)
 		} else {
 			delete(b.others, file.Kind)
@@ -67,6 +67,14 @@ func (b *beside) read(o Other, here *profile.Shape, lim profile.Limits) *profile
 	}
 	b.unread = append(b.unread, fmt.Sprintf("not compared with the %s profile of pod %s: %s", k, quote(o.Report.Capture.Target.Pod), quote(err.Error())))
 	return nil
+}
+
+// requests is how many requests a capture's target served a second, 0 when that is not known.
+func requests(c gopprof.Capture, cpu *profile.Shape) float64 {
+	if !(cpu.Seconds > 0) {
+		return 0
+	}
+	return c.Requests / cpu.Seconds
 }
 
 func who(o Other) gopprof.Comparator {

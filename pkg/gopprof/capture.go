@@ -19,7 +19,10 @@ type Capture struct {
 	// not known. Beside the profile's own total it tells whether the right process was
 	// profiled.
 	CPUSeconds float64 `json:"cpuSeconds,omitempty"`
-	Agent      string  `json:"agent,omitempty"` // version of the agent that made it
+	// Requests is how many requests the target served while the CPU profile ran, by its own
+	// counter; 0 when that is not known.
+	Requests float64 `json:"requests,omitempty"`
+	Agent    string  `json:"agent,omitempty"` // version of the agent that made it
 	// History is what was seen of the target in the minutes before.
 	History History `json:"history,omitzero"`
 }

@@ -40,6 +40,25 @@ func (e Endpoint) URL(page string, query url.Values) *url.URL {
 	}
 }
 
+// Counter is a counter of the requests that a target has served, which it shows as
+// Prometheus metrics on the address of its endpoint. It means something to the target's own
+// node only, so it is never sent. The zero Counter is none.
+type Counter struct {
+	Metric string // its name: "http_requests_total"; the sum of all its labels' values counts
+	Port   int    // 0: the endpoint's
+	Path   string // "/metrics"
+}
+
+// On returns where the counter is shown by a target with this endpoint: its Path is the whole
+// path. The endpoint's token is for its own port.
+func (c Counter) On(e Endpoint) Endpoint {
+	if c.Port != 0 && c.Port != e.Port {
+		e.Port, e.BearerTokenFile = c.Port, ""
+	}
+	e.Path = c.Path
+	return e
+}
+
 // Cgroup names the control group of a target: by its path below the cgroup root (the same
 // path in every v1 hierarchy), by a process that lives in it, or, when both are empty, by
 // the target's container ID and pod UID, under which the kubelet made it. It means
@@ -84,6 +103,9 @@ type Target struct {
 	Cgroup   Cgroup   `json:"-"`
 
 	// What follows is the node's own business and never sent.
+
+	// Counter counts the target's requests, if it is known.
+	Counter Counter `json:"-"`
 
 	// Labels are the pod's, as JoinLabels writes them; they are told with the node's state.
 	Labels string `json:"-"`

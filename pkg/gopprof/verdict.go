@@ -88,6 +88,10 @@ type Difference struct {
 	Unit    string  `json:"unit"`
 	Here    float64 `json:"here"`    // the whole of this capture
 	Typical float64 `json:"typical"` // the whole of the others: the mean
+	// HereRequests and TypicalRequests are how many requests were served a second, by the
+	// targets' own counters: of cpu, where both are known.
+	HereRequests    float64 `json:"hereRequests,omitempty"`
+	TypicalRequests float64 `json:"typicalRequests,omitempty"`
 	// Significant tells whether anything differs more than chance would have it: not Here and
 	// Typical alone, but any function's part.
 	Significant bool `json:"significant"`
@@ -109,6 +113,10 @@ type Growth struct {
 	// HereShare and TypicalShare are the parts (0–1) of all that the pod spends.
 	HereShare    float64 `json:"hereShare"`
 	TypicalShare float64 `json:"typicalShare"`
+	// HerePerRequest and TypicalPerRequest are the CPU seconds that it takes for each request,
+	// where the Difference knows the requests.
+	HerePerRequest    float64 `json:"herePerRequest,omitempty"`
+	TypicalPerRequest float64 `json:"typicalPerRequest,omitempty"`
 	// Excess is the part (0–1) of the whole excess that it explains; callers explain what
 	// those explain that they call.
 	Excess float64 `json:"excess"`

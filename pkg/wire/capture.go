@@ -52,6 +52,9 @@ func checkCapture(c gopprof.Capture) error {
 	if err := checkWords("agent", maxText, c.Agent); err != nil {
 		return err
 	}
+	if !within(c.Requests, maxValue) {
+		return fmt.Errorf("capture: %w: %g requests", ErrInvalid, c.Requests)
+	}
 	if err := checkTrigger(c.Trigger); err != nil {
 		return err
 	}

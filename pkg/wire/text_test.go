@@ -146,6 +146,7 @@ func largestCapture(text func(n int) string) gopprof.Capture {
 		Endpoint: gopprof.Endpoint{Scheme: text(1024), Host: text(1024), Port: 6060, Path: text(1024)},
 	}
 	c.Agent = text(1024)
+	c.Requests = 0.1234567890123456e-100
 	c.Trigger.Request = &gopprof.Request{Who: text(1024), Operation: text(1024)}
 	e := c.Trigger.Evidence
 	e.Rule, e.Resource, e.Policy = text(64), gopprof.Resource(text(64)), gopprof.Policy(text(64))

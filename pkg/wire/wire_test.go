@@ -47,7 +47,7 @@ func window(minute int, ratio float64) gopprof.Window {
 
 func capture() gopprof.Capture {
 	return gopprof.Capture{
-		ID: captureID, Incident: incidentID, Target: target(), Start: at, End: at.Add(30 * time.Second), CPUSeconds: 14.5, Agent: "v0.1.0",
+		ID: captureID, Incident: incidentID, Target: target(), Start: at, End: at.Add(30 * time.Second), CPUSeconds: 14.5, Requests: 4321, Agent: "v0.1.0",
 		Trigger: gopprof.Trigger{Kind: gopprof.TriggerRule, At: at, Evidence: &gopprof.Evidence{
 			Rule: "cpu", Resource: gopprof.ResourceCPU, Policy: gopprof.PolicyConfirm, Threshold: 0.8, WindowSeconds: 60,
 			Windows: []gopprof.Window{window(-2, 0.91), window(-1, 0.93)},
@@ -450,7 +450,7 @@ func TestMessagesOfBefore(t *testing.T) {
 	for _, x := range []*gopprof.Target{&c.Target, &f.Target} {
 		x.Build, x.Runtime = "", gopprof.Runtime{}
 	}
-	c.History, f.Threshold, f.Kinds, f.CPUSeconds = gopprof.History{}, 0, nil, 0
+	c.Requests, c.History, f.Threshold, f.Kinds, f.CPUSeconds = 0, gopprof.History{}, 0, nil, 0
 	data, err := os.ReadFile("testdata/before/capture.json")
 	if err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@
 //	POST /heat?cores=0.9   burn that many cores          POST /cool     back to the base load
 //	POST /grow?mb=100      keep so much more memory      POST /shrink   give it all back
 //	POST /contend?clerks=8 wait for locks (0 stops)      GET  /state    what it does now, JSON
+//	GET  /metrics          http_requests_total: how many visitors were answered
 //	POST /load?rate=300    serve that many ordinary visitors of a shop per second; cores=0.1: as many as use that
 //	POST /fault?name=…&level=…&over=… plant one fault of faults.go, so much of it; none ends it
 //	POST /answer?pprof=how the pages of pprof from now on: well, error (status 500), never

@@ -10,6 +10,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
 	"github.com/gopprof/gopprof/test/burner/catalog"
 	"github.com/gopprof/gopprof/test/burner/front"
 	"github.com/gopprof/gopprof/test/burner/orders"
@@ -88,6 +91,7 @@ func (s *shop) handler() http.Handler {
 	mux.HandleFunc("POST /load", s.load)
 	mux.HandleFunc("POST /fault", s.plant)
 	mux.HandleFunc("GET /state", s.tell)
+	mux.Handle("GET /metrics", s.metrics())
 	mux.HandleFunc("POST /answer", s.pages.change)
 	mux.HandleFunc("GET /debug/pprof/", s.pages.of(pprof.Index))
 	mux.HandleFunc("GET /debug/pprof/profile", s.pages.of(pprof.Profile))
@@ -176,6 +180,22 @@ func (s *shop) plantOne(name string, level float64, over time.Duration) error {
 		return err
 	}
 	return stands.plant(name, level, over)
+}
+
+// metrics shows how many visitors the shop has served.
+func (s *shop) metrics() http.Handler {
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "http_requests_total", Help: "Visitors that were answered.",
+	}, func() float64 {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.stands == nil {
+			return 0
+		}
+		return float64(s.stands.door.Served())
+	}))
+	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{})
 }
 
 func (s *shop) tell(w http.ResponseWriter, _ *http.Request) {

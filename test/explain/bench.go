@@ -107,8 +107,8 @@ func (b *bench) watch(p *pods, service string) error {
 func entries(p *pods, service string) string {
 	var text strings.Builder
 	for _, one := range p.all {
-		fmt.Fprintf(&text, "- {namespace: %s, workload: %s, workload_kind: Deployment, pod: %s, build: %s-1, pprof: %q, cgroup: %s, runtime: {%s}}\n",
-			namespace, service, one.name, service, one.pprof, one.cgroup.Path, settings(p.c.All.Environment))
+		fmt.Fprintf(&text, "- {namespace: %s, workload: %s, workload_kind: Deployment, pod: %s, build: %s-1, pprof: %q, cgroup: %s, runtime: {%s}, requests_metric: %q}\n",
+			namespace, service, one.name, service, one.pprof, one.cgroup.Path, settings(p.c.All.Environment), p.c.All.RequestsMetric)
 	}
 	return text.String()
 }

@@ -40,6 +40,9 @@ type Pod struct {
 	Environment map[string]string `yaml:"environment"`
 	// Flags are the burner's.
 	Flags []string `yaml:"flags"`
+	// RequestsMetric is the counter of requests that the agent is told of: the burner shows
+	// http_requests_total. Default none.
+	RequestsMetric string `yaml:"requests_metric"`
 	// Rate is how many ordinary visitors the burner serves per second. Default 3000, which
 	// take 0.06 to 0.08 cores.
 	Rate float64 `yaml:"rate"`

@@ -30,7 +30,14 @@ func Annotations() []map[string]string {
 	each(paths, "gopprof.io/path", "profiles.grafana.com/memory.path", "profefe.com/path", "pyroscope.io/profile-cpu-path")
 	each(schemes, "gopprof.io/scheme", "profiles.grafana.com/cpu.scheme", "pyroscope.io/scheme")
 	each(addresses, "gopprof.io/link-runbook", "gopprof.io/link-<script>", "gopprof.io/link-")
-	each(lists, "gopprof.io/rules")
+	each(lists, "gopprof.io/rules", "gopprof.io/requests-metric")
+	each(Names(), "gopprof.io/requests-metric")
+	counted := len(all)
+	each(numbers, "gopprof.io/metrics-port")
+	each(paths, "gopprof.io/metrics-path")
+	for _, a := range all[counted:] {
+		a["gopprof.io/requests-metric"] = "http_requests_total"
+	}
 	each(Names(), "gopprof.io/owner", "gopprof.io/container", "gopprof.io/port-name", "gopprof.io/enabled", "gopprof.io/rules", "kubernetes.io/config.mirror", "kubectl.kubernetes.io/default-container")
 	return all
 }

@@ -21,6 +21,10 @@ const (
 	annotationContainer = "gopprof.io/container"
 	annotationOwner     = "gopprof.io/owner"
 	annotationRules     = "gopprof.io/rules"
+
+	annotationRequestsMetric = "gopprof.io/requests-metric"
+	annotationMetricsPort    = "gopprof.io/metrics-port"
+	annotationMetricsPath    = "gopprof.io/metrics-path"
 )
 
 // Annotations of Kubernetes itself.

@@ -16,8 +16,11 @@ import (
 // annotations: gopprof.io/path (default /debug/pprof), gopprof.io/scheme (http or https,
 // default http), gopprof.io/container (which container it is, when several could be
 // meant), gopprof.io/owner (who is told) and gopprof.io/rules (cpu, memory, throttled,
-// separated by commas: the only rules by which it is judged). gopprof.io/enabled: "false"
-// keeps a pod out, whatever else says that it is in.
+// separated by commas: the only rules by which it is judged). gopprof.io/requests-metric is
+// the name of a counter of requests among the Prometheus metrics that the pod shows at
+// gopprof.io/metrics-path (default /metrics) on gopprof.io/metrics-port (default that of
+// net/http/pprof): it is read before and after a CPU profile, and reports tell what a request
+// costs. gopprof.io/enabled: "false" keeps a pod out, whatever else says that it is in.
 //
 // The agent needs the rights get, list and watch on pods, and no other.
 type Config struct {

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"unicode"
 
+	"github.com/gopprof/gopprof/agent/discover"
+	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/test/hostile"
 )
 
@@ -48,5 +50,14 @@ func checkFound(t *testing.T, from any, got found) {
 	if err != nil || u.Hostname() != "10.88.0.17" || u.Path != e.Path+"/profile" || u.User != nil || u.RawQuery != "" || u.Fragment != "" ||
 		e.Scheme != "http" && e.Scheme != "https" {
 		t.Errorf("%.200q: %+v reaches %v, %v", from, e, u, err)
+	}
+	if x.Counter == (gopprof.Counter{}) {
+		return
+	}
+	on := x.Counter.On(e)
+	u, err = url.Parse(on.URL("", nil).String())
+	if err != nil || u.Hostname() != "10.88.0.17" || strings.TrimSuffix(u.Path, "/") != on.Path || u.User != nil || u.RawQuery != "" || u.Fragment != "" ||
+		on.Port < 1 || on.Port > 65535 || discover.CheckCounter(x.Counter) != nil {
+		t.Errorf("%.200q: %+v is read at %v, %v", from, x.Counter, u, err)
 	}
 }

@@ -65,7 +65,7 @@ func (r reader) read(pod *corev1.Pod) (found, bool) {
 	if !in {
 		return found{}, false
 	}
-	for _, step := range []func(found, *corev1.Pod, annotations) found{r.choose, r.words, r.endpoint, r.life} {
+	for _, step := range []func(found, *corev1.Pod, annotations) found{r.choose, r.words, r.counter, r.endpoint, r.life} {
 		if f = step(f, pod, a); f.reason != "" {
 			return f, true
 		}
@@ -207,6 +207,30 @@ func (r reader) words(f found, _ *corev1.Pod, a annotations) found {
 		rules = append(rules, name)
 	}
 	f.target.Rules = strings.Join(rules, ",")
+	return f
+}
+
+// counter says where the container counts its requests.
+func (r reader) counter(f found, _ *corev1.Pod, a annotations) found {
+	metric, ok := a.get(annotationRequestsMetric)
+	if !ok {
+		return f
+	}
+	c := gopprof.Counter{Metric: metric.value, Path: discover.DefaultMetricsPath}
+	if s, ok := a.get(annotationMetricsPath); ok {
+		c.Path = s.value
+	}
+	if s, ok := a.get(annotationMetricsPort); ok {
+		port, err := strconv.ParseUint(s.value, 10, 16)
+		if err != nil || port == 0 {
+			return f.refuse(gopprof.ReasonBadInput, s.wrong("must be a number from 1 to 65535"))
+		}
+		c.Port = int(port)
+	}
+	if err := discover.CheckCounter(c); err != nil {
+		return f.refuse(gopprof.ReasonBadInput, metric.wrong(oneLine(err)))
+	}
+	f.target.Counter = c
 	return f
 }
 

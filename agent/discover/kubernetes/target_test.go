@@ -14,11 +14,13 @@ import (
 )
 
 func TestTargetOfAPod(t *testing.T) {
-	got, listed := plain().read(lean(t, web(annotated(annotationOwner, "team-shop", annotationRules, "cpu, memory"))))
+	got, listed := plain().read(lean(t, web(annotated(annotationOwner, "team-shop", annotationRules, "cpu, memory",
+		annotationRequestsMetric, "http_requests_total", annotationMetricsPort, "9090"))))
 	want := gopprof.Target{
 		Cluster: "lab", Node: "node-1", Namespace: "shop", Workload: gopprof.Workload{Kind: "Deployment", Name: "web"},
 		Pod: "web-5d4f8c7b9-x2x4z", PodUID: "6b1e0c5e-0000-4000-8000-000000000001", Container: "app", ContainerID: "11aa",
 		Image: "registry.example/app:1", Build: "5d4f8c7b9", Owner: "team-shop", Rules: "cpu,memory", Started: since,
+		Counter:         gopprof.Counter{Metric: "http_requests_total", Port: 9090, Path: "/metrics"},
 		Endpoint:        gopprof.Endpoint{Scheme: "http", Host: "10.88.0.17", Port: 6060, Path: "/debug/pprof"},
 		Labels:          "app=web,pod-template-hash=5d4f8c7b9",
 		CPURequestCores: 0.25, MemoryRequestBytes: 64 << 20,
@@ -164,6 +166,9 @@ func TestRefusals(t *testing.T) {
 		"a peer's path":                   {web(annotated("profiles.grafana.com/cpu.path", "/../profile")), gopprof.ReasonInvalidEndpoint, "path"},
 		"hostile while it has no address": {web(at(""), annotated(annotationPath, "//evil")), gopprof.ReasonInvalidEndpoint, "path"},
 		"owner that cannot be printed":    {web(annotated(annotationOwner, "a\nb")), gopprof.ReasonBadInput, annotationOwner},
+		"a metric that is none":           {web(annotated(annotationRequestsMetric, "http requests")), gopprof.ReasonBadInput, annotationRequestsMetric},
+		"metrics on another host":         {web(annotated(annotationRequestsMetric, "n", annotationMetricsPath, "@evil:80/x")), gopprof.ReasonBadInput, "path"},
+		"metrics on no port":              {web(annotated(annotationRequestsMetric, "n", annotationMetricsPort, "80@evil")), gopprof.ReasonBadInput, annotationMetricsPort},
 		"unknown rule":                    {web(annotated(annotationRules, "cpu,disk")), gopprof.ReasonBadInput, annotationRules},
 	} {
 		f, listed := plain().read(lean(t, c.pod))
@@ -244,17 +249,17 @@ func TestWorkloads(t *testing.T) {
 // Whatever a pod says, what becomes a target reaches the pod's own address and nothing
 // else.
 func FuzzAnnotations(f *testing.F) {
-	keys := []string{annotationPort, annotationPortName, annotationPath, annotationScheme, annotationContainer, "profiles.grafana.com/cpu.path", annotationOwner, annotationRules}
-	f.Add("8080", "pprof", "/debug/pprof", "http", "app", "", "", "")
-	f.Add("80@evil", "x", "@evil:80/x", "file", "proxy", "/../profile", "a\nb", "cpu,x")
-	f.Add("1", "", "//evil", "HTTPS", "", "/x/heap", "cpu", "cpu, memory")
+	keys := []string{annotationPort, annotationPortName, annotationPath, annotationScheme, annotationContainer, "profiles.grafana.com/cpu.path", annotationOwner, annotationRules, annotationRequestsMetric, annotationMetricsPort, annotationMetricsPath}
+	f.Add("8080", "pprof", "/debug/pprof", "http", "app", "", "", "", "http_requests_total", "9090", "/metrics")
+	f.Add("80@evil", "x", "@evil:80/x", "file", "proxy", "/../profile", "a\nb", "cpu,x", "n", "80@evil", "@evil:80/x")
+	f.Add("1", "", "//evil", "HTTPS", "", "/x/heap", "cpu", "cpu, memory", "n{x=\"y\"}", "", "/../x")
 	for _, annotations := range hostile.Annotations() {
-		if of := func(i int) string { return annotations[keys[i]] }; len(of(0)+of(1)+of(2)+of(3)+of(4)+of(5)+of(6)+of(7)) > 0 {
-			f.Add(of(0), of(1), of(2), of(3), of(4), of(5), of(6), of(7))
+		if of := func(i int) string { return annotations[keys[i]] }; len(of(0)+of(1)+of(2)+of(3)+of(4)+of(5)+of(6)+of(7)+of(8)+of(9)+of(10)) > 0 {
+			f.Add(of(0), of(1), of(2), of(3), of(4), of(5), of(6), of(7), of(8), of(9), of(10))
 		}
 	}
-	f.Fuzz(func(t *testing.T, port, name, path, scheme, container, peer, owner, rules string) {
-		values := []string{port, name, path, scheme, container, peer, owner, rules}
+	f.Fuzz(func(t *testing.T, port, name, path, scheme, container, peer, owner, rules, metric, metricsPort, metricsPath string) {
+		values := []string{port, name, path, scheme, container, peer, owner, rules, metric, metricsPort, metricsPath}
 		pod := web()
 		for i, key := range keys {
 			if delete(pod.Annotations, key); values[i] != "" {

@@ -7,6 +7,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"unicode"
 
 	"github.com/gopprof/gopprof/agent/discover"
@@ -42,6 +43,14 @@ type Entry struct {
 	// version. Only instances of one build are compared with each other. Letters, digits and
 	// . _ - up to 63. Default: the image tells.
 	Build string `yaml:"build"`
+	// RequestsMetric is a counter of requests among the Prometheus metrics that the program
+	// shows, such as http_requests_total: it is read before and after a CPU profile, and
+	// reports tell what a request costs. Default: none.
+	RequestsMetric string `yaml:"requests_metric"`
+	// MetricsPort is the port of those metrics. Default: that of pprof.
+	MetricsPort int `yaml:"metrics_port"`
+	// MetricsPath is their path. Default: /metrics.
+	MetricsPath string `yaml:"metrics_path"`
 	// Runtime is what the program's environment tells the Go runtime.
 	Runtime Runtime `yaml:"runtime"`
 	// Labels are what selectors find the program by, as a pod's are: {tier: front}. Keys and
@@ -124,6 +133,28 @@ func (e Entry) Check(report func(key, problem string)) {
 		e.checkToken(report, endpoint)
 	}
 	e.checkCgroup(report)
+	e.checkCounter(report)
+}
+
+// counter is where the program counts its requests; none without a name.
+func (e Entry) counter() gopprof.Counter {
+	if e.RequestsMetric == "" {
+		return gopprof.Counter{}
+	}
+	return gopprof.Counter{Metric: e.RequestsMetric, Port: e.MetricsPort, Path: either(e.MetricsPath, discover.DefaultMetricsPath)}
+}
+
+func (e Entry) checkCounter(report func(key, problem string)) {
+	c := e.counter()
+	if c == (gopprof.Counter{}) {
+		if e.MetricsPort != 0 || e.MetricsPath != "" {
+			report("requests_metric", "is missing: metrics_port and metrics_path say where it is shown")
+		}
+		return
+	}
+	if err := discover.CheckCounter(c); err != nil {
+		report("requests_metric", strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
 }
 
 func (e Entry) checkToken(report func(key, problem string), endpoint gopprof.Endpoint) {
@@ -238,6 +269,7 @@ func (e Entry) target(node discover.Node) (gopprof.Target, error) {
 		Build:     e.Build,
 		Runtime:   gopprof.Runtime(e.Runtime),
 		Owner:     e.Owner,
+		Counter:   e.counter(),
 		Labels:    labels,
 		Endpoint:  endpoint,
 		Cgroup:    gopprof.Cgroup{Path: e.Cgroup, PID: e.PID},

@@ -128,6 +128,15 @@ func difference(here *profile.Shape, others []Other) gopprof.Difference {
 	return d
 }
 
+// served sets how many requests a second were counted, here and in quiet pods.
+func served(here, typical float64) func(*Facts) {
+	return func(f *Facts) {
+		d := f.Differences[gopprof.KindCPU]
+		d.HereRequests, d.TypicalRequests = here, typical
+		f.Differences[gopprof.KindCPU] = d
+	}
+}
+
 func of1(k gopprof.Kind, data []byte) map[gopprof.Kind][]byte {
 	return map[gopprof.Kind][]byte{k: data}
 }
@@ -238,8 +247,34 @@ func TestRules(t *testing.T) {
 		},
 		"traffic": {
 			scene{gopprof.ResourceCPU, of1(cpuKind, cpu(on(220, list), on(120, pay), on(20, collector), on(20, sched))), two(cpuKind, quiet()), nil},
-			gopprof.CauseTraffic, gopprof.ConfidenceSure, "3.8 times the CPU of 2 quiet pods for the same functions in the same shares: more traffic, not other code; the other pods have less of it", "",
+			gopprof.CauseTraffic, gopprof.ConfidenceSure, "3.8 times the CPU of 2 quiet pods, for the same functions in the same shares: more traffic, not other code; the other pods have less of it", "",
 			[]gopprof.CauseKind{gopprof.CauseCodeHot, gopprof.CauseGCBound},
+		},
+		"traffic that was counted": {
+			scene{gopprof.ResourceCPU, of1(cpuKind, cpu(on(220, list), on(120, pay), on(20, collector), on(20, sched))), two(cpuKind, quiet()), served(380, 100)},
+			gopprof.CauseTraffic, gopprof.ConfidenceSure, "3.8 times the CPU of 2 quiet pods for 3.8 times the requests, for the same functions in the same shares: more traffic", "",
+			[]gopprof.CauseKind{gopprof.CauseCodeHot},
+		},
+		"the same work, each request dearer": {
+			scene{gopprof.ResourceCPU, of1(cpuKind, cpu(on(220, list), on(120, pay), on(20, collector), on(20, sched))), two(cpuKind, quiet()), served(105, 100)},
+			gopprof.CauseCodeHot, gopprof.ConfidenceLikely, "each request takes 3.6 times the CPU of 2 quiet pods, in all functions alike", "", []gopprof.CauseKind{gopprof.CauseTraffic},
+		},
+		"more requests, each dearer": {
+			scene{gopprof.ResourceCPU, of1(cpuKind, cpu(on(220, list), on(120, pay), on(20, collector), on(20, sched))), two(cpuKind, quiet()), served(200, 100)},
+			gopprof.CauseTraffic, gopprof.ConfidenceLikely, "3.8 times the CPU of 2 quiet pods for 2.0 times the requests: more traffic, and each request takes 1.9 times the CPU", "", nil,
+		},
+		"more requests, the profiler saw little": {
+			scene{gopprof.ResourceCPU, of1(cpuKind, cpu(on(220, list), on(120, pay), on(20, collector), on(20, sched))), two(cpuKind, quiet()), func(f *Facts) {
+				served(380, 100)(f)
+				d := f.Differences[cpuKind]
+				d.SameShares, d.Note = false, "cannot be told"
+				f.Differences[cpuKind] = d
+			}},
+			gopprof.CauseTraffic, gopprof.ConfidenceLikely, "3.8 times the CPU of 2 quiet pods for 3.8 times the requests: more traffic, each request takes as much", "", nil,
+		},
+		"hot code, requests counted": {
+			scene{gopprof.ResourceCPU, of1(cpuKind, base(on(350, match))), two(cpuKind, quiet()), served(100, 100)},
+			gopprof.CauseCodeHot, gopprof.ConfidenceSure, "search.match", "shop/search.match", []gopprof.CauseKind{gopprof.CauseTraffic},
 		},
 		"a limit too low": {
 			scene{gopprof.ResourceCPU, of1(cpuKind, quiet()), two(cpuKind, quiet()), func(f *Facts) {

@@ -2,6 +2,7 @@ package cause
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/gopprof/gopprof/pkg/figures"
@@ -17,6 +18,9 @@ func (j judged) judgesCPU() bool {
 
 // codeHot: a function of the service's.
 func codeHot(j judged) (c gopprof.Cause, holds bool) {
+	if j.sameShares() {
+		return j.dearer()
+	}
 	if !j.judgesCPU() {
 		return c, false
 	}
@@ -38,7 +42,36 @@ func codeHot(j judged) (c gopprof.Cause, holds bool) {
 	}
 	c.Proof = append(c.Proof, share.proof("CPU in "+short(p.Name)+" and what it calls", "ratio"))
 	c.Proof = append(c.Proof, j.coresOf(uses, "CPU used there")...)
+	c.Proof = append(c.Proof, j.proofOfRequests()...)
 	return c, true
+}
+
+// dearer: the same work as ever, and each request takes more CPU for it.
+func (j judged) dearer() (c gopprof.Cause, holds bool) {
+	each := j.perRequest()
+	if !j.aboutCPU() || !each.known || each.here < moreWork*each.typical {
+		return c, false
+	}
+	c.Share, c.Confidence = j.factor(each), gopprof.ConfidenceLikely
+	c.Line = fmt.Sprintf("each request takes %s times the CPU of %s, in all functions alike: larger requests or more data, or a slower machine",
+		figures.Digits(each.times()), j.quiet(gopprof.KindCPU))
+	c.Proof = append(c.Proof, j.proofOfRequests()...)
+	return c, true
+}
+
+// factor is the part (0–1) of how many times the CPU is used that one of its factors explains:
+// requests, and CPU for each, multiply.
+func (j judged) factor(f figure) float64 {
+	return figures.Tidy(min(1, max(0, math.Log(f.times())/math.Log(j.used().times()))))
+}
+
+// proofOfRequests is what is known of them.
+func (j judged) proofOfRequests() []gopprof.Proof {
+	each := j.perRequest()
+	if !each.known {
+		return nil
+	}
+	return []gopprof.Proof{each.proof("CPU for each request", "seconds"), j.requests().proof("requests a second", "count")}
 }
 
 // code is what a function and what it calls use for themselves: what goes into memory, locks
@@ -106,25 +139,45 @@ func (j judged) tuned() string {
 	return " (" + said[1:] + ")"
 }
 
-// traffic: more of the same.
+// traffic: more of the same. By the requests' own count, where there is one; else by what the
+// CPU is used for.
 func traffic(j judged) (c gopprof.Cause, holds bool) {
-	used, d := j.used(), j.Differences[gopprof.KindCPU]
-	if !j.aboutCPU() || !used.known || used.here < moreWork*used.typical || !d.SameShares && d.Note == "" {
+	used, requests, d := j.used(), j.requests(), j.Differences[gopprof.KindCPU]
+	switch {
+	case !j.aboutCPU() || !used.known || used.here < moreWork*used.typical:
+		return c, false
+	case !d.SameShares && d.Note == "": // other work
+		return c, false
+	case requests.known && requests.here < moreWork*requests.typical: // as many requests
 		return c, false
 	}
-	c.Share, c.Confidence = 1, gopprof.ConfidenceSure
-	c.Line = fmt.Sprintf("%s times the CPU of %s", figures.Digits(used.here/used.typical), j.quiet(gopprof.KindCPU))
-	c.Proof = append(c.Proof, used.proof("CPU used", "cores"))
-	if !d.SameShares {
-		c.Confidence = gopprof.ConfidenceUnsure
-		c.Line += "; the profiler saw too little to tell whether for the same work"
-		return c, true
+	c.Share = 1
+	c.Line = fmt.Sprintf("%s times the CPU of %s", figures.Digits(used.times()), j.quiet(gopprof.KindCPU))
+	if requests.known {
+		c.Share = j.factor(requests)
+		c.Line += fmt.Sprintf(" for %s times the requests", figures.Digits(requests.times()))
 	}
-	c.Line += " for the same functions in the same shares: more traffic, not other code"
-	if scope(j.Fleet) == gopprof.ScopePod {
+	var said string
+	c.Confidence, said = j.ofTraffic()
+	c.Line += said
+	if c.Confidence != gopprof.ConfidenceUnsure && scope(j.Fleet) == gopprof.ScopePod {
 		c.Line += "; the other pods have less of it: look at how it is balanced"
 	}
+	c.Proof = append(append(c.Proof, used.proof("CPU used", "cores")), j.proofOfRequests()...)
 	return c, true
+}
+
+// ofTraffic says how sure it is that more CPU is more traffic, and by what.
+func (j judged) ofTraffic() (gopprof.Confidence, string) {
+	switch each := j.perRequest(); {
+	case each.known && each.times() > sameWork:
+		return gopprof.ConfidenceLikely, fmt.Sprintf(": more traffic, and each request takes %s times the CPU", figures.Digits(each.times()))
+	case j.sameShares():
+		return gopprof.ConfidenceSure, ", for the same functions in the same shares: more traffic, not other code"
+	case each.known:
+		return gopprof.ConfidenceLikely, ": more traffic, each request takes as much"
+	}
+	return gopprof.ConfidenceUnsure, "; the profiler saw too little to tell whether for the same work"
 }
 
 func (j judged) sameShares() bool { return j.Differences[gopprof.KindCPU].SameShares }

@@ -47,6 +47,9 @@ type figure struct {
 
 func (f figure) excess() float64 { return f.here - f.typical }
 
+// times is how many times the others' it is.
+func (f figure) times() float64 { return f.here / f.typical }
+
 // beyond tells whether a share of the CPU is larger than in quiet pods by what matters.
 func (f figure) beyond() bool { return !f.known || f.excess() >= beyondQuiet }
 
@@ -96,6 +99,22 @@ func (j judged) used() figure {
 	}
 	f.known = len(others) > 0 && f.typical > 0
 	return f
+}
+
+// requests is how many requests were served a second, by the targets' own counters; known
+// where all have one.
+func (j judged) requests() figure {
+	d := j.Differences[gopprof.KindCPU]
+	return figure{here: d.HereRequests, typical: d.TypicalRequests, known: d.HereRequests > 0 && d.TypicalRequests > 0}
+}
+
+// perRequest is the CPU seconds that each request took.
+func (j judged) perRequest() figure {
+	used, requests := j.used(), j.requests()
+	if !used.known || !requests.known {
+		return figure{}
+	}
+	return figure{here: used.here / requests.here, typical: used.typical / requests.typical, known: true}
 }
 
 func coresUsedBy(c gopprof.Capture, s *profile.Shape) float64 {

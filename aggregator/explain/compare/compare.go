@@ -20,10 +20,11 @@ import (
 	"github.com/gopprof/gopprof/pkg/profile"
 )
 
-// Side is one of the others.
+// Side is one profile that is compared.
 type Side struct {
-	Who   gopprof.Comparator
-	Shape *profile.Shape
+	Who      gopprof.Comparator // of the others
+	Shape    *profile.Shape
+	Requests float64 // served a second while it was taken; 0 when that is not known
 }
 
 const (
@@ -42,15 +43,15 @@ const (
 
 // Compare compares a capture's profile with the others', false for kinds that count since
 // the program started and say nothing of a moment, and when there is nobody to compare with.
-func Compare(here *profile.Shape, others []Side) (gopprof.Difference, bool) {
-	unit, ok := unitOf(here.Kind)
+func Compare(here Side, others []Side) (gopprof.Difference, bool) {
+	unit, ok := unitOf(here.Shape.Kind)
 	if !ok {
 		return gopprof.Difference{}, false
 	}
-	if len(others) == 0 || !measured(here) || slices.ContainsFunc(others, func(s Side) bool { return !measured(s.Shape) }) {
+	if len(others) == 0 || !measured(here.Shape) || slices.ContainsFunc(others, func(s Side) bool { return !measured(s.Shape) }) {
 		return gopprof.Difference{}, false
 	}
-	return comparison{here, others}.difference(unit), true
+	return comparison{here.Shape, others, requestsOf(here, others)}.difference(unit), true
 }
 
 // Comparable tells whether profiles of a kind say something of a moment.
@@ -84,12 +85,32 @@ func amountOf(s *profile.Shape, v int64) amount {
 
 // comparison is one capture's profile and the others.
 type comparison struct {
-	here   *profile.Shape
-	others []Side
+	here     *profile.Shape
+	others   []Side
+	requests requests
+}
+
+// requests are how many were served a second, here and by the others in the mean: both, or
+// neither.
+type requests struct{ here, typical float64 }
+
+func requestsOf(here Side, others []Side) requests {
+	r := requests{here: here.Requests}
+	for _, o := range others {
+		if !(o.Requests > 0) {
+			return requests{}
+		}
+		r.typical += o.Requests / float64(len(others))
+	}
+	if here.Shape.Kind != gopprof.KindCPU || !(r.here > 0) {
+		return requests{}
+	}
+	return r
 }
 
 func (c comparison) difference(unit string) gopprof.Difference {
 	d := gopprof.Difference{Kind: c.here.Kind, Unit: unit, Functions: []gopprof.Growth{}}
+	d.HereRequests, d.TypicalRequests = figures.Tidy(c.requests.here), figures.Tidy(c.requests.typical)
 	for _, o := range c.others {
 		d.With = append(d.With, o.Who)
 	}
@@ -129,6 +150,10 @@ func (c comparison) grow(d *gopprof.Difference, limit float64) {
 			Function: name, File: part.File, Own: part.Own, Path: part.Path,
 			Here: figures.Tidy(p.here.value), Typical: figures.Tidy(mean(p.others)), Sigma: figures.Tidy(sigma),
 			HereShare: share(p.here.value, d.Here), TypicalShare: share(mean(p.others), d.Typical),
+		}
+		if c.requests.here > 0 {
+			g.HerePerRequest = figures.Tidy(p.here.value / c.requests.here)
+			g.TypicalPerRequest = figures.Tidy(mean(p.others) / c.requests.typical)
 		}
 		if excess > 0 {
 			g.Excess = figures.Tidy(more / excess)

@@ -66,7 +66,7 @@ func TestSameDiffersSeldom(t *testing.T) {
 	const trials = 1000
 	wrong, shares := 0, 0
 	for range trials {
-		d, ok := Compare(drawn(r, service()), sides(drawn(r, service()), drawn(r, service())))
+		d, ok := Compare(Side{Shape: drawn(r, service())}, sides(drawn(r, service()), drawn(r, service())))
 		if !ok {
 			t.Fatal("not compared")
 		}
@@ -90,7 +90,7 @@ func TestDifferenceIsFound(t *testing.T) {
 	for range trials {
 		hot := service()
 		hot["shop.f7"] += 400
-		d, _ := Compare(drawn(r, hot), sides(drawn(r, service()), drawn(r, service())))
+		d, _ := Compare(Side{Shape: drawn(r, hot)}, sides(drawn(r, service()), drawn(r, service())))
 		if d.Significant && !d.SameShares && len(d.Functions) > 0 && d.Functions[0].Function == "shop.f7" {
 			found++
 		}
@@ -147,7 +147,7 @@ func TestCompare(t *testing.T) {
 			for _, o := range test.others {
 				others = append(others, shape(o))
 			}
-			d, ok := Compare(shape(test.here), sides(others...))
+			d, ok := Compare(Side{Shape: shape(test.here)}, sides(others...))
 			if !ok || d.Significant != test.significant || d.SameShares != test.same || len(d.With) != len(others) || d.Unit != "cores" {
 				t.Fatalf("%v %+v", ok, d)
 			}
@@ -177,7 +177,7 @@ func TestTheSameWorkMustBeSeen(t *testing.T) {
 		"seldom, rather another": {map[string]int64{"shop.list": 55, "shop.pay": 25}, map[string]int64{"shop.list": 30, "shop.pay": 30}, false, false},
 		"seldom, quite another":  {map[string]int64{"shop.rank": 300, "shop.pay": 40}, map[string]int64{"shop.list": 15, "shop.pay": 10}, false, true},
 	} {
-		d, _ := Compare(shape(test.here), sides(shape(test.other)))
+		d, _ := Compare(Side{Shape: shape(test.here)}, sides(shape(test.other)))
 		if d.SameShares != test.same || (d.Note == "") != test.told {
 			t.Errorf("%s: same %v, note %q", name, d.SameShares, d.Note)
 		}
@@ -196,10 +196,10 @@ func TestSpreadWorkIsNotTheSame(t *testing.T) {
 		s.Parts["shop/rank.All"] = &profile.Part{Name: "shop/rank.All", Own: true, Cum: 20 * each * look}
 		return s
 	}
-	if d, _ := Compare(spread(20), sides(spread(3), spread(3))); d.SameShares {
+	if d, _ := Compare(Side{Shape: spread(20)}, sides(spread(3), spread(3))); d.SameShares {
 		t.Errorf("%+v", d)
 	}
-	if d, _ := Compare(spread(20), sides(spread(20), spread(20))); !d.SameShares {
+	if d, _ := Compare(Side{Shape: spread(20)}, sides(spread(20), spread(20))); !d.SameShares {
 		t.Errorf("%+v", d)
 	}
 }
@@ -212,7 +212,7 @@ func TestSharesOfAbsurdValues(t *testing.T) {
 		s.Parts["shop.list"].Self, s.Parts["shop.pay"].Self = math.MaxInt64/3*2, math.MaxInt64/3
 		return s
 	}
-	if d, _ := Compare(absurd(), sides(absurd(), absurd(), absurd())); !d.SameShares {
+	if d, _ := Compare(Side{Shape: absurd()}, sides(absurd(), absurd(), absurd())); !d.SameShares {
 		t.Errorf("%+v", d)
 	}
 }
@@ -223,10 +223,39 @@ func TestTheRuntimesPartIsNotTheSameWork(t *testing.T) {
 	here := shape(quiet)
 	here.Parts["runtime.gcBgMarkWorker"] = &profile.Part{Self: 300 * look, Cum: 300 * look}
 	here.Total += 300 * look
-	d, _ := Compare(here, sides(shape(quiet)))
+	d, _ := Compare(Side{Shape: here}, sides(shape(quiet)))
 	if d.SameShares || !d.Significant || d.Functions[0].Function != "runtime.gcBgMarkWorker" || d.Functions[0].Own {
 		t.Errorf("%+v", d)
 	}
+}
+
+// Where both sides count their requests, what each takes is told, too.
+func TestPerRequest(t *testing.T) {
+	here, quiet := shape(map[string]int64{"shop.list": 60, "shop.rank": 300}), shape(map[string]int64{"shop.list": 60})
+	with := func(a, b float64) []Side { return []Side{{Shape: quiet, Requests: a}, {Shape: quiet, Requests: b}} }
+	d, _ := Compare(Side{Shape: here, Requests: 20}, with(10, 30))
+	if d.HereRequests != 20 || d.TypicalRequests != 20 || d.Functions[0].HerePerRequest != 0.015 || d.Functions[0].TypicalPerRequest != 0 {
+		t.Errorf("%+v", d)
+	}
+	for name, unknown := range map[string]struct {
+		here   Side
+		others []Side
+	}{
+		"here":              {Side{Shape: here}, with(10, 30)},
+		"of one of them":    {Side{Shape: here, Requests: 20}, with(10, 0)},
+		"of nobody":         {Side{Shape: here}, with(0, 0)},
+		"what is no number": {Side{Shape: here, Requests: 20}, with(10, math.NaN())},
+		"another kind's":    {Side{Shape: goroutines(5), Requests: 20}, []Side{{Shape: goroutines(6), Requests: 20}}},
+	} {
+		d, ok := Compare(unknown.here, unknown.others)
+		if !ok || d.HereRequests != 0 || d.TypicalRequests != 0 {
+			t.Errorf("unknown %s: %+v", name, d)
+		}
+	}
+}
+
+func goroutines(n int64) *profile.Shape {
+	return &profile.Shape{Kind: gopprof.KindGoroutine, Quantum: 1, Total: n, Parts: map[string]*profile.Part{"f": {Name: "f", Own: true, Self: n, Cum: n}}}
 }
 
 // What cannot be compared is not.
@@ -244,11 +273,11 @@ func TestNothingToCompareWith(t *testing.T) {
 		"with no length":  {whole, []*profile.Shape{timeless}},
 		"nothing in them": {whole, []*profile.Shape{nil}},
 	} {
-		if d, ok := Compare(test.here, sides(test.others...)); ok {
+		if d, ok := Compare(Side{Shape: test.here}, sides(test.others...)); ok {
 			t.Errorf("%s: %+v", name, d)
 		}
 	}
-	few, _ := Compare(shape(map[string]int64{"f": 10}), sides(shape(map[string]int64{"f": 10})))
+	few, _ := Compare(Side{Shape: shape(map[string]int64{"f": 10})}, sides(shape(map[string]int64{"f": 10})))
 	if few.SameShares || few.Note == "" {
 		t.Errorf("of a few looks: %+v", few)
 	}
@@ -259,12 +288,12 @@ func TestGrowthIsToldInTheServicesFunctions(t *testing.T) {
 	here, there := shape(map[string]int64{"shop/search.match": 500}), shape(map[string]int64{"shop/search.match": 20})
 	p := here.Parts["shop/search.match"]
 	p.Below, p.Path, p.File = "regexp.(*Regexp).MatchString", []string{"net/http.(*conn).serve", "shop/search.Find"}, "search/match.go"
-	d, _ := Compare(here, sides(there))
+	d, _ := Compare(Side{Shape: here}, sides(there))
 	if g := d.Functions[0]; !g.Own || g.Below != p.Below || len(g.Path) != 2 || g.File != p.File {
 		t.Errorf("%+v", g)
 	}
 	p.Below = "shop/search.fold" // its own package: says nothing more
-	if d, _ := Compare(here, sides(there)); d.Functions[0].Below != "" {
+	if d, _ := Compare(Side{Shape: here}, sides(there)); d.Functions[0].Below != "" {
 		t.Errorf("%+v", d.Functions[0])
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"context"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -38,6 +39,7 @@ type Load struct {
 type Door struct {
 	shop     http.Handler
 	ordinary Visit
+	served   atomic.Uint64
 
 	mu     sync.Mutex // guards the fields below
 	load   Load
@@ -107,7 +109,13 @@ func (d *Door) greet(ctx context.Context, p *pace, rate float64, n int) {
 }
 
 // serve answers one visitor.
-func (d *Door) serve(r *http.Request) { d.shop.ServeHTTP(&answer{}, r) }
+func (d *Door) serve(r *http.Request) {
+	d.shop.ServeHTTP(&answer{}, r)
+	d.served.Add(1)
+}
+
+// Served is how many visitors were answered so far.
+func (d *Door) Served() uint64 { return d.served.Load() }
 
 // answer is what the visitor gets: nobody reads it.
 type answer struct{ header http.Header }
