@@ -16,7 +16,7 @@ type reports struct{ store *store.Store }
 func (r reports) List(ctx context.Context, q api.ReportQuery) (api.ReportPage, error) {
 	page, err := r.store.List(ctx, store.Query{
 		Cluster: q.Cluster, Namespace: q.Namespace, Workload: q.Workload, Pod: q.Pod, Kind: q.Kind,
-		Incident: q.Incident, From: q.From, To: q.To, Limit: q.Limit, After: q.After,
+		Incident: q.Incident, Cause: q.Cause, From: q.From, To: q.To, Limit: q.Limit, After: q.After,
 	})
 	return api.ReportPage{Reports: page.Reports, Next: page.Next}, named(err)
 }

@@ -18,10 +18,11 @@ type Query struct {
 	Pod       string
 	Kind      gopprof.Kind // reports with a stored profile of this kind
 	Incident  string
-	From      time.Time // captures decided at or after
-	To        time.Time // captures decided before
-	Limit     int       // most reports in a page; 0 is 50, and 500 is the most
-	After     string    // Next of the page before
+	Cause     gopprof.CauseKind // reports of which this is the main cause
+	From      time.Time         // captures decided at or after
+	To        time.Time         // captures decided before
+	Limit     int               // most reports in a page; 0 is 50, and 500 is the most
+	After     string            // Next of the page before
 }
 
 // ErrCursor says that Query.After is not the Next of a page.
@@ -70,7 +71,8 @@ func (q Query) matches(c card) bool {
 		(q.Namespace == "" || q.Namespace == c.namespace) &&
 		(q.Workload == "" || q.Workload == c.workload.Name || q.Workload == c.workload.String()) &&
 		(q.Pod == "" || q.Pod == c.pod) &&
-		(q.Incident == "" || q.Incident == c.incident)
+		(q.Incident == "" || q.Incident == c.incident) &&
+		(q.Cause == "" || q.Cause == c.cause)
 }
 
 // folder returns what keys of a day that the query may mean have in common.

@@ -18,11 +18,12 @@ type ReportQuery struct {
 	Namespace string
 	Workload  string // "kind/name", or the name alone
 	Pod       string
-	Kind      gopprof.Kind // has a profile of this kind
-	Incident  string       // ID
-	From, To  time.Time    // when the capture was decided, From inclusive, To exclusive
-	Limit     int          // most reports of one page, 1 to MaxLimit
-	After     string       // ReportPage.Next of the page before; opaque
+	Kind      gopprof.Kind      // has a profile of this kind
+	Incident  string            // ID
+	Cause     gopprof.CauseKind // the main cause
+	From, To  time.Time         // when the capture was decided, From inclusive, To exclusive
+	Limit     int               // most reports of one page, 1 to MaxLimit
+	After     string            // ReportPage.Next of the page before; opaque
 }
 
 // ReportPage is one page of reports, newest first. A page may hold fewer reports than
@@ -56,9 +57,12 @@ type ReportSummary struct {
 	MadeAt    time.Time               `json:"madeAt"`
 	Kinds     []gopprof.Kind          `json:"kinds"`
 	Agreement gopprof.AgreementResult `json:"agreement,omitempty"`
-	Summary   string                  `json:"summary" doc:"The first line that a person reads, plain text."`
-	Warnings  []string                `json:"warnings,omitempty"`
-	Page      string                  `json:"page,omitempty" doc:"URL of the report's page."`
+	Cause     gopprof.CauseKind       `json:"cause,omitempty" doc:"The main cause; absent when none is named."`
+	// Confidence is how sure that is.
+	Confidence gopprof.Confidence `json:"confidence,omitempty" doc:"How sure the cause is."`
+	Summary    string             `json:"summary" doc:"The first line that a person reads, plain text."`
+	Warnings   []string           `json:"warnings,omitempty"`
+	Page       string             `json:"page,omitempty" doc:"URL of the report's page."`
 }
 
 // Summarize returns the line of a report in a list.
@@ -71,6 +75,7 @@ func Summarize(r gopprof.Report) ReportSummary {
 		Start: c.Start, MadeAt: r.MadeAt, Kinds: []gopprof.Kind{}, Agreement: c.Agreement.Result,
 		Summary: r.Explanation.Summary, Warnings: r.Explanation.Warnings, Page: r.Page,
 	}
+	s.Cause, s.Confidence = r.Explanation.Cause().Kind, r.Explanation.Cause().Confidence
 	if c.Trigger.Evidence != nil {
 		s.Rule = c.Trigger.Evidence.Rule
 	}

@@ -69,6 +69,14 @@ type Explanation struct {
 	Profiles    []TopFunctions `json:"profiles"`
 }
 
+// Cause returns the main cause, the zero Cause when none is named.
+func (e Explanation) Cause() Cause {
+	if e.Verdict == nil || len(e.Verdict.Causes) == 0 {
+		return Cause{}
+	}
+	return e.Verdict.Causes[0]
+}
+
 // TopFunctions is what one profile says, the heaviest functions first.
 type TopFunctions struct {
 	Kind            Kind       `json:"kind"`

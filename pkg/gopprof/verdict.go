@@ -1,5 +1,7 @@
 package gopprof
 
+import "fmt"
+
 // VerdictVersion is the version of the rules that make a Verdict, raised when they say
 // something else of the same capture, and of its shape.
 const VerdictVersion = 1
@@ -41,6 +43,16 @@ const (
 // CauseKinds lists every cause.
 func CauseKinds() []CauseKind {
 	return []CauseKind{CauseCodeHot, CauseGCBound, CauseThrottled, CauseContention, CauseHeap, CauseGoroutines, CauseTraffic}
+}
+
+// ParseCauseKind returns the cause of that name.
+func ParseCauseKind(s string) (CauseKind, error) {
+	for _, c := range CauseKinds() {
+		if string(c) == s {
+			return c, nil
+		}
+	}
+	return "", fmt.Errorf("cause %q: not one of %v", clip(s, 32), CauseKinds())
 }
 
 // Confidence is how sure a cause is.

@@ -18,6 +18,7 @@ type listInput struct {
 	Pod       string    `query:"pod" maxLength:"253"`
 	Kind      string    `query:"kind" maxLength:"32" doc:"Only reports that hold a profile of this kind."`
 	Incident  string    `query:"incident" maxLength:"36"`
+	Cause     string    `query:"cause" maxLength:"32" doc:"Only reports of this main cause: code_hot, gc_bound, throttled, contention, heap_growth, goroutines or traffic."`
 	From      time.Time `query:"from" doc:"When the capture was decided, inclusive (RFC 3339)."`
 	To        time.Time `query:"to" doc:"When the capture was decided, exclusive (RFC 3339)."`
 	Limit     int       `query:"limit" minimum:"1" maximum:"200" default:"50"`
@@ -74,6 +75,13 @@ func (in *listInput) query() (api.ReportQuery, error) {
 			return q, invalid(http.StatusUnprocessableEntity, "query.kind", in.Kind, err.Error())
 		}
 		q.Kind = k
+	}
+	if in.Cause != "" {
+		c, err := gopprof.ParseCauseKind(in.Cause)
+		if err != nil {
+			return q, invalid(http.StatusUnprocessableEntity, "query.cause", in.Cause, err.Error())
+		}
+		q.Cause = c
 	}
 	if in.Incident != "" && gopprof.CheckID(in.Incident) != nil {
 		return q, invalid(http.StatusUnprocessableEntity, "query.incident", in.Incident, "not an incident's ID")

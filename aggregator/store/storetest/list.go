@@ -69,6 +69,7 @@ func queries() []store.Query {
 		{Pod: "api-0"}, {Pod: "a_b"}, {Pod: "api"},
 		{Kind: gopprof.KindHeap}, {Kind: gopprof.KindCPU}, {Kind: gopprof.KindTrace}, {Kind: "nonsense"},
 		{Incident: ID(noon.Truncate(24*time.Hour).AddDate(0, 0, -1), 1)}, {Incident: "nonsense"},
+		{Cause: gopprof.CauseKinds()[2]}, {Cause: gopprof.CauseKinds()[0], Namespace: "shop"}, {Cause: gopprof.CauseTraffic}, {Cause: "nonsense"},
 		{From: noon.AddDate(0, 0, -2)}, {To: noon.AddDate(0, 0, -2)},
 		{From: noon.AddDate(0, 0, -2), To: noon.AddDate(0, 0, -1)},
 		{From: noon.Truncate(24*time.Hour).AddDate(0, 0, -1)}, {To: noon.Truncate(24*time.Hour).AddDate(0, 0, -1)},
@@ -90,6 +91,7 @@ func want(reports []gopprof.Report, q store.Query) []string {
 			q.Pod != "" && c.Target.Pod != q.Pod ||
 			q.Kind != "" && !hasKind ||
 			q.Incident != "" && c.Incident != q.Incident ||
+			q.Cause != "" && r.Explanation.Cause().Kind != q.Cause ||
 			!q.From.IsZero() && at.Before(q.From) ||
 			!q.To.IsZero() && !at.Before(q.To) {
 			continue

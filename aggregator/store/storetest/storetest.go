@@ -152,6 +152,10 @@ func Put(t *testing.T, s *store.Store, c gopprof.Capture) gopprof.Report {
 	t.Helper()
 	r := gopprof.Report{Version: gopprof.ReportVersion, ID: c.ID, Capture: withoutBytes(c), MadeAt: c.End}
 	r.Explanation.Summary = "burns in " + c.ID
+	if len(c.Profiles) > 1 { // what of one kind alone is said of nothing
+		cause := gopprof.CauseKinds()[len(c.Target.Pod)%3]
+		r.Explanation.Verdict = &gopprof.Verdict{Causes: []gopprof.Cause{{Kind: cause}, {Kind: gopprof.CauseTraffic}}}
+	}
 	for _, p := range c.Profiles {
 		key, err := s.PutProfile(t.Context(), c, p)
 		if err != nil {

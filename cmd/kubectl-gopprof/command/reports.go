@@ -15,13 +15,14 @@ import (
 
 const reportsExamples = `  NAME reports -n shop
   NAME reports -A --since 24h --kind heap
+  NAME reports -A --cause gc_bound
   NAME reports --workload deploy/web --limit 100 -o json`
 
 // selection is the command line of reports.
 type selection struct {
-	cluster, workload, pod, kind, incident string
-	since                                  time.Duration
-	limit                                  int
+	cluster, workload, pod, kind, incident, cause string
+	since                                         time.Duration
+	limit                                         int
 }
 
 func (c *commands) reports() *cobra.Command {
@@ -36,6 +37,7 @@ func (c *commands) reports() *cobra.Command {
 	f.StringVar(&s.workload, "workload", "", "only of this workload: `name`, or TYPE/NAME")
 	f.StringVar(&s.pod, "pod", "", "only of this `pod`")
 	f.StringVar(&s.incident, "incident", "", "only of this incident, by `ID`")
+	f.StringVar(&s.cause, "cause", "", "only of this main `cause`: code_hot, gc_bound, throttled, contention, heap_growth, goroutines, traffic")
 	f.DurationVar(&s.since, "since", 0, "only the last `duration`: 90m, 24h")
 	f.IntVar(&s.limit, "limit", 20, "most reports")
 	c.kindFlag(cmd, &s.kind, "only with a profile of this `kind`")
@@ -82,12 +84,17 @@ func (s selection) query(namespace string, now time.Time) (url.Values, error) {
 		}
 		s.kind = string(k)
 	}
+	if s.cause != "" {
+		if _, err := gopprof.ParseCauseKind(s.cause); err != nil {
+			return nil, usageError{err}
+		}
+	}
 	if pod, workload, err := parseTarget(s.workload); err == nil && pod == "" {
 		s.workload = workload
 	}
 	q := url.Values{}
 	for name, value := range map[string]string{
-		"cluster": s.cluster, "namespace": namespace, "workload": s.workload, "pod": s.pod, "kind": s.kind, "incident": s.incident,
+		"cluster": s.cluster, "namespace": namespace, "workload": s.workload, "pod": s.pod, "kind": s.kind, "incident": s.incident, "cause": s.cause,
 	} {
 		if value != "" {
 			q.Set(name, value)
