@@ -320,7 +320,7 @@ func TestOpenAPI(t *testing.T) {
 			}
 		}
 	}
-	if len(got) != 20 {
+	if len(got) != 21 {
 		t.Errorf("operations: %v", got)
 	}
 	for _, path := range []string{"/api/v1/reports/{id}/drawings/{kind}", "/api/v1/reports/{id}/evidence.svg"} {
@@ -366,7 +366,7 @@ func TestPrefix(t *testing.T) {
 	}
 	page := s.get(t, "/gopprof/reports/"+r.ID)
 	for _, want := range []string{
-		`href="/gopprof/"`, `href="/gopprof/style.css"`, `href="/gopprof/api/v1/reports/` + r.ID + `/drawings/cpu"`,
+		`href="../reports"`, `href="../style.css"`, `href="../api/v1/reports/` + r.ID + `/drawings/cpu"`,
 		"go tool pprof https://tools.example/gopprof/api/v1/reports/" + r.ID + "/profiles/cpu",
 	} {
 		if !strings.Contains(page.body, want) {

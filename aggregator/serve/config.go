@@ -2,6 +2,7 @@ package serve
 
 import (
 	"net"
+	"net/http"
 	"net/url"
 	"path"
 	"strings"
@@ -145,6 +146,18 @@ func (c Config) base(addr string) string {
 		scheme = "https"
 	}
 	return scheme + "://" + addr + c.PathPrefix
+}
+
+// baseOf returns the absolute URL of the server as the caller of a request reached it.
+func (c Config) baseOf(r *http.Request) string {
+	if c.ExternalURL != "" {
+		return strings.TrimSuffix(c.ExternalURL, "/")
+	}
+	scheme := "http"
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	return scheme + "://" + r.Host + c.PathPrefix
 }
 
 // hosts are the names of this server beside loopback's.

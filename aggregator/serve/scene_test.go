@@ -45,12 +45,14 @@ type shelf struct {
 	blobs   map[string][]byte
 	broken  error
 	lists   int
+	asked   api.ReportQuery // the last
 }
 
 func (s *shelf) List(_ context.Context, q api.ReportQuery) (api.ReportPage, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lists++
+	s.asked = q
 	if s.broken != nil {
 		return api.ReportPage{}, s.broken
 	}

@@ -175,6 +175,11 @@ func (s scope) Capture(ctx context.Context, m gopprof.Manual) (op gopprof.Operat
 	}, nil
 }
 
+// MayProfile tells whether the caller may ask for captures in a namespace.
+func (s scope) MayProfile(ctx context.Context, cluster, namespace string) (bool, error) {
+	return may(ctx, auth.Profile, place{cluster, namespace})
+}
+
 // SeesWhatItTakes tells whether the caller may see what is captured in a namespace, too.
 func (s scope) SeesWhatItTakes(ctx context.Context, m gopprof.Manual) error {
 	return must(ctx, auth.View, place{cmp.Or(m.Cluster, auth.From(ctx).Cluster), m.Namespace})

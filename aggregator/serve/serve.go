@@ -110,10 +110,11 @@ func New(cfg Config, deps Deps, log *zap.Logger, reg prometheus.Registerer) (*Se
 	if err := s.loadCertificate(); err != nil {
 		return nil, err
 	}
-	if err := s.openBack(deps.APIServer, scope{deps}, s.api(deps, ""), deps.Now); err != nil {
+	noBase := func(*http.Request) string { return "" }
+	if err := s.openBack(deps.APIServer, scope{deps}, s.rooms(deps, "", noBase), deps.Now); err != nil {
 		return nil, err
 	}
-	s.handler = s.outermost(below(cfg.PathPrefix, auth.Guard(guard, s.rooms(deps))))
+	s.handler = s.outermost(below(cfg.PathPrefix, auth.Guard(guard, s.rooms(deps, cfg.PathPrefix, cfg.baseOf))))
 	return s, nil
 }
 
@@ -128,16 +129,25 @@ func below(prefix string, h http.Handler) http.Handler {
 	return mux
 }
 
-// rooms returns the API and the pages.
-func (s *Server) rooms(deps Deps) http.Handler {
+// rooms returns the API and the pages as they stand at a prefix. base is the absolute URL
+// that commands on a page begin with.
+func (s *Server) rooms(deps Deps, prefix string, base func(*http.Request) string) http.Handler {
 	see := scope{deps}
 	mux := http.NewServeMux()
-	mux.Handle("/api/", s.api(deps, s.cfg.PathPrefix))
+	mux.Handle("/api/", s.api(deps, prefix))
 	mux.Handle("/", web.New(web.Deps{
-		Reports: see, Prefix: s.cfg.PathPrefix, External: s.cfg.ExternalURL,
-		Token: s.cfg.TokensFile != "" || s.cfg.TokenReview, Log: s.log,
+		Reports: see, Captures: see, Nodes: see.Nodes, MayProfile: see.MayProfile, Who: signedIn,
+		StaleAfter: deps.Captures.StaleAfter(), Now: deps.Now, Base: base, Token: s.cfg.TokensFile != "" || s.cfg.TokenReview, Log: s.log,
 	}))
 	return mux
+}
+
+// signedIn is how a page calls its caller.
+func signedIn(ctx context.Context) string {
+	if name := auth.From(ctx).Name; name != auth.Anonymous.Name {
+		return name
+	}
+	return ""
 }
 
 // api returns the API as it stands at a prefix.

@@ -24,9 +24,11 @@ func TestReportPage(t *testing.T) {
 		"97.0 % of the CPU time", ">cadvisor<", "0.930 cores of 1.000", "93.0 %", // evidence
 		`class="agreement confirmed">confirmed<`, "91.4 %", // the second witness
 		"17s", "60.7 %", "67.9 %", "<bdi>main.price</bdi>", // top functions
-		`href="/api/v1/reports/` + r.ID + `/drawings/cpu">Call graph<`, `href="/api/v1/reports/` + r.ID + `/profiles/heap">Profile<`,
+		`href="../api/v1/reports/` + r.ID + `/drawings/cpu">Call graph<`, `href="../api/v1/reports/` + r.ID + `/profiles/heap">Profile<`,
+		`<img class="graph" src="../api/v1/reports/` + r.ID + `/drawings/cpu"`, `href="../api/v1/reports/` + r.ID + `/bundle.zip"`,
+		"kubectl gopprof open " + r.ID, "kubectl gopprof capture pod/web-1 -n shop", `href="../operations/new?container=web&amp;name=web-1&amp;place=prod%2Fshop&amp;what=pod"`,
 		"no call graph: draw_failed: dot is missing", "mutex: not_enabled",
-		"<pre><code>go tool pprof " + s.URL + "/api/v1/reports/" + r.ID + "/profiles/cpu</code></pre>",
+		"<pre tabindex=\"0\"><code>go tool pprof " + s.URL + "/api/v1/reports/" + r.ID + "/profiles/cpu</code></pre>",
 	} {
 		if !strings.Contains(a.body, want) {
 			t.Errorf("the page does not hold %q", want)
@@ -80,7 +82,7 @@ func TestListPage(t *testing.T) {
 	if n := strings.Count(a.body, "<time "); n != 50 {
 		t.Errorf("%d reports on the first page", n)
 	}
-	_, rest, _ := strings.Cut(a.body, `<a href="/?`)
+	_, rest, _ := strings.Cut(a.body, `<a href="?`)
 	next, _, _ := strings.Cut(rest, `"`)
 	if !strings.Contains(next, "namespace=shop") {
 		t.Fatalf("no way on: %q", next)
@@ -146,7 +148,8 @@ func TestCommandWithToken(t *testing.T) {
 	s := start(t, true)
 	r := s.put("shop", "web")
 	a := s.do(t, http.MethodGet, "/reports/"+r.ID, shopToken, "")
-	_, rest, _ := strings.Cut(a.body, "<pre><code>")
+	_, rest, _ := strings.Cut(a.body, `<pre tabindex="0"><code>curl`)
+	rest = "curl" + rest
 	command, _, _ := strings.Cut(rest, "</code>")
 	for entity, char := range map[string]string{"&#34;": `"`, "&#39;": "'", "&amp;": "&"} {
 		command = strings.ReplaceAll(command, entity, char)

@@ -31,6 +31,9 @@ func PathDrawing(id string, k gopprof.Kind) string {
 // PathPicture returns the path of the picture of a report's evidence (SVG).
 func PathPicture(id string) string { return PathReport(id) + "/evidence.svg" }
 
+// PathBundle returns the path of everything that is stored of a report, as one zip file.
+func PathBundle(id string) string { return PathReport(id) + "/bundle.zip" }
+
 // PathOperation returns the path of an operation.
 func PathOperation(id string) string { return PathOperations + "/" + id }
 

@@ -2,6 +2,7 @@ package api
 
 import (
 	"fmt"
+	"net/http"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
@@ -33,4 +34,27 @@ func (p Problem) Error() string {
 		s += fmt.Sprintf("; %s: %s", e.Location, e.Message)
 	}
 	return s
+}
+
+// StatusOf returns the HTTP status of what is refused for a reason.
+func StatusOf(r gopprof.Reason) int {
+	switch r {
+	case gopprof.ReasonUnknown, gopprof.ReasonGone:
+		return http.StatusNotFound
+	case gopprof.ReasonBadInput:
+		return http.StatusUnprocessableEntity
+	case gopprof.ReasonForbidden:
+		return http.StatusForbidden
+	case gopprof.ReasonBudget:
+		return http.StatusTooManyRequests
+	case gopprof.ReasonPaused:
+		return http.StatusServiceUnavailable
+	case gopprof.ReasonNoAnswer:
+		return http.StatusGatewayTimeout
+	case gopprof.ReasonStoreFailed:
+		return http.StatusBadGateway
+	case gopprof.ReasonInternal:
+		return http.StatusInternalServerError
+	}
+	return http.StatusConflict
 }

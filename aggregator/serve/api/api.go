@@ -93,6 +93,7 @@ func New(d Deps) http.Handler {
 	describeStreams(a)
 	mux.HandleFunc("GET "+api.PathEvents("{id}"), h.events)
 	mux.HandleFunc("GET "+freshPath, h.fresh)
+	mux.HandleFunc("GET "+bundlePath, h.bundle)
 	document, err := json.Marshal(a.OpenAPI())
 	if err != nil {
 		panic(fmt.Errorf("writing the OpenAPI document: %w", err)) // of our own types

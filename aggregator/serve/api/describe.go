@@ -36,6 +36,14 @@ func describeStreams(a huma.API) {
 		},
 		Responses: file("application/octet-stream"),
 	})
+	bundle := operation(a, huma.Operation{
+		OperationID: "get-bundle", Method: http.MethodGet, Path: bundlePath,
+		Summary:     "Get everything that is stored of a report",
+		Description: "One zip file: report.json, profiles, call graphs and the picture of the evidence. MISSING.txt names what is not in the store any more.",
+		Parameters:  []*huma.Param{parameter("path", "id", "ID of the report.")},
+		Responses:   file("application/zip"),
+	})
+	a.OpenAPI().AddOperation(&bundle)
 	a.OpenAPI().AddOperation(&events)
 	a.OpenAPI().AddOperation(&fresh)
 }

@@ -66,7 +66,7 @@ func (h handlers) problemOf(ctx context.Context, doing string, err error) api.Pr
 	if detail == "" {
 		detail = doing + ": " + string(e.Reason)
 	}
-	code := status(e.Reason)
+	code := api.StatusOf(e.Reason)
 	if code >= http.StatusInternalServerError && e.Reason != gopprof.ReasonNoAnswer && e.Reason != gopprof.ReasonPaused {
 		h.Log.Error("request failed", zap.String("request", doing), zap.String("reason", string(e.Reason)), zap.Error(err))
 	}
@@ -79,28 +79,6 @@ func (h handlers) internal(ctx context.Context, doing string, err error) api.Pro
 	}
 	h.Log.Error("request failed", zap.String("request", doing), zap.Error(err))
 	return completed(api.Problem{Status: http.StatusInternalServerError, Detail: doing + " failed; the aggregator's log says why"})
-}
-
-func status(r gopprof.Reason) int {
-	switch r {
-	case gopprof.ReasonUnknown, gopprof.ReasonGone:
-		return http.StatusNotFound
-	case gopprof.ReasonBadInput:
-		return http.StatusUnprocessableEntity
-	case gopprof.ReasonForbidden:
-		return http.StatusForbidden
-	case gopprof.ReasonBudget:
-		return http.StatusTooManyRequests
-	case gopprof.ReasonPaused:
-		return http.StatusServiceUnavailable
-	case gopprof.ReasonNoAnswer:
-		return http.StatusGatewayTimeout
-	case gopprof.ReasonStoreFailed:
-		return http.StatusBadGateway
-	case gopprof.ReasonInternal:
-		return http.StatusInternalServerError
-	}
-	return http.StatusConflict
 }
 
 // invalid answers a request whose parameter at location makes no sense.

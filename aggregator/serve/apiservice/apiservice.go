@@ -39,7 +39,7 @@ type Deps struct {
 	Cluster string // whose API server this is: a namespace means one of this cluster
 	Reports Reports
 	Nodes   func(ctx context.Context) ([]gopprof.NodeState, error) // those targets that the caller may see
-	API     http.Handler                                           // /api/v1/…, for the caller of the request's context
+	API     http.Handler                                           // /api/v1/… and the pages, for the caller of the request's context
 	Now     func() time.Time
 	Log     *zap.Logger
 }

@@ -88,6 +88,6 @@ func (s *service) list() metav1.APIResourceList {
 
 // elsewhere answers for what is only a name for rights: the HTTP API has the thing itself.
 func elsewhere(w http.ResponseWriter, _ *http.Request, a asked) {
-	writeStatus(w, http.StatusMethodNotAllowed, a.resource+" are asked for and shown by the HTTP API, at "+gatewayOf("")+a.resource+
+	writeStatus(w, http.StatusMethodNotAllowed, a.resource+" are asked for and shown by the HTTP API, at "+gatewayOf("", gatewayAPI)+a.resource+
 		" and below; here they are a name that rights are given on")
 }

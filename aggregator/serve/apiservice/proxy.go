@@ -10,15 +10,21 @@ import (
 	"github.com/gopprof/gopprof/pkg/api"
 )
 
-// root is the path of the HTTP API, out of which nothing here may lead.
-const root = "/api/v1/"
+// The gateways: what stands below gateway/NAME/proxy/.
+const (
+	gatewayAPI   = "v1"    // the HTTP API: /api/v1/
+	gatewayPages = "pages" // the pages, and the HTTP API below api/v1/
+)
 
-// gatewayOf returns where the HTTP API stands, in a namespace or in none.
-func gatewayOf(namespace string) string {
+// roots are the paths that the gateways lead to, and out of which nothing there may lead.
+var roots = map[string]string{gatewayAPI: "/api/v1/", gatewayPages: "/"}
+
+// gatewayOf returns where a gateway stands, in a namespace or in none.
+func gatewayOf(namespace, name string) string {
 	if namespace != "" {
-		return base + "namespaces/" + namespace + "/gateway/v1/proxy/"
+		return base + "namespaces/" + namespace + "/gateway/" + name + "/proxy/"
 	}
-	return base + "gateway/v1/proxy/"
+	return base + "gateway/" + name + "/proxy/"
 }
 
 // profile has a fresh profile of a pod or a workload of this cluster taken: the path is
@@ -38,31 +44,43 @@ func (s *service) profile(w http.ResponseWriter, r *http.Request, a asked) {
 	translated.finish()
 }
 
-// gateway is the HTTP API as it is, for programs that know it: the command, and scripts.
+// gateway is the HTTP API as it is, for programs that know it: the command, and scripts; or
+// the pages, for browsers that come through `kubectl proxy`.
 func (s *service) gateway(w http.ResponseWriter, r *http.Request, a asked) {
-	if a.name != "v1" || a.rest == "" {
-		writeStatus(w, http.StatusNotFound, "the HTTP API is at "+gatewayOf(a.namespace))
+	root, ok := roots[a.name]
+	if ok && a.name == gatewayPages && a.rest == "" && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+		http.Redirect(w, r, gatewayOf(a.namespace, gatewayPages)+"reports", http.StatusFound)
 		return
 	}
-	s.pass(w, r, root+a.rest, a.namespace)
+	if !ok || a.rest == "" {
+		writeStatus(w, http.StatusNotFound, "the HTTP API is at "+gatewayOf(a.namespace, gatewayAPI)+", the pages are at "+gatewayOf(a.namespace, gatewayPages)+"reports")
+		return
+	}
+	s.passAt(w, r, root+a.rest, root, gatewayOf(a.namespace, a.name))
 }
 
 // pass hands a request on to the HTTP API.
 func (s *service) pass(w http.ResponseWriter, r *http.Request, path, namespace string) {
-	inner := r.Clone(r.Context())
-	inner.URL.Path, inner.URL.RawPath, inner.RequestURI = path, "", ""
-	s.API.ServeHTTP(&locatedWriter{ResponseWriter: w, gateway: gatewayOf(namespace)}, inner)
+	s.passAt(w, r, path, roots[gatewayAPI], gatewayOf(namespace, gatewayAPI))
 }
 
-// locatedWriter makes a Location in the HTTP API one that leads back here.
+// passAt hands a request on. What lies below root stands at gateway.
+func (s *service) passAt(w http.ResponseWriter, r *http.Request, path, root, gateway string) {
+	inner := r.Clone(r.Context())
+	inner.URL.Path, inner.URL.RawPath, inner.RequestURI = path, "", ""
+	s.API.ServeHTTP(&locatedWriter{ResponseWriter: w, root: root, gateway: gateway}, inner)
+}
+
+// locatedWriter makes a Location below root one that leads back here. One that is relative
+// does so as it is.
 type locatedWriter struct {
 	http.ResponseWriter
-	gateway string
-	begun   bool
+	root, gateway string
+	begun         bool
 }
 
 func (w *locatedWriter) WriteHeader(status int) {
-	if below, ok := strings.CutPrefix(w.Header().Get("Location"), root); ok && !w.begun {
+	if below, ok := strings.CutPrefix(w.Header().Get("Location"), w.root); ok && !w.begun {
 		w.Header().Set("Location", w.gateway+below)
 	}
 	w.begun = true

@@ -21,6 +21,9 @@ func TestPathsOfTheHTTPAPI(t *testing.T) {
 		inShop + "gateway/v1/proxy/reports?limit=2":                             "/api/v1/reports?limit=2",
 		anywhere + "gateway/v1/proxy/operations/1/events":                       "/api/v1/operations/1/events",
 		anywhere + "gateway/v1/proxy/openapi.json":                              "/api/v1/openapi.json",
+		anywhere + "gateway/pages/proxy/reports?namespace=shop":                 "/reports?namespace=shop",
+		inShop + "gateway/pages/proxy/operations/1":                             "/operations/1",
+		inShop + "gateway/pages/proxy/api/v1/reports/1/drawings/cpu":            "/api/v1/reports/1/drawings/cpu",
 		inShop + "gateway/v1/proxy/namespaces/bank/pods/p/debug/pprof/profile":  "/api/v1/namespaces/bank/pods/p/debug/pprof/profile",
 	} {
 		w := s.do(http.MethodGet, from, "*/*")
@@ -42,6 +45,26 @@ func TestPathsOfTheHTTPAPI(t *testing.T) {
 	} {
 		if w := s.do(http.MethodGet, odd, ""); w.Code != http.StatusNotFound || s.passed != nil {
 			t.Errorf("%s: %d, passed %v", odd, w.Code, s.passed)
+		}
+	}
+}
+
+// TestPagesThroughKubectlProxy: the bare address leads to the pages, and what they lead to
+// stays below it.
+func TestPagesThroughKubectlProxy(t *testing.T) {
+	s := newScene(t)
+	for _, at := range []string{inShop, anywhere} {
+		if w := s.do(http.MethodGet, at+"gateway/pages/proxy", ""); w.Code != http.StatusFound || w.Header().Get("Location") != at+"gateway/pages/proxy/reports" || s.passed != nil {
+			t.Errorf("%d %s", w.Code, w.Header().Get("Location"))
+		}
+	}
+	for from, want := range map[string]string{"/reports": inShop + "gateway/pages/proxy/reports", "operations/1": "operations/1", "/api/v1/operations/1": inShop + "gateway/pages/proxy/api/v1/operations/1"} {
+		s.inner = func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Location", from)
+			w.WriteHeader(http.StatusSeeOther)
+		}
+		if w := s.do(http.MethodPost, inShop+"gateway/pages/proxy/operations", ""); w.Header().Get("Location") != want {
+			t.Errorf("%s became %s", from, w.Header().Get("Location"))
 		}
 	}
 }

@@ -109,7 +109,7 @@ func readListOptions(r *http.Request) (o listOptions, problem string) {
 	q := r.URL.Query()
 	for _, key := range []string{"labelSelector", "fieldSelector"} {
 		if q.Get(key) != "" {
-			return o, key + " is not supported here; the HTTP API at " + gatewayOf("") + "reports selects by workload, pod, kind and time"
+			return o, key + " is not supported here; the HTTP API at " + gatewayOf("", gatewayAPI) + "reports selects by workload, pod, kind and time"
 		}
 	}
 	if text := q.Get("limit"); text != "" {

@@ -29,15 +29,7 @@ type Options struct {
 
 // Guard lets those requests through to next that may come, with their Caller.
 func Guard(o Options, next http.Handler) http.Handler {
-	sites := http.NewCrossOriginProtection()
-	for _, origin := range o.Origins {
-		if err := sites.AddTrustedOrigin(origin); err != nil {
-			panic(err) // the configuration was checked
-		}
-	}
-	sites.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		o.Refuse(w, r, forbidden("requests that change something must not come from another site's page"))
-	}))
+	sites := sameSite(o.Origins, o.Refuse)
 	return audited(o.Log, wayDirect, sites.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		caller, refusal := o.identify(r)
 		if refusal != nil {
@@ -51,6 +43,21 @@ func Guard(o Options, next http.Handler) http.Handler {
 		lineOf(r.Context()).who = caller.Name
 		next.ServeHTTP(w, r.WithContext(With(r.Context(), caller)))
 	})))
+}
+
+// sameSite refuses requests of browsers that change something and come from another site's
+// page than this server's or those of origins.
+func sameSite(origins []string, refuse func(http.ResponseWriter, *http.Request, api.Problem)) *http.CrossOriginProtection {
+	sites := http.NewCrossOriginProtection()
+	for _, origin := range origins {
+		if err := sites.AddTrustedOrigin(origin); err != nil {
+			panic(err) // the configuration was checked
+		}
+	}
+	sites.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		refuse(w, r, forbidden("requests that change something must not come from another site's page"))
+	}))
+	return sites
 }
 
 func (o Options) identify(r *http.Request) (Caller, *api.Problem) {

@@ -44,9 +44,11 @@ type ProxyOptions struct {
 }
 
 // Proxied lets those requests through to next that the API server brings, with the Caller
-// that it names. Whoever else comes is refused, whomever he says he is. What says who the
+// that it names. A browser behind `kubectl proxy` must not be led here by another site's page.
+// Whoever else comes is refused, whomever he says he is. What says who the
 // caller is goes no further than here.
 func Proxied(o ProxyOptions, next http.Handler) http.Handler {
+	sites := sameSite(nil, o.Refuse)
 	return audited(o.Log, wayAPIServer, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		trust := o.Trust()
 		if problem := trust.refuses(r.TLS, o.Now()); problem != "" {
@@ -63,7 +65,7 @@ func Proxied(o ProxyOptions, next http.Handler) http.Handler {
 		caller := Caller{Name: user.Name, Cluster: o.Cluster, Rights: o.Rights(user)}
 		r = r.WithContext(With(r.Context(), caller))
 		r.Header = trust.without(r.Header)
-		next.ServeHTTP(w, r)
+		sites.Handler(next).ServeHTTP(w, r)
 	}))
 }
 

@@ -121,13 +121,18 @@ func startBackDoor(t *testing.T, trust Trust) *backDoor {
 // ask comes with a certificate, or with none, and with headers.
 func (b *backDoor) ask(t *testing.T, cert *tls.Certificate, header http.Header) (status int) {
 	t.Helper()
+	return b.do(t, http.MethodGet, cert, header)
+}
+
+func (b *backDoor) do(t *testing.T, method string, cert *tls.Certificate, header http.Header) (status int) {
+	t.Helper()
 	transport := b.Client().Transport.(*http.Transport).Clone()
 	defer transport.CloseIdleConnections()
 	if cert != nil {
 		// Shown whatever authorities the server names.
 		transport.TLSClientConfig.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return cert, nil }
 	}
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, b.URL+"/apis/gopprof.io/v1/namespaces/shop/reports", nil)
+	r, err := http.NewRequestWithContext(t.Context(), method, b.URL+"/apis/gopprof.io/v1/namespaces/shop/reports", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,6 +217,26 @@ func TestTheFrontProxySaysWhoCalls(t *testing.T) {
 	}
 	if _, got := oneLine(t, b.logs); got["who"] != "ada" || got["groups"] != int64(2) || got["way"] != "apiserver" || got["status"] != int64(200) {
 		t.Errorf("logged %v", got)
+	}
+}
+
+// TestOtherSitesBehindKubectlProxy: a page that somebody lured a browser to must not change
+// anything with the rights that `kubectl proxy` lends to whatever comes to it.
+func TestOtherSitesBehindKubectlProxy(t *testing.T) {
+	ours := newAuthority(t, "front-proxy-ca")
+	b := startBackDoor(t, trusted(ours))
+	proxy := ours.client(t, "front-proxy-client", nil)
+	for site, want := range map[string]int{"cross-site": 403, "same-site": 403, "same-origin": 200, "none": 200, "": 200} {
+		h := http.Header{"X-Remote-User": {"ada"}}
+		if site != "" {
+			h.Set("Sec-Fetch-Site", site)
+		}
+		if status := b.do(t, http.MethodPost, proxy, h); status != want {
+			t.Errorf("%q: %d", site, status)
+		}
+		if status := b.ask(t, proxy, h); status != 200 {
+			t.Errorf("%q, only looking: %d", site, status)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package web
 import (
 	"fmt"
 	"html/template"
+	"net/url"
 	"regexp"
 	"strings"
 	"time"
@@ -12,15 +13,21 @@ import (
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
-// functions are what the templates call.
-func functions(d Deps) template.FuncMap {
+// functions are what the templates call. root leads from a page to where the server is
+// mounted: "../" for each level.
+func functions(root string) template.FuncMap {
+	at := func(path string) string { return root + strings.TrimPrefix(path, "/") }
 	return template.FuncMap{
+		"at":        at,
 		"text":      func(v any) string { return clean(fmt.Sprint(v), 300) },
 		"long":      func(v any) string { return clean(fmt.Sprint(v), 2000) },
-		"home":      func() string { return d.Prefix + "/" },
-		"style":     func() string { return d.Prefix + "/style.css" },
-		"page":      func(id string) string { return d.Prefix + api.PathPage(id) },
-		"data":      func(id string) string { return d.Prefix + api.PathReport(id) },
+		"page":      func(id string) string { return at(api.PathPage(id)) },
+		"data":      func(id string) string { return at(api.PathReport(id)) },
+		"followed":  func(id string) string { return at("/operations/" + url.PathEscape(id)) },
+		"wanted":    wanted,
+		"outcomeOf": outcomeOf,
+		"entry":     func(path, label, place string) entry { return entry{path, label, path == place} },
+		"ended":     func(op gopprof.Operation) int { n, _ := progress(op); return n },
 		"value":     value,
 		"percent":   percent,
 		"share":     share,
@@ -41,6 +48,12 @@ func functions(d Deps) template.FuncMap {
 		"known":     func(id string) bool { return gopprof.CheckID(id) == nil },
 		"outcome":   outcome,
 	}
+}
+
+// entry is one of the menu.
+type entry struct {
+	Path, Label string
+	Here        bool
 }
 
 // clean makes a foreign text one bounded line without characters that do something:
@@ -152,5 +165,3 @@ func quote(s string) string {
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
-
-func trimSlash(s string) string { return strings.TrimSuffix(s, "/") }
