@@ -12,6 +12,8 @@ import (
 	"time"
 	"unicode"
 
+	"go.uber.org/zap"
+
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
@@ -39,9 +41,9 @@ func newClient(timeout time.Duration) *http.Client {
 
 // post makes one attempt. What it returns holds no secret.
 func (n *Notifier) post(ctx context.Context, to *receiver, l Letter) Outcome {
-	var err error
-	if l.Message, err = to.write(l.Message); err != nil {
-		return Outcome{Reason: gopprof.ReasonBadInput, Detail: "the receiver's template: " + printable(err.Error(), 200)}
+	var out Outcome
+	if l.Message, out = n.worded(to, l.Message); out.Reason != "" {
+		return out
 	}
 	l.To, l.Now = to.Receiver, n.deps.Now()
 	sign, err := to.secretFile().Read()
@@ -58,6 +60,25 @@ func (n *Notifier) post(ctx context.Context, to *receiver, l Letter) Outcome {
 		return out
 	}
 	return n.postHTTP(ctx, to, l)
+}
+
+// worded completes a message with the words of the receiver's template. Where that fails,
+// people are told in ours; a program would not know them, and gets fewer groups at a time: an
+// outcome says what became of it.
+func (n *Notifier) worded(to *receiver, m Message) (Message, Outcome) {
+	written, err := to.write(m)
+	if err == nil {
+		return written, Outcome{}
+	}
+	n.metrics.template.WithLabelValues(to.Name).Inc()
+	detail := "the receiver's template: " + printable(err.Error(), 200)
+	if to.Channel == ChannelWebhook {
+		return m, Outcome{Reason: gopprof.ReasonBadInput, Detail: detail, Retry: len(m.Parts) > 1 || errors.Is(err, errTemplateSlow)}
+	}
+	if to.firstUnworded() {
+		n.log.Warn("template failed: told in our own words", zap.String("receiver", to.Name), zap.String("error", detail))
+	}
+	return m, Outcome{}
 }
 
 func (n *Notifier) postHTTP(ctx context.Context, to *receiver, l Letter) Outcome {

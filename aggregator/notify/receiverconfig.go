@@ -85,6 +85,10 @@ func (r Receiver) secretFile() config.SecretFile {
 	return r.SignFile
 }
 
+// renews tells whether what the receiver is told ends by itself there: it is told again for as
+// long as it goes on.
+func (r Receiver) renews() bool { return r.Channel == ChannelAlertmanager }
+
 // Check reports every setting that makes no sense.
 func (r Receiver) Check(report func(key, problem string)) {
 	if !receiverName.MatchString(r.Name) {
