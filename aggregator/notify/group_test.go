@@ -195,20 +195,19 @@ func TestRecordsAreBounded(t *testing.T) {
 // A record fits into a NATS message however much fails while ever more pods are reported.
 func TestRecordsOfFailuresAreBounded(t *testing.T) {
 	long := strings.Repeat("漢", 1200)
-	var g group
-	now := noon
-	report := 0
+	r := gopprof.Report{}
+	r.Explanation.Summary, r.Explanation.Warnings = long, []string{long, long, long}
+	r.Capture.Target.Node, r.Capture.Target.Namespace, r.Capture.Target.Pod = long, long, long
+	r.Explanation.Verdict = &gopprof.Verdict{Causes: []gopprof.Cause{{Line: long}, {Line: long}}}
+	i, g, now, timing := ItemOf(r), group{}, noon, defaultTiming
+	timing.Renew = true // so that the pods told of are kept in full
 	add := func(pods int) {
 		for k := range pods {
-			report++
-			r := gopprof.Report{ID: fmt.Sprintf("019aabba-5a00-7b3c-8d4e-%012d", report)}
-			r.Capture.Target.Pod, r.Explanation.Summary, r.Explanation.Warnings = fmt.Sprint(long, g.Seq, k)[len(long)-300:], long, []string{long, long, long}
-			r.Capture.Target.Node, r.Capture.Target.Namespace = long, long
-			r.Explanation.Verdict = &gopprof.Verdict{Causes: []gopprof.Cause{{Line: long}, {Line: long}}}
-			g, _ = g.add(ItemOf(r), defaultTiming, now)
+			i.Report = fmt.Sprintf("019aabba-5a00-7b3c-8d4e-%06d%06d", g.Seq, k)
+			i.Pod = i.Report + i.Pod[len(i.Report):]
+			g, _ = g.add(i, timing, now)
 		}
 	}
-	g.Timing.Renew = true
 	add(mostSeen)
 	g = told(g, time.Minute)
 	g.Ended = false

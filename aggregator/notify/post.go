@@ -57,6 +57,9 @@ func (n *Notifier) post(ctx context.Context, to *receiver, l Letter) Outcome {
 		defer stop()
 		out := s.Send(limited, l)
 		out.Detail = printable(redact(out.Detail, &url.URL{}, sign), 300)
+		for k, refused := range out.Refused {
+			out.Refused[k] = printable(redact(refused, &url.URL{}, sign), 300)
+		}
 		return out
 	}
 	return n.postHTTP(ctx, to, l)
