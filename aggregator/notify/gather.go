@@ -2,7 +2,6 @@ package notify
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -86,15 +85,8 @@ func (n *Notifier) readGroup(ctx context.Context, key string) (group, error) {
 }
 
 func (n *Notifier) writeGroup(ctx context.Context, key string, g group) (group, error) {
-	value, err := json.Marshal(g)
-	if err != nil {
-		return g, err
-	}
-	if g.revision == 0 {
-		g.revision, err = n.deps.Told.Create(ctx, key, value)
-	} else {
-		g.revision, err = n.deps.Told.Update(ctx, key, value, g.revision)
-	}
+	var err error
+	g.revision, err = n.put(ctx, key, g, g.revision)
 	return g, err
 }
 

@@ -40,11 +40,11 @@ func TestReportsThatJoinAFailingMessage(t *testing.T) {
 		id := incident()
 		c.answer(notify.Busy("503", 0))
 		handle(t, s, of(id, "web-1"))
-		pass(t, s, 23*time.Hour+50*time.Minute)
+		s.Pass(23*time.Hour + 50*time.Minute)
 		handle(t, s, of(id, pod))
-		pass(t, s, 12*time.Hour)
+		s.Pass(12 * time.Hour)
 		c.answer(notify.Outcome{})
-		pass(t, s, time.Hour)
+		s.Pass(time.Hour)
 		c.mu.Lock()
 		got := told(c.got)
 		c.mu.Unlock()
@@ -64,9 +64,9 @@ func TestReportDuringTheLastAttempt(t *testing.T) {
 		handle(t, s, of(id, "web-1"))
 	}
 	handle(t, s, of(id, "web-1"))
-	pass(t, s, 30*time.Second)
+	s.Pass(30 * time.Second)
 	c.answer(notify.Outcome{})
-	pass(t, s, time.Minute)
+	s.Pass(time.Minute)
 	wants(t, "then", c.took(), "shop/web-1: cpu at 93 % of its limit")
 }
 
@@ -75,13 +75,13 @@ func TestGroupsAreGivenUpEachInItsTime(t *testing.T) {
 	s, c := chatting(t)
 	c.answer(notify.Busy("503", 0))
 	handle(t, s, of(incident(), "web-1"))
-	pass(t, s, 12*time.Hour)
+	s.Pass(12 * time.Hour)
 	handle(t, s, of(incident(), "web-2"))
-	pass(t, s, 13*time.Hour)
+	s.Pass(13 * time.Hour)
 	if n := s.Logs.FilterMessage("group given up").Len(); n != 1 || s.Count("gave_up_total") != 1 {
 		t.Errorf("given up %d times after a day", n)
 	}
-	pass(t, s, 12*time.Hour)
+	s.Pass(12 * time.Hour)
 	if n := s.Logs.FilterMessage("group given up").Len(); n != 2 || s.Count("gave_up_total") != 2 {
 		t.Errorf("given up %d times after another", n)
 	}

@@ -36,7 +36,7 @@ func TestTemplateThatFailsOnALargeMessage(t *testing.T) {
 	s.Restart()
 	for range 2 {
 		many(t, s)
-		pass(t, s, time.Minute)
+		s.Pass(time.Minute)
 	}
 	if len(c.got) != 2 || len(c.got[0].Parts) != 50 || c.got[0].Text != "" || s.Count("gave_up_total") != 0 {
 		t.Fatalf("%d messages, %v given up", len(c.got), s.Count("gave_up_total"))
@@ -45,7 +45,7 @@ func TestTemplateThatFailsOnALargeMessage(t *testing.T) {
 		t.Errorf("said %d times, counted %v", n, s.Count("template_failures_total"))
 	}
 	handle(t, s, of(incident(), "web-1"))
-	pass(t, s, time.Minute)
+	s.Pass(time.Minute)
 	if len(c.got) != 3 || !strings.HasPrefix(c.got[2].Text, "group ") {
 		t.Errorf("then: %+v", c.got[len(c.got)-1])
 	}
@@ -58,7 +58,7 @@ func TestWebhookIsToldOfFewerGroups(t *testing.T) {
 	s.Config.Receivers[0].Template = long
 	s.Restart()
 	incidents := many(t, s)
-	pass(t, s, time.Minute)
+	s.Pass(time.Minute)
 	bodies := ""
 	for _, p := range s.Posts() {
 		bodies += p.Body
@@ -73,19 +73,40 @@ func TestWebhookIsToldOfFewerGroups(t *testing.T) {
 	}
 }
 
+// A webhook that even one group has no room in is told of the others, and that is counted.
+func TestWebhookWithoutRoomForOneGroup(t *testing.T) {
+	s := notifytest.Start(t, notify.ChannelWebhook, channels())
+	s.Config.Receivers[0].Template = `{{range .Parts}}group {{.Group}};{{if eq .Pods 2}}{{printf "%70000d" 1}}{{end}}{{end}}`
+	s.Restart()
+	large := incident()
+	handle(t, s, of(large, "web-1"))
+	handle(t, s, of(large, "web-2"))
+	for range 9 {
+		handle(t, s, of(incident(), "web-1"))
+	}
+	s.Pass(time.Minute)
+	bodies := ""
+	for _, p := range s.Posts() {
+		bodies += p.Body
+	}
+	if n := strings.Count(bodies, "group "); n != 9 || strings.Contains(bodies, large) || s.Count("gave_up_total") != 1 || s.Count("template_failures_total") == 0 {
+		t.Errorf("told of %d groups, %v given up", n, s.Count("gave_up_total"))
+	}
+}
+
 // slow is a bucket that takes its time.
 type slow struct {
 	*notifytest.KV
-	takes time.Duration
+	takes func() time.Duration
 }
 
 func (s slow) Get(ctx context.Context, key string) ([]byte, uint64, error) {
-	time.Sleep(s.takes)
+	time.Sleep(s.takes())
 	return s.KV.Get(ctx, key)
 }
 
 func (s slow) Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
-	time.Sleep(s.takes)
+	time.Sleep(s.takes())
 	if ctx.Err() != nil {
 		return 0, ctx.Err()
 	}
@@ -95,13 +116,22 @@ func (s slow) Update(ctx context.Context, key string, value []byte, revision uin
 // However slow NATS is, two replicas tell fifty groups once.
 func TestSlowNATS(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		for _, takes := range []time.Duration{0, 100 * time.Millisecond, 400 * time.Millisecond, time.Second} {
-			c, kv := &chat{}, notifytest.NewKV()
+		for name, takes := range map[string]func(since time.Duration) time.Duration{
+			"at once": func(time.Duration) time.Duration { return 0 }, "100ms": func(time.Duration) time.Duration { return 100 * time.Millisecond },
+			"400ms": func(time.Duration) time.Duration { return 400 * time.Millisecond }, "1s": func(time.Duration) time.Duration { return time.Second },
+			"12s for two minutes": func(since time.Duration) time.Duration {
+				if since > 2*time.Minute {
+					return 0
+				}
+				return 12 * time.Second
+			},
+		} {
+			c, kv, start := &chat{}, notifytest.NewKV(), time.Now()
 			c.during = func(notify.Message) { time.Sleep(9 * time.Second) }
 			ctx, stop := context.WithCancel(t.Context())
 			var all sync.WaitGroup
 			for range 2 {
-				n := notifytest.Bare(notify.Deps{Told: slow{kv, takes}, Channels: notify.Channels{Senders: map[string]notify.Sender{notify.ChannelSlack: c}}})
+				n := notifytest.Bare(notify.Deps{Told: slow{kv, func() time.Duration { return takes(time.Since(start)) }}, Channels: notify.Channels{Senders: map[string]notify.Sender{notify.ChannelSlack: c}}})
 				all.Go(func() { _ = n.Run(ctx) })
 			}
 			writer := notifytest.Bare(notify.Deps{Told: kv})
@@ -121,7 +151,7 @@ func TestSlowNATS(t *testing.T) {
 				}
 			}
 			if len(times) != 50 || slices.ContainsFunc(mapValues(times), func(n int) bool { return n != 1 }) {
-				t.Errorf("%v: %v", takes, times)
+				t.Errorf("%s: %v", name, times)
 			}
 		}
 	})

@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gopprof/gopprof/pkg/bus"
+	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
 // claim is a group that this replica is about to tell of.
@@ -134,9 +136,11 @@ func (n *Notifier) claim(ctx context.Context, due []claim) (claimed []claim, ok 
 			ok = false
 		default:
 			n.schedule(c.g.Receiver, c.key, c.g)
-			if n.deps.Now().Sub(c.g.At) <= claimTime {
-				claimed = append(claimed, c)
+			if late := n.deps.Now().Sub(c.g.At); late > claimTime {
+				n.log.Warn("what is told took too long to record: it is told later", zap.String("receiver", c.g.Receiver), zap.Duration("took", late))
+				continue
 			}
+			claimed = append(claimed, c)
 		}
 	}
 	return claimed, ok
@@ -232,13 +236,14 @@ func (n *Notifier) count(to *receiver, claimed []claim, fates []fate, out Outcom
 		return n.log.With(zap.String("receiver", to.Name), zap.Int("groups", len(claimed)), zap.String("group", c.g.Labels),
 			zap.String("why", c.d.why), zap.Int("pods", len(c.g.Sending.Batch.Pods)), zap.Int("attempts", c.g.Attempts))
 	}
-	failure := []zap.Field{zap.String("reason", string(out.Reason)), zap.String("error", out.Detail)}
+	reason := string(cmp.Or(out.Reason, gopprof.ReasonStatus)) // told, but not all recipients
+	failure := []zap.Field{zap.String("reason", reason), zap.String("error", out.Detail)}
 	for k, c := range claimed {
 		if c.d.same {
 			n.metrics.duplicates.WithLabelValues(to.Name).Inc()
 		}
 		if fates[k] == fateGaveUp {
-			n.metrics.gaveUp.WithLabelValues(to.Name, string(out.Reason)).Inc()
+			n.metrics.gaveUp.WithLabelValues(to.Name, reason).Inc()
 			of(c).Error("group given up", failure...)
 		}
 	}
@@ -252,7 +257,7 @@ func (n *Notifier) count(to *receiver, claimed []claim, fates []fate, out Outcom
 		n.metrics.messages.WithLabelValues(to.Name, kind).Inc()
 		of(claimed[0]).Info("group told", zap.String("kind", kind), zap.String("detail", out.Detail))
 	case k >= 0:
-		n.metrics.failed.WithLabelValues(to.Name, string(out.Reason)).Inc()
+		n.metrics.failed.WithLabelValues(to.Name, reason).Inc()
 		of(claimed[k]).Warn("group not told yet", failure...)
 	}
 	for _, refused := range out.Refused {

@@ -7,33 +7,22 @@ import (
 	"time"
 
 	"github.com/gopprof/gopprof/aggregator/notify"
+	"github.com/gopprof/gopprof/aggregator/notify/email"
 	"github.com/gopprof/gopprof/aggregator/notify/notifytest"
+	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
 func threeRecipients(e *notify.Email) {
 	e.To = []string{"Ada <ada@example.com>", "bob@example.com", "cy@example.com"}
 }
 
-// report hands in a report of a new incident and lets a minute pass.
+// report hands in a report of a new incident and lets half a minute pass.
 func report(t *testing.T, s *notifytest.Scene) {
 	t.Helper()
 	if err := s.Handle(t.Context(), notifytest.Report()); err != nil {
 		t.Fatal(err)
 	}
-	pass(t, s, 31*time.Second)
-}
-
-// pass lets time pass, as Run does.
-func pass(t *testing.T, s *notifytest.Scene, d time.Duration) {
-	t.Helper()
-	for end := s.Now().Add(d); ; {
-		next := s.Turn(t.Context())
-		if next.IsZero() || next.After(end) {
-			s.Wait(end.Sub(s.Now()))
-			return
-		}
-		s.Wait(max(next.Sub(s.Now()), time.Millisecond))
-	}
+	s.Pass(31 * time.Second)
 }
 
 // One whose mailbox is full keeps the mail from nobody else, gets it alone once it is not, and
@@ -51,7 +40,7 @@ func TestRecipientsAreApart(t *testing.T) {
 	if l := s.Logs.FilterMessage("recipient given up").All(); len(l) != 1 || s.Count("recipients_refused_total") != 1 || !strings.Contains(fmt.Sprint(l[0].ContextMap()), "cy@example.com is refused: 550 5.1.1 nobody") {
 		t.Errorf("refused: %v", l)
 	}
-	pass(t, s, time.Hour)
+	s.Pass(time.Hour)
 	if got := server.took(); got != "" || s.Count("failures_total") == 0 || s.Count("recipients_refused_total") != 1 {
 		t.Errorf("within an hour: %q, %v failures, %v refused", got, s.Count("failures_total"), s.Count("recipients_refused_total"))
 	}
@@ -62,7 +51,7 @@ func TestRecipientsAreApart(t *testing.T) {
 	server.say(nil)
 	s.Restart() // what is left is written down
 	report(t, s)
-	pass(t, s, time.Second) // Restart knows of no record before a report or Run shows it
+	s.Pass(time.Second) // Restart knows of no record before a report or Run shows it
 	if got := server.took(); !strings.Contains(got, "ada bob cy\n") {
 		t.Errorf("third: %q", got)
 	}
@@ -92,7 +81,7 @@ func TestRestOfAMail(t *testing.T) {
 			t.Fatalf("%s: first: %q", x.name, got)
 		}
 		server.say(map[string]string{"bob@": x.then})
-		pass(t, s, x.wait)
+		s.Pass(x.wait)
 		mails = append(mails, server.got()...)
 		if got := server.took(); got != x.got || s.Count("gave_up_total") != x.gaveUp {
 			t.Errorf("%s: then: %q, %v given up", x.name, got, s.Count("gave_up_total"))
@@ -114,8 +103,19 @@ func TestNobodyIsTakenNow(t *testing.T) {
 	server.say(map[string]string{"ada@": "451 4.7.1 greylisted", "bob@": "451 4.7.1 greylisted", "cy@": "550 5.1.1 nobody"})
 	report(t, s)
 	server.say(map[string]string{"cy@": "550 5.1.1 nobody"})
-	pass(t, s, 10*time.Second)
+	s.Pass(10 * time.Second)
 	if got := server.took(); got != "ada bob\n" || s.Count("recipients_refused_total") != 1 {
 		t.Errorf("%q, %v refused", got, s.Count("recipients_refused_total"))
+	}
+}
+
+// What is left for somebody who is not in the configuration any more is given up, and nobody
+// else gets it.
+func TestRecipientWhoIsGone(t *testing.T) {
+	server := startServer(t, func(*server) {})
+	s := scene(t, server, nil)
+	out := email.Channel{}.Send(t.Context(), notify.Letter{To: s.Config.Receivers[0], Message: one(notifytest.Report()), Left: []string{"eve@example.com"}})
+	if out.Reason != gopprof.ReasonGone || out.Retry || server.took() != "" {
+		t.Errorf("%+v", out)
 	}
 }
