@@ -47,6 +47,7 @@ type Letter struct {
 	Message Message
 	Report  *gopprof.Report // of a message about one report alone that was not waited with; else nil
 	Sign    Secret          // what SignFile holds; the password of e-mail
+	Left    []string        // the recipients whom alone it goes to, those of an earlier Outcome; empty: all
 	Now     time.Time
 }
 
@@ -72,6 +73,11 @@ type Outcome struct {
 	Detail string         // without any secret once it leaves this package
 	Retry  bool           // else given up
 	After  time.Duration  // least pause that the receiver asks for; it holds for all its messages
+	// Left are the recipients who did not get it and may later, where others got it or never
+	// will: whether told or failed, it is to be tried again with them alone.
+	Left []string
+	// Refused says which recipients will never get it, and why, where others may.
+	Refused []string
 }
 
 // Pace is how often an API may be called; the zero Pace is as often as one likes.

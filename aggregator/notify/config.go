@@ -51,8 +51,9 @@ type Config struct {
 	RetryFirst time.Duration `yaml:"retry_first"`
 	// RetryMost is the longest pause between two attempts.
 	RetryMost time.Duration `yaml:"retry_most"`
-	// GiveUpAfter is the time after the first attempt at which a message is given up. It must
-	// be shorter than the age at which reports leave the stream (14 days).
+	// GiveUpAfter is the time after the first attempt at which a message is given up; reports that
+	// joined it later have as long from then. What waits for a receiver that is not configured any
+	// more is given up as long after it was due. It must be shorter than the age at which reports leave the stream (14 days).
 	GiveUpAfter time.Duration `yaml:"give_up_after"`
 }
 

@@ -2,10 +2,8 @@ package notify
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"sync"
 	"time"
 
@@ -25,10 +23,11 @@ func (n *Notifier) gather(ctx context.Context, to *receiver, route *node, r gopp
 	key, item := groupKey(to.Name, route.name, labels), ItemOf(r)
 	unlock := n.pending.lock(key)
 	defer unlock()
-	known := false
+	known, timing := false, route.timing
+	timing.Renew = to.renews()
 	g, err := n.change(ctx, key, func(g group) (group, bool) {
 		g.Receiver, g.Labels = to.Name, labels
-		g, added := g.add(item, route.timing, n.deps.Now())
+		g, added := g.add(item, timing, n.deps.Now())
 		known = !added
 		return g, added
 	})
@@ -47,17 +46,26 @@ func (n *Notifier) gather(ctx context.Context, to *receiver, route *node, r gopp
 // change replaces a group's record by what f makes of it, unless f says that nothing has
 // changed. Others may change it at the same time: f is asked again then.
 func (n *Notifier) change(ctx context.Context, key string, f func(g group) (group, bool)) (group, error) {
+	g, err := n.readGroup(ctx, key)
+	if err != nil {
+		return g, err
+	}
+	return n.changeKnown(ctx, key, g, f)
+}
+
+// changeKnown is change for a record that was read, or written, a moment ago.
+func (n *Notifier) changeKnown(ctx context.Context, key string, g group, f func(g group) (group, bool)) (group, error) {
 	for range mostConflicts {
-		g, err := n.readGroup(ctx, key)
-		if err != nil {
-			return g, err
-		}
 		next, changed := f(g)
 		if !changed {
 			return g, nil
 		}
-		if next, err = n.writeGroup(ctx, key, next); !errors.Is(err, bus.ErrConflict) {
+		next, err := n.writeGroup(ctx, key, next)
+		if !errors.Is(err, bus.ErrConflict) {
 			return next, err
+		}
+		if g, err = n.readGroup(ctx, key); err != nil {
+			return g, err
 		}
 	}
 	return group{}, errContended
@@ -77,15 +85,8 @@ func (n *Notifier) readGroup(ctx context.Context, key string) (group, error) {
 }
 
 func (n *Notifier) writeGroup(ctx context.Context, key string, g group) (group, error) {
-	value, err := json.Marshal(g)
-	if err != nil {
-		return g, err
-	}
-	if g.revision == 0 {
-		g.revision, err = n.deps.Told.Create(ctx, key, value)
-	} else {
-		g.revision, err = n.deps.Told.Update(ctx, key, value, g.revision)
-	}
+	var err error
+	g.revision, err = n.put(ctx, key, g, g.revision)
 	return g, err
 }
 
@@ -105,23 +106,37 @@ func (n *Notifier) schedule(receiver, key string, g group) {
 // pending is when each group is to be looked at: a key and a time for each, whatever there
 // is to be told of it.
 type pending struct {
-	mu   sync.Mutex // guards due and wake
+	mu   sync.Mutex // guards all
 	due  map[string]map[string]time.Time
 	wake map[string]chan struct{}
-
-	locks [64]sync.Mutex // of records that this process changes, so that it is not its own conflict
+	held map[string]chan struct{} // records that this process changes; closed when that is done
 }
 
 func newPending() *pending {
-	return &pending{due: map[string]map[string]time.Time{}, wake: map[string]chan struct{}{}}
+	return &pending{due: map[string]map[string]time.Time{}, wake: map[string]chan struct{}{}, held: map[string]chan struct{}{}}
 }
 
+// lock keeps other goroutines of this process from changing a record, so that it is not its
+// own conflict.
 func (p *pending) lock(key string) (unlock func()) {
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(key))
-	l := &p.locks[h.Sum32()%uint32(len(p.locks))]
-	l.Lock()
-	return l.Unlock
+	mine := make(chan struct{})
+	for {
+		p.mu.Lock()
+		other := p.held[key]
+		if other == nil {
+			p.held[key] = mine
+			p.mu.Unlock()
+			break
+		}
+		p.mu.Unlock()
+		<-other
+	}
+	return func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		delete(p.held, key)
+		close(mine)
+	}
 }
 
 // woken returns what is signalled when a receiver's groups change.

@@ -1,7 +1,6 @@
 package notify
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -35,9 +34,12 @@ type group struct {
 	Again   int       `json:"again,omitempty"` // reports since then of pods that were told of
 
 	Sending *sending `json:"sending,omitempty"` // what an attempt tells, or told in vain
+	Same    batch    `json:"same,omitzero"`     // reports since then of the pods that it tells of
+	Rest    bool     `json:"rest,omitempty"`    // no group, but a message that some recipients did not get yet
 
-	Told   batch     `json:"told,omitzero"`
-	ToldAt time.Time `json:"toldAt,omitzero"`
+	Told      batch     `json:"told,omitzero"`
+	ToldAt    time.Time `json:"toldAt,omitzero"`
+	ToldUntil time.Time `json:"toldUntil,omitzero"` // when it is over, as was told last
 
 	Seen []string `json:"seen,omitempty"` // IDs of its reports, oldest first
 	Seq  int      `json:"seq,omitempty"`  // number of its messages
@@ -53,14 +55,6 @@ type group struct {
 	revision uint64 // 0: there is no record yet
 }
 
-// batch is some reports: the hottest pods by name, and the count of all.
-type batch struct {
-	Items   []Item   `json:"items,omitempty"`
-	Keys    []string `json:"keys,omitempty"` // of pods and their causes
-	Pods    []string `json:"pods,omitempty"`
-	Reports int      `json:"reports,omitempty"`
-}
-
 // sending is a message on its way.
 type sending struct {
 	ID    string `json:"id"`
@@ -68,6 +62,10 @@ type sending struct {
 	Why   string `json:"why"`
 	Ended bool   `json:"ended,omitempty"` // it tells, too, that the group is over
 	Batch batch  `json:"batch"`
+	// Late is what of it joined after the first attempt, and has more time left than that.
+	Late  batch     `json:"late,omitzero"`
+	Until time.Time `json:"until,omitzero"` // when the group is over, as it tells
+	Left  []string  `json:"left,omitempty"` // the recipients who are still to get it; empty: all
 }
 
 // digestOf shortens a name to what tells it from others.
@@ -97,200 +95,47 @@ func (g group) add(i Item, t timing, now time.Time) (group, bool) {
 		return g, false
 	}
 	if g.Ended { // what comes now is a new story
-		g.Since, g.Ended, g.Told, g.ToldAt, g.Again = time.Time{}, false, batch{}, time.Time{}, 0
+		g.Since, g.Ended, g.Told, g.Again = time.Time{}, false, batch{}, 0
+		g.ToldAt, g.ToldUntil = time.Time{}, time.Time{}
 	}
 	g.Timing, g.Last = t, now
 	if g.Since.IsZero() {
 		g.Since = now
 	}
 	g.Seen = bound(append(slices.Clone(g.Seen), i.Report))
-	if k := digestOf(i.key()); slices.Contains(g.Told.Keys, k) || g.Sending != nil && slices.Contains(g.Sending.Batch.Keys, k) {
+	switch k := digestOf(i.key()); {
+	case slices.Contains(g.Told.Keys, k):
 		g.Again++
-		return g, true
-	}
-	if g.Fresh.Reports == 0 {
-		g.FreshAt = now
-	}
-	g.Fresh = g.Fresh.with(i)
-	return g, true
-}
-
-// bound keeps the newest.
-func bound(all []string) []string { return all[max(0, len(all)-mostSeen):] }
-
-// with is the batch with one more report.
-func (b batch) with(i Item) batch {
-	return b.join(batch{Items: []Item{i}, Keys: []string{digestOf(i.key())}, Pods: []string{digestOf(i.pod())}, Reports: 1})
-}
-
-// join is two batches as one: of each pod and cause the hotter report, the hottest first.
-func (b batch) join(o batch) batch {
-	out := batch{Keys: union(b.Keys, o.Keys), Pods: union(b.Pods, o.Pods), Reports: b.Reports + o.Reports}
-	out.Items = slices.Concat(b.Items, o.Items)
-	slices.SortStableFunc(out.Items, hotter)
-	seen := map[string]bool{}
-	out.Items = slices.DeleteFunc(out.Items, func(i Item) bool {
-		known := seen[i.key()]
-		seen[i.key()] = true
-		return known
-	})
-	out.Items = out.Items[:min(len(out.Items), mostItems)]
-	for k := fullItems; k < len(out.Items); k++ {
-		out.Items[k] = out.Items[k].short()
-	}
-	return out
-}
-
-// short is the batch without what only a message about it shows.
-func (b batch) short() batch {
-	b.Items = slices.Clone(b.Items)
-	for k := range b.Items {
-		b.Items[k] = b.Items[k].short()
-	}
-	return b
-}
-
-func union(a, b []string) []string {
-	out := slices.Clone(a)
-	for _, s := range b {
-		if !slices.Contains(out, s) {
-			out = append(out, s)
+	case g.Sending != nil && slices.Contains(g.Sending.Batch.Keys, k):
+		g.Same = g.Same.with(i)
+	default:
+		if g.Fresh.Reports == 0 {
+			g.FreshAt = now
 		}
+		g.Fresh = g.Fresh.with(i)
 	}
-	return bound(out)
+	return g.retracted(), true
 }
 
-// hotter orders reports: what is the pod's own before what its workload has in common, the
-// surer cause before the less sure, the higher use before the lower.
-func hotter(a, b Item) int {
-	own := func(i Item) int {
-		if i.Scope == string(gopprof.ScopePod) {
-			return 0
-		}
-		return 1
+// retracted is the group without a follow-up that failed, if reports came since: it is not
+// over.
+func (g group) retracted() group {
+	if g.State != stateWaiting || g.Sending.Kind != KindEnded || g.Fresh.Reports+g.Again == 0 {
+		return g
 	}
-	sure := func(i Item) int {
-		if k := slices.Index([]string{"sure", "likely", "unsure"}, i.Cause().Confidence); k >= 0 {
-			return k
-		}
-		return 3
-	}
-	return cmp.Or(cmp.Compare(own(a), own(b)), cmp.Compare(sure(a), sure(b)), cmp.Compare(b.Ratio, a.Ratio))
+	g.Again += g.Sending.Batch.Reports - g.Told.Reports
+	return g.settled()
 }
-
-// act is what to do about a group.
-type act int
-
-const (
-	actNothing act = iota // until another report comes
-	actWait               // until a time
-	actTell
-	actClose // it is over, and there is nothing to tell of that
-)
-
-// Why a group is told of, or waits: the words of the log.
-const (
-	whyNothing    = "nothing"
-	whyFirst      = "first"
-	whyMore       = "more"
-	whyRepeat     = "repeat"
-	whyEnded      = "ended"
-	whyRetry      = "retry"
-	whyUnknown    = "unknown_fate"
-	whyInFlight   = "in_flight"
-	whyFailed     = "failed"
-	whyGroupWait  = "group_wait"
-	whyInterval   = "group_interval"
-	whyStillGoing = "end_after"
-)
-
-// decision is what to do about a group, and why.
-type decision struct {
-	act   act
-	why   string
-	kind  Kind      // of actTell
-	until time.Time // of actWait
-	same  bool      // of actTell: nothing may change, since an earlier attempt may have arrived
-}
-
-// decide says what to do about a group now. lease is how long an attempt may take before its
-// process is thought dead.
-func (g group) decide(now time.Time, lease time.Duration) decision {
-	if g.Sending != nil {
-		return g.decideSending(now, lease)
-	}
-	if g.Fresh.Reports > 0 {
-		return g.decideFresh(now, lease)
-	}
-	return g.decideEnd(now)
-}
-
-// decideSending is about a message that was tried.
-func (g group) decideSending(now time.Time, lease time.Duration) decision {
-	if g.At.Sub(now) > lease { // of before the clock was set back: how long it meant to wait is not known
-		now = later(g.At.Add(lease), g.Next)
-	}
-	switch end := g.At.Add(lease); {
-	case g.State == stateSending && end.After(now):
-		return decision{act: actWait, why: whyInFlight, until: end} // another replica is at it
-	case g.State == stateSending:
-		return decision{act: actTell, why: whyUnknown, kind: g.Sending.Kind, same: true}
-	case g.Next.After(now):
-		return decision{act: actWait, why: whyFailed, until: g.Next}
-	}
-	return decision{act: actTell, why: whyRetry, kind: g.Sending.Kind}
-}
-
-// decideFresh is about reports that nobody was told of.
-func (g group) decideFresh(now time.Time, lease time.Duration) decision {
-	if g.FreshAt.Sub(now) > lease { // the clock was set back
-		return decision{act: actTell, why: whyFirst, kind: g.freshKind()}
-	}
-	due, wait, why := g.FreshAt.Add(g.Timing.Wait), whyGroupWait, whyFirst
-	if !g.ToldAt.IsZero() {
-		due, wait, why = later(g.FreshAt, g.ToldAt.Add(g.Timing.Interval)), whyInterval, whyMore
-	}
-	if due.After(now) {
-		return decision{act: actWait, why: wait, until: due}
-	}
-	return decision{act: actTell, why: why, kind: g.freshKind()}
-}
-
-func (g group) freshKind() Kind {
-	if g.ToldAt.IsZero() {
-		return KindFirst
-	}
-	return KindMore
-}
-
-// decideEnd is about a group of which everything was told.
-func (g group) decideEnd(now time.Time) decision {
-	if g.Ended || g.Since.IsZero() {
-		return decision{act: actNothing, why: whyNothing}
-	}
-	end, repeat := g.over(), g.ToldAt.Add(g.Timing.Repeat)
-	switch goesOn := g.Again > 0 && !g.ToldAt.IsZero(); {
-	case !end.After(now) && (g.Timing.NoFollowUp || g.ToldAt.IsZero()):
-		return decision{act: actClose, why: whyEnded}
-	case !end.After(now):
-		return decision{act: actTell, why: whyEnded, kind: KindEnded}
-	case goesOn && !repeat.After(now):
-		return decision{act: actTell, why: whyRepeat, kind: KindRepeat}
-	case goesOn && repeat.Before(end):
-		return decision{act: actWait, why: whyStillGoing, until: repeat}
-	}
-	return decision{act: actWait, why: whyStillGoing, until: end}
-}
-
-// over is when the group is over if nothing more comes.
-func (g group) over() time.Time { return g.Last.Add(g.Timing.EndAfter) }
 
 // begun is the group with an attempt to tell what was decided.
 func (g group) begun(d decision, id string, now time.Time) group {
 	if !d.same {
 		g = g.composed(d, id)
 	}
-	g.Sending.Ended = g.Sending.Ended || !d.same && !g.over().After(now) // late: it tells both at once
+	s := *g.Sending
+	s.Until = g.over()
+	s.Ended = s.Ended || !d.same && !s.Until.After(now) // late: it tells both at once
+	g.Sending = &s
 	if g.Attempts++; g.Attempts == 1 {
 		g.FirstTry = now
 	}
@@ -302,29 +147,22 @@ func (g group) begun(d decision, id string, now time.Time) group {
 // since.
 func (g group) composed(d decision, id string) group {
 	s := sending{Kind: d.kind, Why: d.why}
-	if g.Sending != nil {
-		if g.Fresh.Reports == 0 {
-			s = *g.Sending // the same again
-			g.Sending = &s
-			return g
-		}
-		s.Batch, s.Kind, s.Why = g.Sending.Batch, g.freshKind(), whyRetry
-		if g.Sending.Kind == KindEnded { // it is not over
-			g.Again += g.Sending.Batch.Reports - g.Told.Reports
-			s.Batch = batch{}
-		}
-	}
 	switch {
+	case g.Sending != nil && g.Fresh.Reports == 0:
+		return g // the same again
+	case g.Sending != nil:
+		late := g.Fresh.join(g.Same)
+		s = sending{Kind: g.freshKind(), Why: whyRetry, Batch: g.Sending.Batch.join(late), Late: g.Sending.Late.join(late)}
+		g.Same = batch{}
 	case s.Kind == KindEnded:
 		s.Batch, s.Ended = g.Told, true
-		s.Batch.Reports += g.Again
 	case s.Kind == KindRepeat:
 		s.Batch = g.Told
-		s.Batch.Reports = g.Again
+		s.Batch.Reports = 0
 	default:
-		s.Batch = s.Batch.join(g.Fresh)
-		s.Batch.Reports += g.Again
+		s.Batch = g.Fresh
 	}
+	s.Batch.Reports += g.Again
 	g.Seq++
 	s.ID = fmt.Sprintf("%s-%d", id, g.Seq)
 	g.Sending, g.Fresh, g.FreshAt, g.Again = &s, batch{}, time.Time{}, 0
@@ -333,29 +171,40 @@ func (g group) composed(d decision, id string) group {
 
 // part is what the message under way tells of the group.
 func (g group) part() Part {
-	b := g.Sending.Batch
+	s, b := g.Sending, g.Sending.Batch
+	if g.Timing.Renew { // of the pods that were told of before, too: they are not over
+		b = b.beside(g.Told)
+	}
 	return Part{
-		Kind: g.Sending.Kind, Group: g.Labels, Items: b.Items, Pods: len(b.Pods), Reports: b.Reports,
-		Since: g.Since, Last: g.Last, Ended: g.Sending.Ended, Until: g.over(),
+		Kind: s.Kind, Group: g.Labels, Items: b.Items, Pods: len(b.Pods), Reports: b.Reports,
+		Since: g.Since, Last: g.Last, Ended: s.Ended, Until: s.Until,
 	}
 }
 
 // done is the group whose message arrived.
 func (g group) done(now time.Time) group {
 	s := *g.Sending
+	if g.Rest {
+		return g.settled().closed()
+	}
 	switch s.Kind {
 	case KindEnded:
 	case KindRepeat:
 		g.Told.Reports += s.Batch.Reports
 	default:
-		g.Told = g.Told.join(s.Batch.short())
+		if !g.Timing.Renew { // else it is told again as it was
+			s.Batch = s.Batch.short()
+		}
+		g.Told = g.Told.join(s.Batch)
 	}
+	g.Again += g.Same.Reports
+	g.Same = batch{}
 	g = g.settled()
-	g.ToldAt = now
-	if s.Ended && g.Fresh.Reports == 0 && g.Again == 0 {
-		return g.closed()
+	g.ToldAt, g.ToldUntil = now, s.Until
+	if s.Ended { // it ended there: should it go on, that is told at once
+		g.ToldUntil = time.Time{}
 	}
-	return g
+	return g.closedIf(s.Ended)
 }
 
 // closed is the group that is over: it is kept to know its reports again, and no more.
@@ -364,10 +213,24 @@ func (g group) closed() group {
 	return g
 }
 
-// failed is the group whose message is to be tried again.
+// closedIf is the group that is over, if that was said of it and nothing came since.
+func (g group) closedIf(said bool) group {
+	if said && g.Fresh.Reports == 0 && g.Again == 0 {
+		return g.closed()
+	}
+	return g
+}
+
+// failed is the group whose message is to be tried again: with the recipients that are left,
+// if it is known who they are.
 func (g group) failed(out Outcome, next, now time.Time) group {
 	g.State, g.At, g.Next, g.Reason, g.Detail = stateWaiting, now, next, out.Reason, out.Detail
-	return g
+	if len(out.Left) > 0 {
+		s := *g.Sending
+		s.Left = out.Left
+		g.Sending = &s
+	}
+	return g.retracted()
 }
 
 // settled is the group without a message under way.
@@ -376,12 +239,37 @@ func (g group) settled() group {
 	return g
 }
 
-// gaveUp is the group whose message nobody will get. One that said that the group is over is
-// not said again.
-func (g group) gaveUp() group {
-	over := g.Sending.Ended
-	if g = g.settled(); over && g.Fresh.Reports == 0 && g.Again == 0 {
-		return g.closed()
+// gaveUp is the group whose message nobody will get. What came after its first attempt is
+// told by another one, unless it was a part of a message that was refused for good. One that
+// said that the group is over, or that it goes on, is not said again.
+func (g group) gaveUp(refused bool, now time.Time) group {
+	s := *g.Sending
+	if g.Rest {
+		return g.settled().closed()
 	}
-	return g
+	back := g.Same
+	if !refused {
+		back = back.join(s.Late)
+	}
+	if g.Fresh.Reports == 0 && back.Reports > 0 {
+		g.FreshAt = now
+	}
+	g.Fresh, g.Same, g.ToldUntil = g.Fresh.join(back), batch{}, s.Until
+	return g.settled().closedIf(s.Ended)
+}
+
+// rest is a record of the message under way for the recipients who did not get it, to whom
+// it is told apart from its group.
+func (g group) rest(out Outcome, next, now time.Time) group {
+	r := group{
+		Receiver: g.Receiver, Labels: g.Labels, Timing: g.Timing, Since: g.Since, Last: g.Last, Rest: true,
+		Sending: g.Sending, Attempts: 1, FirstTry: now,
+	}
+	return r.failed(out, next, now)
+}
+
+// abandoned is the group of which nobody is told any more.
+func (g group) abandoned() group {
+	g.Fresh, g.FreshAt, g.Same = batch{}, time.Time{}, batch{}
+	return g.settled().closed()
 }

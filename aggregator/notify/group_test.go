@@ -192,6 +192,76 @@ func TestRecordsAreBounded(t *testing.T) {
 	}
 }
 
+// A record fits into a NATS message however much fails while ever more pods are reported.
+func TestRecordsOfFailuresAreBounded(t *testing.T) {
+	long := strings.Repeat("漢", 1200)
+	r := gopprof.Report{}
+	r.Explanation.Summary, r.Explanation.Warnings = long, []string{long, long, long}
+	r.Capture.Target.Node, r.Capture.Target.Namespace, r.Capture.Target.Pod = long, long, long
+	r.Explanation.Verdict = &gopprof.Verdict{Causes: []gopprof.Cause{{Line: long}, {Line: long}}}
+	i, g, now, timing := ItemOf(r), group{}, noon, defaultTiming
+	timing.Renew = true // so that the pods told of are kept in full
+	add := func(pods int) {
+		for k := range pods {
+			i.Report = fmt.Sprintf("019aabba-5a00-7b3c-8d4e-%06d%06d", g.Seq, k)
+			i.Pod = i.Report + i.Pod[len(i.Report):]
+			g, _ = g.add(i, timing, now)
+		}
+	}
+	add(mostSeen)
+	g = told(g, time.Minute)
+	g.Ended = false
+	for range 2 {
+		add(mostSeen)
+		now = now.Add(time.Hour)
+		g = g.begun(g.decide(now, time.Minute), "g", now)
+		add(mostSeen)
+		g = g.failed(Outcome{Reason: "status", Retry: true, Detail: long[:300]}, now, now)
+	}
+	if n := size(t, g); n > 1000<<10 || len(g.Sending.Late.Items) == 0 || g.Same.Reports+g.Fresh.Reports == 0 {
+		t.Errorf("%d bytes, %d late", n, len(g.Sending.Late.Items))
+	}
+}
+
+// A message that failed for too long is given up without what joined it since; one that was
+// refused for good, with that.
+func TestGivingUp(t *testing.T) {
+	later := noon.Add(time.Hour)
+	g := grown(0, "a")
+	g = g.begun(g.decide(later, time.Minute), "g", later)
+	g, _ = g.add(item("b", 1), defaultTiming, later)
+	g = g.failed(Outcome{Reason: "status", Retry: true}, later, later)
+	g = g.begun(g.decide(later, time.Minute), "g", later)
+	g, _ = g.add(Item{Report: "again", Namespace: "shop", Workload: "Deployment/web", Pod: "a"}, defaultTiming, later)
+	pods := func(g group) (all []string) {
+		for _, i := range g.Fresh.Items {
+			all = append(all, i.Pod)
+		}
+		return all
+	}
+	if got := pods(g.gaveUp(false, later)); fmt.Sprint(got) != "[b a]" {
+		t.Errorf("failed for too long: %v are told anew", got)
+	}
+	if got := pods(g.gaveUp(true, later)); fmt.Sprint(got) != "[a]" {
+		t.Errorf("refused for good: %v are told anew", got)
+	}
+	d := g.done(later)
+	if d.Fresh.Reports != 0 || d.Again != 1 || d.Told.Reports != 2 {
+		t.Errorf("told: %+v", d)
+	}
+}
+
+// A follow-up that waits to be tried again is taken back once it is not over.
+func TestFollowUpIsTakenBack(t *testing.T) {
+	end := noon.Add(20 * time.Minute)
+	g := told(grown(0, "a"), time.Minute)
+	g = g.begun(g.decide(end, time.Minute), "g", end).failed(Outcome{Reason: "status", Retry: true}, end, end)
+	g, _ = g.add(Item{Report: "again", Namespace: "shop", Workload: "Deployment/web", Pod: "a"}, defaultTiming, end)
+	if d := g.decide(end, time.Minute); d.act != actWait || d.until != end.Add(15*time.Minute) {
+		t.Errorf("%+v", d)
+	}
+}
+
 func FuzzGroup(f *testing.F) {
 	f.Add([]byte(`{"receiver":"ops","since":"2026-11-22T03:04:05Z","fresh":{"reports":1},"freshAt":"9999-12-31T23:59:59Z"}`))
 	f.Add([]byte(`{"state":"sending","sending":{"id":"x"},"attempts":-9223372036854775808,"at":"9999-12-31T23:59:59Z"}`))

@@ -80,18 +80,6 @@ func handle(t *testing.T, s *notifytest.Scene, r gopprof.Report) {
 	}
 }
 
-// pass lets time pass, in steps, as Run does.
-func pass(t *testing.T, s *notifytest.Scene, d time.Duration) {
-	for end := s.Now().Add(d); ; {
-		next := s.Turn(t.Context())
-		if next.IsZero() || next.After(end) {
-			s.Wait(end.Sub(s.Now()))
-			return
-		}
-		s.Wait(max(next.Sub(s.Now()), time.Millisecond))
-	}
-}
-
 func wants(t *testing.T, when string, got []string, want ...string) {
 	t.Helper()
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
@@ -109,22 +97,22 @@ func TestOneIncident(t *testing.T) {
 	if c.tries != 0 {
 		t.Error("told at once")
 	}
-	pass(t, s, time.Minute)
+	s.Pass(time.Minute)
 	wants(t, "first", c.took(), "30 pods of shop/Deployment/web: cpu at 93 % of its limit")
 	handle(t, s, of(id, "web-1")) // known
 	handle(t, s, of(id, "web-30"))
 	handle(t, s, of(id, "web-31"))
-	pass(t, s, time.Minute)
+	s.Pass(time.Minute)
 	wants(t, "within the interval", c.took())
-	pass(t, s, 5*time.Minute)
+	s.Pass(5 * time.Minute)
 	wants(t, "more", c.took(), "Further: 2 pods of shop/Deployment/web: cpu at 93 % of its limit")
-	pass(t, s, time.Hour)
+	s.Pass(time.Hour)
 	wants(t, "end", c.took(), "Over: shop/Deployment/web, 32 pods, 33 reports")
 	if n := s.Turn(t.Context()); !n.IsZero() {
 		t.Errorf("something is due at %v", n)
 	}
 	handle(t, s, of(id, "web-1"))
-	pass(t, s, time.Minute)
+	s.Pass(time.Minute)
 	wants(t, "anew", c.took(), "shop/web-1: cpu at 93 % of its limit")
 }
 
@@ -136,7 +124,7 @@ func TestRepeatsOfGroups(t *testing.T) {
 		handle(t, s, r)
 		s.Restart()
 		handle(t, s, r)
-		pass(t, s, after)
+		s.Pass(after)
 	}
 	wants(t, "in a day", c.took(), "shop/web-1: cpu at 93 % of its limit", "Over: shop/Deployment/web, 1 pod, 1 report")
 }
@@ -220,7 +208,7 @@ func TestReceiverIsAway(t *testing.T) {
 			handle(t, s, of(incident(), fmt.Sprintf("web-%d", reports)))
 			reports++
 		}
-		pass(t, s, 5*time.Minute)
+		s.Pass(5 * time.Minute)
 	}
 	if c.tries > 40 {
 		t.Errorf("asked %d times in an hour", c.tries)
@@ -234,14 +222,14 @@ func TestReceiverIsAway(t *testing.T) {
 			}
 		}
 	}
-	pass(t, s, 15*time.Minute)
+	s.Pass(15 * time.Minute)
 	if got := c.took(); len(got) == 0 || len(got) > 5 {
 		t.Errorf("%d messages: %q", len(got), got)
 	}
 	if len(seen) != reports {
 		t.Errorf("told of %d reports of %d", len(seen), reports)
 	}
-	pass(t, s, 2*time.Hour)
+	s.Pass(2 * time.Hour)
 	if len(c.took()) > 10 || s.Count("gave_up_total") != 0 {
 		t.Error("a flood at the end")
 	}
@@ -252,13 +240,13 @@ func TestReceiverRefuses(t *testing.T) {
 	s, c := chatting(t)
 	c.answer(notify.Refused("404"))
 	handle(t, s, of(incident(), "web-1"))
-	pass(t, s, time.Hour)
+	s.Pass(time.Hour)
 	if c.tries != 1 || s.Count("gave_up_total") != 1 {
 		t.Errorf("%d tries", c.tries)
 	}
 	c.answer(notify.Outcome{})
 	handle(t, s, of(incident(), "web-2"))
-	pass(t, s, time.Minute)
+	s.Pass(time.Minute)
 	wants(t, "then", c.took(), "shop/web-2: cpu at 93 % of its limit")
 }
 
@@ -274,15 +262,15 @@ func TestUnknownFate(t *testing.T) {
 		}
 	}
 	handle(t, s, of(id, "web-1"))
-	pass(t, s, 35*time.Second)
+	s.Pass(35 * time.Second)
 	s.KV.Break(nil)
 	s.Restart()
 	handle(t, s, of(id, "web-2"))
-	pass(t, s, 2*time.Minute)
+	s.Pass(2 * time.Minute)
 	if len(ids) != 2 || ids[0] != ids[1] || s.Count("possible_duplicates_total") != 1 {
 		t.Errorf("%q, counted %v", ids, s.Count("possible_duplicates_total"))
 	}
-	pass(t, s, 10*time.Minute)
+	s.Pass(10 * time.Minute)
 	if got := c.took(); len(got) != 3 || got[2] != "Further: shop/web-2: cpu at 93 % of its limit" {
 		t.Errorf("%q", got)
 	}
@@ -297,7 +285,7 @@ func TestReportsDuringAMessage(t *testing.T) {
 		handle(t, s, of(id, "web-2"))
 	}
 	handle(t, s, of(id, "web-1"))
-	pass(t, s, 10*time.Minute)
+	s.Pass(10 * time.Minute)
 	wants(t, "in ten minutes", c.took(), "shop/web-1: cpu at 93 % of its limit", "Further: shop/web-2: cpu at 93 % of its limit")
 }
 
@@ -311,7 +299,7 @@ func TestBucketIsAway(t *testing.T) {
 	}
 	s.KV.Break(nil)
 	handle(t, s, r)
-	pass(t, s, time.Minute)
+	s.Pass(time.Minute)
 	wants(t, "then", c.took(), "shop/web-1: cpu at 93 % of its limit")
 }
 
@@ -322,7 +310,7 @@ func TestManyIncidents(t *testing.T) {
 		for k := range x.incidents {
 			handle(t, s, of(incident(), fmt.Sprint("web-", k)))
 		}
-		pass(t, s, time.Minute)
+		s.Pass(time.Minute)
 		if got := c.took(); len(got) != x.messages {
 			t.Errorf("%d incidents: %q", x.incidents, got)
 		}
@@ -339,7 +327,7 @@ func TestGroupBy(t *testing.T) {
 		for k := range 5 {
 			handle(t, s, of(ids[k%3], fmt.Sprint("web-", k%2)))
 		}
-		pass(t, s, time.Minute)
+		s.Pass(time.Minute)
 		if got := c.took(); len(got) != messages {
 			t.Errorf("by %s: %q", group, got)
 		}
@@ -351,7 +339,7 @@ func TestReportsWithoutIncident(t *testing.T) {
 	s, c := chatting(t)
 	handle(t, s, of("", "web-1"))
 	handle(t, s, of("", "web-2"))
-	pass(t, s, time.Minute)
+	s.Pass(time.Minute)
 	if got := c.took(); len(got) != 2 {
 		t.Errorf("%q", got)
 	}
@@ -362,7 +350,7 @@ func TestFailuresAreLogged(t *testing.T) {
 	s, c := chatting(t)
 	c.answer(notify.Busy("503 Service Unavailable", 0))
 	handle(t, s, of(incident(), "web-1"))
-	pass(t, s, time.Minute)
+	s.Pass(time.Minute)
 	if l := s.Logs.FilterMessage("group not told yet"); l.Len() == 0 || !strings.Contains(fmt.Sprint(l.All()[0].ContextMap()), "503") {
 		t.Errorf("%v", s.Logs.All())
 	}

@@ -16,3 +16,15 @@ func Neutral(s string, most int) string {
 	}
 	return s
 }
+
+// NeutralLines are foreign texts made harmless, without those that are empty, each between the
+// markup of its line.
+func NeutralLines(all []string, most int, before, after string) []string {
+	var out []string
+	for _, s := range all {
+		if s = Neutral(s, most); s != "" {
+			out = append(out, before+s+after)
+		}
+	}
+	return out
+}

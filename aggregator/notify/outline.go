@@ -203,6 +203,14 @@ func (p Part) line() string {
 	return s
 }
 
+// Footer names the message and says how to open its profile.
+func (o Outline) Footer() string {
+	if o.Command != "" && o.Foot != "" {
+		return o.Foot + " · " + o.Command
+	}
+	return o.Foot + o.Command
+}
+
 // Counted says how many.
 func Counted(n int, one, many string) string {
 	if n == 1 {
@@ -224,6 +232,19 @@ func Fit(m Message, most int, write func(o Outline) ([]byte, error)) ([]byte, er
 	}
 	return nil, fmt.Errorf("more than %d bytes with nothing in it but its title", most)
 }
+
+// JSONPost is the POST of a message as JSON of at most so many bytes: lay makes an outline what
+// is written.
+func JSONPost(m Message, most int, lay func(o Outline) any) (Post, error) {
+	body, err := Fit(m, most, func(o Outline) ([]byte, error) { return JSON(lay(o)) })
+	if err != nil {
+		return Post{}, err
+	}
+	return Post{Body: body, ContentType: MediaJSON}, nil
+}
+
+// MediaJSON is the media type of chats' messages.
+const MediaJSON = "application/json; charset=utf-8"
 
 // leaner is a message's outline at a level of thrift.
 func (m Message) leaner(level int) Outline {

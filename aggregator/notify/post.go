@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -12,6 +11,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"go.uber.org/zap"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
@@ -40,9 +41,9 @@ func newClient(timeout time.Duration) *http.Client {
 
 // post makes one attempt. What it returns holds no secret.
 func (n *Notifier) post(ctx context.Context, to *receiver, l Letter) Outcome {
-	var err error
-	if l.Message, err = to.write(l.Message); err != nil {
-		return Outcome{Reason: gopprof.ReasonBadInput, Detail: "the receiver's template: " + printable(err.Error(), 200)}
+	var out Outcome
+	if l.Message, out = n.worded(to, l.Message); out.Reason != "" {
+		return out
 	}
 	l.To, l.Now = to.Receiver, n.deps.Now()
 	sign, err := to.secretFile().Read()
@@ -56,9 +57,31 @@ func (n *Notifier) post(ctx context.Context, to *receiver, l Letter) Outcome {
 		defer stop()
 		out := s.Send(limited, l)
 		out.Detail = printable(redact(out.Detail, &url.URL{}, sign), 300)
+		for k, refused := range out.Refused {
+			out.Refused[k] = printable(redact(refused, &url.URL{}, sign), 300)
+		}
 		return out
 	}
 	return n.postHTTP(ctx, to, l)
+}
+
+// worded completes a message with the words of the receiver's template. Where that fails,
+// people are told in ours; a program would not know them, and gets fewer groups at a time: an
+// outcome says what became of it.
+func (n *Notifier) worded(to *receiver, m Message) (Message, Outcome) {
+	written, err := to.write(m)
+	if err == nil {
+		return written, Outcome{}
+	}
+	n.metrics.template.WithLabelValues(to.Name).Inc()
+	detail := "the receiver's template: " + printable(err.Error(), 200)
+	if to.Channel == ChannelWebhook {
+		return m, Outcome{Reason: gopprof.ReasonBadInput, Detail: detail, Retry: len(m.Parts) > 1 || errors.Is(err, errTemplateSlow)}
+	}
+	if to.firstUnworded() {
+		n.log.Warn("template failed: told in our own words", zap.String("receiver", to.Name), zap.String("error", detail))
+	}
+	return m, Outcome{}
 }
 
 func (n *Notifier) postHTTP(ctx context.Context, to *receiver, l Letter) Outcome {
@@ -76,9 +99,7 @@ func (n *Notifier) postHTTP(ctx context.Context, to *receiver, l Letter) Outcome
 		return Outcome{Reason: gopprof.ReasonBadInput, Detail: "the receiver's token: " + err.Error(), Retry: true}
 	}
 	address := extended(base, p)
-	out := n.send(request(ctx, address, token, p, l.Message.ID), channel)
-	out.Detail = redact(redact(out.Detail, address, token, l.Sign.Reveal()), base)
-	return out
+	return n.send(request(ctx, address, token, p, l.Message.ID), channel, token, l.Sign.Reveal(), base.RawQuery)
 }
 
 // extended is the receiver's URL with what the channel adds to it.
@@ -113,33 +134,32 @@ func request(ctx context.Context, address *url.URL, token string, p Post, id str
 	return req
 }
 
-func (n *Notifier) send(req *http.Request, channel Poster) Outcome {
+// send posts, and reads the answer. Neither the address nor the secrets beside it are left in
+// what it returns.
+func (n *Notifier) send(req *http.Request, channel Poster, secrets ...string) Outcome {
 	res, err := n.client.Do(req)
 	if err != nil {
 		// url.Error would print the URL.
 		if e, ok := errors.AsType[*url.Error](err); ok {
 			err = e.Err
 		}
-		return ClassifyError(err)
+		out := ClassifyError(err)
+		out.Detail = redact(out.Detail, req.URL, secrets...)
+		return out
 	}
 	defer res.Body.Close()
 	answer, _ := io.ReadAll(io.LimitReader(res.Body, maxAnswerBytes))
 	out := channel.Read(Answer{res.StatusCode, res.Header, answer}, classify(res.StatusCode, res.Header, n.deps.Now()))
 	out.After = min(out.After, maxRetryAfter)
-	if out.Reason != "" && len(answer) > 0 {
-		out.Detail += fmt.Sprintf(": %s", printable(string(answer), 200))
+	out.Detail = redact(out.Detail, req.URL, secrets...)
+	if out.Reason != "" && len(answer) > 0 { // cut only once no secret is in it that could be cut, too
+		hide := redact
+		if len(answer) == maxAnswerBytes {
+			hide = redactCut
+		}
+		out.Detail += ": " + printable(hide(string(answer), req.URL, secrets...), 200)
 	}
 	return out
-}
-
-// redact takes every part of an address that may be secret out of a text from elsewhere.
-func redact(s string, address *url.URL, others ...string) string {
-	for _, secret := range append(others, address.String(), address.RequestURI(), address.Path, address.RawQuery, address.User.String()) {
-		if len(secret) > 1 {
-			s = strings.ReplaceAll(s, secret, hidden)
-		}
-	}
-	return s
 }
 
 // printable bounds a foreign text and makes it one line.

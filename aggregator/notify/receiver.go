@@ -25,9 +25,10 @@ type receiver struct {
 	pace     Pace
 	slots    chan struct{} // one for each post that may run
 
-	mu    sync.Mutex // guards until and sent
-	until time.Time  // the receiver asked for a pause up to then
-	sent  []time.Time
+	mu       sync.Mutex // guards until, sent and unworded
+	until    time.Time  // the receiver asked for a pause up to then
+	sent     []time.Time
+	unworded bool // it was said that the template fails
 }
 
 func newReceiver(r Receiver, atOnce int, pace Pace) *receiver {
@@ -110,6 +111,15 @@ func (r *receiver) write(m Message) (Message, error) {
 		m.Text = templateLines(text)
 	}
 	return m, nil
+}
+
+// firstUnworded tells, once, that the template has not failed before.
+func (r *receiver) firstUnworded() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	first := !r.unworded
+	r.unworded = true
+	return first
 }
 
 // address returns where to post to. Its errors never hold the URL.

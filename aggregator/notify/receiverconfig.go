@@ -13,7 +13,8 @@ import (
 // Receiver is one place that messages go to.
 type Receiver struct {
 	// Name is what routes call it: lower-case letters, digits and dashes. Renaming a receiver
-	// tells it again what was told under its old name lately.
+	// tells it again what was told under its old name lately, and what still waits to be told
+	// under its old name is given up after give_up_after.
 	Name string `yaml:"name"`
 	// Channel is the format: webhook (each report as a CloudEvent in JSON), slack (Slack's
 	// incoming webhooks, and what understands their format), dingtalk, feishu (and Lark), wecom,
@@ -56,7 +57,8 @@ type Email struct {
 	CAFile string `yaml:"ca_file"`
 	// From is who it is from: an address, or "Name <address>".
 	From string `yaml:"from"`
-	// To are those who get it.
+	// To are those who get it, each apart from the others: one whom the server puts off or refuses
+	// keeps it from nobody else.
 	To []string `yaml:"to"`
 	// User is whom to log in as; nobody when empty. The password is sent over TLS only, and to
 	// this host.
@@ -84,6 +86,10 @@ func (r Receiver) secretFile() config.SecretFile {
 	}
 	return r.SignFile
 }
+
+// renews tells whether what the receiver is told ends by itself there: it is told again for as
+// long as it goes on.
+func (r Receiver) renews() bool { return r.Channel == ChannelAlertmanager }
 
 // Check reports every setting that makes no sense.
 func (r Receiver) Check(report func(key, problem string)) {

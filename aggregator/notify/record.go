@@ -110,14 +110,19 @@ func recordOf(value []byte) (r record) {
 }
 
 func (n *Notifier) write(ctx context.Context, k string, r record) (record, error) {
-	value, err := json.Marshal(r)
-	if err != nil {
-		return r, err
-	}
-	if r.revision == 0 {
-		r.revision, err = n.deps.Told.Create(ctx, k, value)
-	} else {
-		r.revision, err = n.deps.Told.Update(ctx, k, value, r.revision)
-	}
+	var err error
+	r.revision, err = n.put(ctx, k, r, r.revision)
 	return r, err
+}
+
+// put writes what has a revision, or is new when that is 0, and returns its next one.
+func (n *Notifier) put(ctx context.Context, key string, v any, revision uint64) (uint64, error) {
+	value, err := json.Marshal(v)
+	if err != nil {
+		return revision, err
+	}
+	if revision == 0 {
+		return n.deps.Told.Create(ctx, key, value)
+	}
+	return n.deps.Told.Update(ctx, key, value, revision)
 }

@@ -23,6 +23,7 @@ type timing struct {
 	Repeat     time.Duration `json:"repeat"`   // until the same pods are told of again
 	EndAfter   time.Duration `json:"endAfter"` // without a report, until it is over
 	NoFollowUp bool          `json:"noFollowUp,omitempty"`
+	Renew      bool          `json:"renew,omitempty"` // what is told ends by itself, unless it is told again
 }
 
 // node is a route of the tree, with what it inherits.

@@ -66,13 +66,18 @@ func (s *silences) holding(now time.Time) []api.Silence {
 	return all
 }
 
-// silencing returns the silence under which a report falls.
+// silencing returns the silence under which a report falls. It holds for what is reported
+// after it begins: what was before that, and waits for a receiver that cannot be told now, is
+// told.
 func silencing(all []api.Silence, r gopprof.Report) (api.Silence, bool) {
 	t, cause := r.Capture.Target, gopprof.CauseKind("")
 	if v := r.Explanation.Verdict; v != nil && len(v.Causes) > 0 {
 		cause = v.Causes[0].Kind
 	}
 	for _, s := range all {
+		if before := !r.MadeAt.IsZero() && r.MadeAt.Before(s.At); before {
+			continue
+		}
 		if s.Namespace == t.Namespace && (s.Workload == t.Workload.Name || s.Workload == t.Workload.String()) &&
 			(s.Cluster == "" || s.Cluster == t.Cluster) && (s.Cause == "" || s.Cause == cause) {
 			return s, true

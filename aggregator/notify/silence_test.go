@@ -16,7 +16,7 @@ import (
 )
 
 func TestSilencing(t *testing.T) {
-	r := gopprof.Report{}
+	r := gopprof.Report{MadeAt: noon}
 	r.Capture.Target = gopprof.Target{Cluster: "prod", Namespace: "shop", Workload: gopprof.Workload{Kind: "Deployment", Name: "web"}}
 	r.Explanation.Verdict = &gopprof.Verdict{Causes: []gopprof.Cause{{Kind: gopprof.CauseGCBound}, {Kind: gopprof.CauseTraffic}}}
 	for name, x := range map[string]struct {
@@ -30,6 +30,8 @@ func TestSilencing(t *testing.T) {
 		"of another kind":          {api.Silence{Namespace: "shop", Workload: "StatefulSet/web"}, false},
 		"of another namespace":     {api.Silence{Namespace: "cart", Workload: "web"}, false},
 		"of the cause":             {api.Silence{Namespace: "shop", Workload: "web", Cause: gopprof.CauseGCBound}, true},
+		"that began before":        {api.Silence{Namespace: "shop", Workload: "web", At: noon.Add(-time.Second)}, true},
+		"that began afterwards":    {api.Silence{Namespace: "shop", Workload: "web", At: noon.Add(time.Second)}, false},
 		"of what is not the cause": {api.Silence{Namespace: "shop", Workload: "web", Cause: gopprof.CauseTraffic}, false},
 	} {
 		if _, got := silencing([]api.Silence{{Namespace: "x", Workload: "y"}, x.s}, r); got != x.want {

@@ -48,7 +48,7 @@ func TestMessageOnItsWayIsSeenToItsEnd(t *testing.T) {
 func TestFollowUpThatIsRefused(t *testing.T) {
 	s, c := chatting(t)
 	handle(t, s, of(incident(), "web-1"))
-	pass(t, s, time.Minute)
+	s.Pass(time.Minute)
 	if got := c.took(); len(got) != 1 {
 		t.Fatalf("told %q", got)
 	}

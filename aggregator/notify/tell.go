@@ -54,8 +54,14 @@ var (
 	errBusy   = errors.New("as many posts as it may have are under way")
 )
 
+// An attempt is to write down that it begins, to post, and to write down how it ended.
+const (
+	claimTime = 10 * time.Second
+	saveTime  = 10 * time.Second
+)
+
 // lease is how long an attempt may take before its process is thought dead.
-func (n *Notifier) lease() time.Duration { return n.cfg.Timeout + 10*time.Second }
+func (n *Notifier) lease() time.Duration { return claimTime + n.cfg.Timeout + saveTime }
 
 // Deliver makes one attempt to bring a message to a receiver, without any record of it. What
 // it returns holds no secret.
@@ -79,7 +85,7 @@ func (n *Notifier) attempt(ctx context.Context, to *receiver, r gopprof.Report, 
 	n.metrics.seconds.WithLabelValues(to.Name).Observe(now.Sub(start).Seconds())
 	rec = n.ended(to, rec, out, now)
 	// The post cannot be taken back: it is recorded even if the caller is stopping.
-	save, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	save, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTime)
 	defer cancel()
 	if _, err := n.write(save, key(r.ID, to.Name), rec); err != nil {
 		return fmt.Errorf("recording what receiver %q was told: %w", to.Name, err)

@@ -12,8 +12,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
-	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
@@ -57,11 +55,9 @@ type Channel struct{}
 
 // Write implements notify.Poster.
 func (Channel) Write(l notify.Letter) (notify.Post, error) {
-	body, err := notify.Fit(l.Message, maxBytes, func(o notify.Outline) ([]byte, error) { return notify.JSON(lay(o)) })
-	if err != nil {
-		return notify.Post{}, err
-	}
-	return notify.Post{Body: body, ContentType: "application/json; charset=utf-8", Query: signed(l)}, nil
+	p, err := notify.JSONPost(l.Message, maxBytes, func(o notify.Outline) any { return lay(o) })
+	p.Query = signed(l)
+	return p, err
 }
 
 // signed returns what a signed robot wants behind its URL: the time in milliseconds, and the
@@ -98,11 +94,7 @@ func lay(o notify.Outline) message {
 func body(o notify.Outline) string {
 	lines := []string{"### " + notify.Neutral(o.Title, 200)}
 	add := func(before string, all []string) {
-		for _, s := range all {
-			if s = notify.Neutral(s, 500); s != "" {
-				lines = append(lines, before+s)
-			}
-		}
+		lines = append(lines, notify.NeutralLines(all, 500, before, "")...)
 	}
 	add("> Warning: ", o.Warnings)
 	add("", o.Lines)
@@ -115,31 +107,11 @@ func body(o notify.Outline) string {
 	return strings.Join(lines, "\n\n")
 }
 
-// blocked is how long a robot that was too fast takes nothing.
-const blocked = 10 * time.Minute
-
 // Read implements notify.Poster. DingTalk answers 200 with a code in the body
-// (https://open.dingtalk.com/document/orgapp/custom-bot-error-codes): 0 is told.
+// (https://open.dingtalk.com/document/orgapp/custom-bot-error-codes): more than 20 messages in a
+// minute block a robot for ten.
 func (Channel) Read(a notify.Answer, said notify.Outcome) notify.Outcome {
-	if said.Reason != "" {
-		return said
-	}
-	var answer struct {
-		Code *int `json:"errcode"`
-	}
-	if err := json.Unmarshal(a.Body, &answer); err != nil || answer.Code == nil {
-		return notify.Busy(fmt.Sprintf("%d without an errcode", a.Status), 0)
-	}
-	detail := fmt.Sprintf("%d, errcode %d", a.Status, *answer.Code)
-	switch *answer.Code {
-	case 0:
-		return notify.Outcome{}
-	case 130101, 410100: // more than 20 in a minute
-		return notify.Busy(detail, blocked)
-	case -1: // the system is busy
-		return notify.Busy(detail, 0)
-	}
-	return notify.Refused(detail)
+	return notify.Codes{Fast: []int{130101, 410100}, Pause: 10 * time.Minute, Busy: []int{-1}}.Read(a, said)
 }
 
 // Pace implements notify.Poster: 20 a minute, beyond which a robot is blocked for ten. One

@@ -22,6 +22,7 @@ import (
 	"net/smtp"
 	"net/textproto"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,69 +44,54 @@ func (c Channel) Send(ctx context.Context, l notify.Letter) notify.Outcome {
 	if err != nil {
 		return notify.Outcome{Reason: gopprof.ReasonBadInput, Detail: "writing the message: " + err.Error()}
 	}
-	refused, err := deliver(ctx, l, message)
-	if err != nil {
-		return classify(ctx, err)
+	e := &envelope{to: recipients(l)}
+	if len(e.to) == 0 {
+		return notify.Outcome{Reason: gopprof.ReasonGone, Detail: "none of the recipients who did not get it is in the configuration any more"}
 	}
-	return notify.Outcome{Detail: refused}
+	err = deliver(ctx, l, e, message)
+	return e.outcome(ctx, len(l.Left) > 0, err)
 }
 
-// deliver has the conversation, and returns who does not get the mail though others do.
-func deliver(ctx context.Context, l notify.Letter, message []byte) (refused string, err error) {
+// recipients are the addresses that a letter goes to.
+func recipients(l notify.Letter) []string {
+	var all []string
+	for _, to := range l.To.Email.To {
+		if a := notify.MailAddress(to); len(l.Left) == 0 || slices.Contains(l.Left, a) {
+			all = append(all, a)
+		}
+	}
+	return all
+}
+
+// deliver has the conversation.
+func deliver(ctx context.Context, l notify.Letter, e *envelope, message []byte) error {
 	mail := l.To.Email
 	config, err := tlsConfig(mail)
 	if err != nil {
-		return "", &permanent{err}
+		return &permanent{err}
 	}
 	client, closer, err := dial(ctx, mail, config)
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer closer()
 	if err := client.Hello(helloName()); err != nil {
-		return "", err
+		return err
 	}
 	if err := secure(client, mail, config); err != nil {
-		return "", err
+		return err
 	}
 	if err := authenticate(client, mail, l.Sign.Reveal()); err != nil {
-		return "", err
+		return err
 	}
-	if refused, err = address(client, mail); err != nil {
-		return "", err
+	if err := e.address(client, mail.Sender()); err != nil {
+		return err
 	}
 	if err := data(client, message); err != nil {
-		return "", err
+		return err
 	}
 	_ = client.Quit()
-	return refused, nil
-}
-
-// address names sender and recipients. One address that is refused for good, as that of
-// somebody who has left, does not keep the mail from the others.
-func address(client *smtp.Client, mail notify.Email) (refused string, err error) {
-	if err := client.Mail(mail.Sender()); err != nil {
-		return "", err
-	}
-	var last error
-	taken := 0
-	for _, to := range mail.To {
-		err := client.Rcpt(notify.MailAddress(to))
-		code, answered := errors.AsType[*textproto.Error](err)
-		switch {
-		case err == nil:
-			taken++
-		case answered && code.Code >= 500:
-			last = err
-			refused += fmt.Sprintf("%s is refused: %d %s. ", notify.MailAddress(to), code.Code, code.Msg)
-		default:
-			return "", err
-		}
-	}
-	if taken == 0 {
-		return "", last
-	}
-	return refused, nil
+	return nil
 }
 
 func data(client *smtp.Client, message []byte) error {

@@ -33,6 +33,7 @@ type server struct {
 	fail     map[string]string // verb → answer in its place
 
 	mu       sync.Mutex
+	rcpt     map[string]string // recipient → answer to RCPT
 	mails    []mailed
 	clear    string // what came before TLS
 	password string // that was sent
@@ -151,6 +152,10 @@ func (s *server) talk(conn net.Conn) {
 				say("550 5.1.1 nobody of that name")
 				continue
 			}
+			if answer := s.said(line); answer != "" {
+				say("%s", answer)
+				continue
+			}
 			m.to = append(m.to, line)
 			say("250 ok")
 		case "DATA":
@@ -206,6 +211,36 @@ func (s *server) auth(line string, r *bufio.Reader, say func(string, ...any)) bo
 	s.password = password
 	s.mu.Unlock()
 	return user == "gopprof" && password == secretPassword
+}
+
+// say sets what is said of recipients; nil takes all.
+func (s *server) say(rcpt map[string]string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rcpt = rcpt
+}
+
+func (s *server) said(line string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for who, answer := range s.rcpt {
+		if strings.Contains(line, who) {
+			return answer
+		}
+	}
+	return ""
+}
+
+// took returns who got mails since the last call, a line for each mail.
+func (s *server) took() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := ""
+	for _, m := range s.mails {
+		all += strings.NewReplacer("RCPT TO:<", "", "@example.com>", "").Replace(strings.Join(m.to, " ")) + "\n"
+	}
+	s.mails = nil
+	return all
 }
 
 func (s *server) got() []mailed {

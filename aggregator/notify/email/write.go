@@ -50,9 +50,13 @@ func (c Channel) write(ctx context.Context, l notify.Letter) ([]byte, error) {
 func header(l notify.Letter, o notify.Outline, boundary string) []byte {
 	var b bytes.Buffer
 	line := func(name, value string) { fmt.Fprintf(&b, "%s: %s\r\n", name, value) }
-	line("From", l.To.Email.From)
-	line("To", strings.Join(l.To.Email.To, ",\r\n "))
-	line("Subject", mime.QEncoding.Encode("utf-8", "[gopprof] "+notify.Clean(o.Title, 150)))
+	line("From", mailbox(l.To.Email.From))
+	var to []string
+	for _, a := range l.To.Email.To {
+		to = append(to, mailbox(a))
+	}
+	line("To", strings.Join(to, ",\r\n "))
+	line("Subject", "[gopprof]"+folded(notify.Clean(o.Title, 150)))
 	line("Date", stamp(l.Now))
 	line("Message-ID", "<"+l.Message.ID+"."+l.To.Name+"@gopprof>")
 	line("Auto-Submitted", "auto-generated")

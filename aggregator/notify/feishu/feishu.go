@@ -80,15 +80,14 @@ type Channel struct{}
 
 // Write implements notify.Poster.
 func (Channel) Write(l notify.Letter) (notify.Post, error) {
-	body, err := notify.Fit(l.Message, maxBytes, func(o notify.Outline) ([]byte, error) {
+	return notify.JSONPost(l.Message, maxBytes, func(o notify.Outline) any {
 		m := message{Type: "interactive", Card: lay(o, colour(l.Message))}
 		if !l.Sign.Empty() {
 			m.Timestamp = strconv.FormatInt(l.Now.Unix(), 10)
 			m.Sign = Signature(l.Sign.Reveal(), m.Timestamp)
 		}
-		return notify.JSON(m)
+		return m
 	})
-	return notify.Post{Body: body, ContentType: "application/json; charset=utf-8"}, err
 }
 
 // Signature returns the signature of a time in seconds: the time and the secret are the key,
@@ -114,7 +113,7 @@ func lay(o notify.Outline, colour string) card {
 	if len(o.Links) > 0 {
 		c.Elements = append(c.Elements, element{Tag: "action", Actions: buttons(o.Links)})
 	}
-	if foot := strings.TrimSpace(o.Foot + "  " + o.Command); foot != "" {
+	if foot := o.Footer(); foot != "" {
 		c.Elements = append(c.Elements, element{Tag: "note", Elements: []text{plain(foot)}})
 	}
 	return c

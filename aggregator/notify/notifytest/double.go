@@ -193,11 +193,19 @@ func (d Double) answers(t *testing.T) {
 // secrets: neither address nor token nor the secret of signatures is seen in an outcome.
 func (d Double) secrets(t *testing.T) {
 	s := d.start(t)
+	sign := ""
+	if d.Signed { // others never learn it
+		sign = SignSecret
+	}
 	for _, code := range []int{200, 302, 400, 404, 429, 500} {
 		s.Answer(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Location", r.URL.String())
 			w.WriteHeader(code)
-			fmt.Fprintf(w, `{"errcode":1,"code":1,"errmsg":"no hook %s http://%s%s, %s, %s"}`, r.URL, r.Host, r.URL, r.Header.Get("Authorization"), SignSecret)
+			fmt.Fprintf(w, `{"errcode":1,"code":1,"errmsg":"no hook %s http://%s%s, %s, %s"}`, r.URL, r.Host, r.URL, r.Header.Get("Authorization"), sign)
+			for segment := range strings.SplitSeq(r.URL.Path, "/") {
+				fmt.Fprintf(w, " %s.", segment)
+			}
+			fmt.Fprintf(w, " %s", r.URL.Query()["k"])
 		})
 		_, out := d.send(t, s, notify.One(notify.ItemOf(Report()), s.Now()))
 		if seen := fmt.Sprintf("%+v %s", out, s.KV.Dump()); strings.Contains(seen, "SECRET") {

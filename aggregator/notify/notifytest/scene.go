@@ -102,6 +102,19 @@ func (s *Scene) Now() time.Time { return time.Unix(0, s.now.Load()).UTC() }
 // Wait moves the scene's time.
 func (s *Scene) Wait(d time.Duration) { s.now.Add(int64(d)) }
 
+// Pass lets time pass, in steps, as Run does.
+func (s *Scene) Pass(d time.Duration) {
+	s.t.Helper()
+	for end := s.Now().Add(d); ; {
+		next := s.Turn(s.t.Context())
+		if next.IsZero() || next.After(end) {
+			s.Wait(end.Sub(s.Now()))
+			return
+		}
+		s.Wait(max(next.Sub(s.Now()), time.Millisecond))
+	}
+}
+
 // Answer sets what the receiver does.
 func (s *Scene) Answer(h http.HandlerFunc) {
 	s.mu.Lock()

@@ -52,8 +52,6 @@ const (
 	maxBytes   = 40_000 // of the body; far above what ours come to
 )
 
-const contentType = "application/json; charset=utf-8"
-
 // Channel is the channel.
 type Channel struct{}
 
@@ -65,8 +63,7 @@ func Message(r gopprof.Report) (body []byte, mediaType string, err error) {
 
 // Write implements notify.Poster.
 func (Channel) Write(l notify.Letter) (notify.Post, error) {
-	body, err := notify.Fit(l.Message, maxBytes, func(o notify.Outline) ([]byte, error) { return notify.JSON(lay(o)) })
-	return notify.Post{Body: body, ContentType: contentType}, err
+	return notify.JSONPost(l.Message, maxBytes, func(o notify.Outline) any { return lay(o) })
 }
 
 func lay(o notify.Outline) message {
@@ -91,17 +88,10 @@ func lay(o notify.Outline) message {
 	if s := linked(o.Links); s != "" {
 		section(marked(s))
 	}
-	if foot := footer(o); foot != "" {
+	if foot := o.Footer(); foot != "" {
 		add(block{Type: "context", Elements: []text{*plain(foot, maxField)}})
 	}
 	return m
-}
-
-func footer(o notify.Outline) string {
-	if o.Command != "" && o.Foot != "" {
-		return o.Foot + " · " + o.Command
-	}
-	return o.Foot + o.Command
 }
 
 func fields(facts []notify.Fact) []text {

@@ -78,10 +78,9 @@ type Channel struct{}
 
 // Write implements notify.Poster.
 func (Channel) Write(l notify.Letter) (notify.Post, error) {
-	body, err := notify.Fit(l.Message, maxBytes, func(o notify.Outline) ([]byte, error) {
-		return notify.JSON(message{"message", []attachment{{"application/vnd.microsoft.card.adaptive", nil, lay(o)}}})
+	return notify.JSONPost(l.Message, maxBytes, func(o notify.Outline) any {
+		return message{"message", []attachment{{"application/vnd.microsoft.card.adaptive", nil, lay(o)}}}
 	})
-	return notify.Post{Body: body, ContentType: "application/json; charset=utf-8"}, err
 }
 
 func lay(o notify.Outline) card {
@@ -100,7 +99,7 @@ func lay(o notify.Outline) card {
 	for k, line := range o.Top {
 		c.Body = append(c.Body, block{Type: "RichTextBlock", Spacing: spacing(k), Separator: k == 0, Inlines: []run{{Text: line, Font: "Monospace"}}})
 	}
-	if foot := strings.TrimSpace(o.Foot + "  " + o.Command); foot != "" {
+	if foot := o.Footer(); foot != "" {
 		add(run{Text: foot, Size: "Small", Subtle: true})
 	}
 	c.Body = complete(c.Body)

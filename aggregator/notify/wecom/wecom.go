@@ -8,8 +8,6 @@
 package wecom
 
 import (
-	"encoding/json"
-	"fmt"
 	"strings"
 	"time"
 
@@ -38,7 +36,7 @@ func (Channel) Write(l notify.Letter) (notify.Post, error) {
 		return notify.Post{}, err
 	}
 	body, err := notify.JSON(message{"markdown", markdown{string(content)}})
-	return notify.Post{Body: body, ContentType: "application/json; charset=utf-8"}, err
+	return notify.Post{Body: body, ContentType: notify.MediaJSON}, err
 }
 
 // text is the markdown.
@@ -46,11 +44,7 @@ func text(o notify.Outline) string {
 	const most = 400
 	lines := []string{"### " + notify.Neutral(o.Title, 200)}
 	add := func(before string, all []string, after string) {
-		for _, s := range all {
-			if s = notify.Neutral(s, most); s != "" {
-				lines = append(lines, before+s+after)
-			}
-		}
+		lines = append(lines, notify.NeutralLines(all, most, before, after)...)
 	}
 	add(`<font color="warning">Warning: `, o.Warnings, "</font>")
 	add("", o.Lines, "")
@@ -67,27 +61,10 @@ func text(o notify.Outline) string {
 }
 
 // Read implements notify.Poster. WeCom answers 200 with a code in the body
-// (https://developer.work.weixin.qq.com/document/path/90313): 0 is told.
+// (https://developer.work.weixin.qq.com/document/path/90313): 45009 says that there were more than
+// 20 messages in a minute, 45033 that there are too many at the same time.
 func (Channel) Read(a notify.Answer, said notify.Outcome) notify.Outcome {
-	if said.Reason != "" {
-		return said
-	}
-	var answer struct {
-		Code *int `json:"errcode"`
-	}
-	if err := json.Unmarshal(a.Body, &answer); err != nil || answer.Code == nil {
-		return notify.Busy(fmt.Sprintf("%d without an errcode", a.Status), 0)
-	}
-	detail := fmt.Sprintf("%d, errcode %d", a.Status, *answer.Code)
-	switch *answer.Code {
-	case 0:
-		return notify.Outcome{}
-	case 45009, 45033: // more than 20 in a minute, or at the same time
-		return notify.Busy(detail, time.Minute)
-	case -1: // the system is busy
-		return notify.Busy(detail, 0)
-	}
-	return notify.Refused(detail)
+	return notify.Codes{Fast: []int{45009, 45033}, Pause: time.Minute, Busy: []int{-1}}.Read(a, said)
 }
 
 // Pace implements notify.Poster: 20 a minute. One is left for the clocks to differ.
