@@ -10,7 +10,6 @@ import (
 	"go/ast"
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/gopprof/gopprof/docs/gen/source"
 )
@@ -76,18 +75,12 @@ func (w *writer) structure(name string) error {
 	return nil
 }
 
-// meaning returns what is said of a field: by its comment, by the one before that names it,
-// or by who asked.
+// meaning returns what is said of a field: by comments, or by who asked.
 func (w *writer) meaning(of string, fields []source.Field, i int) (string, error) {
+	if text := w.Meaning(fields, i); text != "" {
+		return text, nil
+	}
 	f := fields[i]
-	if f.Comment != "" {
-		return w.ByWords(source.Names(f.Comment, f.Name, inJSON(fields))), nil
-	}
-	for _, above := range slices.Backward(fields[:i]) {
-		if slices.Contains(strings.FieldsFunc(above.Comment, notLetter), f.Name) {
-			return "see `" + above.JSON + "`", nil
-		}
-	}
 	key := of + "." + f.JSON
 	w.used[key] = true
 	if text := w.said[key]; text != "" {
@@ -177,14 +170,3 @@ func (w *writer) set(name string) error {
 	w.out.WriteString("\n")
 	return nil
 }
-
-// inJSON tells what fields are called in JSON.
-func inJSON(fields []source.Field) map[string]string {
-	named := map[string]string{}
-	for _, f := range fields {
-		named[f.Name] = "`" + f.JSON + "`"
-	}
-	return named
-}
-
-func notLetter(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }

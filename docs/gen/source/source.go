@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -224,6 +225,32 @@ func (p *Package) ByWords(text string) string {
 	})
 	return absent.ReplaceAllString(text, "absent")
 }
+
+// Meaning returns what comments say of a field, in JSON's words: its own, or the one before
+// that names it; empty when none does.
+func (p *Package) Meaning(fields []Field, i int) string {
+	f := fields[i]
+	if f.Comment != "" {
+		return p.ByWords(Names(f.Comment, f.Name, inJSON(fields)))
+	}
+	for _, above := range slices.Backward(fields[:i]) {
+		if slices.Contains(strings.FieldsFunc(above.Comment, notLetter), f.Name) {
+			return "see `" + above.JSON + "`"
+		}
+	}
+	return ""
+}
+
+// inJSON tells what fields are called in JSON.
+func inJSON(fields []Field) map[string]string {
+	named := map[string]string{}
+	for _, f := range fields {
+		named[f.Name] = "`" + f.JSON + "`"
+	}
+	return named
+}
+
+func notLetter(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }
 
 // Paragraph is a type's comment on one line, in words that not only Go has.
 func (p *Package) Paragraph(doc string) string {
