@@ -101,6 +101,9 @@ func TestSchemasAndChecksAreOne(t *testing.T) {
 	for name, c := range codecs() {
 		s := schemaOf(t, name)
 		for m := range mutants(parsed(t, full(t, name)), c.noun) {
+			if strings.HasPrefix(m.path, ".capture.") && name == "report" {
+				continue // checked as a capture is
+			}
 			noun, refused := c.decode(written(t, m.event))
 			if refused != nil {
 				if s.Validate(m.event) == nil {
