@@ -17,22 +17,6 @@ func readDoc(t *testing.T) string {
 	return string(page)
 }
 
-// TestDocShowsTheCodeThatIsTested: the example in docs/nats.md is the one TestReaders runs.
-func TestDocShowsTheCodeThatIsTested(t *testing.T) {
-	source, err := os.ReadFile("reader_test.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, code, _ := strings.Cut(string(source), "// begin: docs/nats.md\n")
-	code, _, ok := strings.Cut(code, "// end: docs/nats.md")
-	if !ok {
-		t.Fatal("reader_test.go has no marks around the example")
-	}
-	if !strings.Contains(readDoc(t), "```go\n"+strings.TrimSpace(code)+"\n```\n") {
-		t.Error("the Go example in docs/nats.md is not that of pkg/bus/reader_test.go: copy it from there")
-	}
-}
-
 // TestDocNamesEverything: what the code knows stands in docs/nats.md.
 func TestDocNamesEverything(t *testing.T) {
 	page := readDoc(t)
