@@ -63,15 +63,8 @@ func run(root string, check bool) error {
 	if err != nil {
 		return err
 	}
-	nats, err := natsReference(root)
-	if err != nil {
-		return err
-	}
-	for _, path := range slices.Sorted(maps.Keys(nats)) {
-		err = errors.Join(err, put(path, nats[path], check))
-	}
-	return errors.Join(err,
-		sweep(filepath.Join(root, "docs", "schemas"), nats, check),
+	return errors.Join(
+		putNATS(root, check),
 		put(filepath.Join(root, "README.md"), front, check),
 		put(filepath.Join(root, "docs", "config.md"), config, check),
 		put(filepath.Join(root, "docs", "metrics.md"), metrics, check),
@@ -141,6 +134,18 @@ func configReference(root string) ([]byte, error) {
 		texts = append(texts, text)
 	}
 	return fmt.Appendf(nil, configText, texts...), nil
+}
+
+// putNATS writes what is said of NATS.
+func putNATS(root string, check bool) error {
+	files, err := natsReference(root)
+	if err != nil {
+		return err
+	}
+	for _, path := range slices.Sorted(maps.Keys(files)) {
+		err = errors.Join(err, put(path, files[path], check))
+	}
+	return errors.Join(err, sweep(filepath.Join(root, "docs", "schemas"), files, check))
 }
 
 // natsReference returns the files that say what passes over NATS, and the page of them.

@@ -128,7 +128,7 @@ func (d document) add(c bus.Channel) error {
 	}
 	d.Channels[c.Name] = to
 	do := operation{Action: "receive", Channel: ref{"#/channels/" + c.Name}, Summary: said.Title}
-	if c.ToNode || c.Stream == bus.StreamReports || c.Stream == bus.StreamDead {
+	if fromAggregator(c) {
 		do.Action = "send"
 	}
 	if c.Queue != "" {

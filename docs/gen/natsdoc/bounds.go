@@ -45,7 +45,7 @@ func bounds() map[string]schemadoc.Object {
 		out[field] = uuid7()
 	}
 	// A request on its way to an agent is checked more than the same in a capture.
-	out["CaptureRequest.request"] = keywords("properties", keywords("operation", uuid7()))
+	out["CaptureRequest.request"] = keywords("type", "object", "properties", keywords("operation", uuid7()))
 	out["Profile.sha256"] = keywords("pattern", hash)
 	out["History.seriesBy"] = keywords("enum", []gopprof.Witness{gopprof.WitnessHeapster, gopprof.WitnessRecord})
 	return out

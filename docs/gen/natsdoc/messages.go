@@ -66,6 +66,24 @@ func channels() map[string]about {
 	}
 }
 
+// fromAggregator tells whether the aggregator sends on a channel; agents do otherwise.
+func fromAggregator(c bus.Channel) bool {
+	return c.ToNode || c.Stream == bus.StreamReports || c.Stream == bus.StreamDead
+}
+
+// way says who sends to whom.
+func way(c bus.Channel) string {
+	switch {
+	case c.Stream == bus.StreamReports:
+		return "aggregator → everybody"
+	case c.ToNode:
+		return "aggregator → agent"
+	case fromAggregator(c):
+		return "aggregator → itself"
+	}
+	return "agent → aggregator"
+}
+
 // headers are those of a channel's messages, each with its meaning.
 func headers(channel string) map[string]string {
 	switch channel {
@@ -110,7 +128,7 @@ func Page(old string) (string, error) {
 
 func table() (string, error) {
 	var b strings.Builder
-	b.WriteString("| what | subject | message, answer | how |\n|---|---|---|---|\n")
+	b.WriteString("| what | from → to | subject | message, answer | how |\n|---|---|---|---|---|\n")
 	for _, c := range bus.Channels() {
 		var links []string
 		for _, typ := range []string{c.Type, c.Answer} {
@@ -124,7 +142,7 @@ func table() (string, error) {
 			links = append(links, fmt.Sprintf("[%s](%s) ([example](../pkg/wire/testdata/%s.json))", m.Name, m.file(), m.Name))
 		}
 		said := channels()[c.Name]
-		fmt.Fprintf(&b, "| %s | `%s` | %s | %s |\n", said.Title, c.Address, strings.Join(links, ", "), said.How)
+		fmt.Fprintf(&b, "| %s | %s | `%s` | %s | %s |\n", said.Title, way(c), c.Address, strings.Join(links, ", "), said.How)
 	}
 	return b.String(), nil
 }
