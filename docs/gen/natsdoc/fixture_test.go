@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -125,10 +126,12 @@ func (f *filler) text(kind, field string) string {
 	return "x"
 }
 
+var readNouns = sync.OnceValues(func() (*source.Package, error) { return source.Read(filepath.Join(root, "pkg", "gopprof")) })
+
 // words are those of all closed sets, by the name of their type.
 func words(t *testing.T) map[string][]string {
 	t.Helper()
-	nouns, err := source.Read(filepath.Join(root, "pkg", "gopprof"))
+	nouns, err := readNouns()
 	if err != nil {
 		t.Fatal(err)
 	}

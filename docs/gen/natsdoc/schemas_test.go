@@ -14,6 +14,10 @@ import (
 // TestEveryMessageIsOfItsSchema: what pkg/wire writes and reads, today's and that of before.
 // A schema means the same to a validator of draft-07, as those for AsyncAPI are.
 func TestEveryMessageIsOfItsSchema(t *testing.T) {
+	all := map[string]any{}
+	for name := range codecs() {
+		all[name] = parsed(t, full(t, name))
+	}
 	for name, c := range codecs() {
 		for _, s := range []interface{ Validate(any) error }{schemaOf(t, name), schemaOf(t, name, "http://json-schema.org/draft-07/schema#")} {
 			for from, data := range examples(t, name) {
@@ -21,8 +25,8 @@ func TestEveryMessageIsOfItsSchema(t *testing.T) {
 					t.Errorf("%s: %v", from, err)
 				}
 			}
-			for other := range codecs() {
-				if err := s.Validate(parsed(t, full(t, other))); (err == nil) != (other == name) {
+			for other, event := range all {
+				if err := s.Validate(event); (err == nil) != (other == name) {
 					t.Errorf("a %s as a %s: %v", other, name, err)
 				}
 			}
@@ -70,6 +74,9 @@ func TestSchemasRefuseMutants(t *testing.T) {
 				wrong = m.closed()
 			default:
 				continue
+			}
+			if strings.HasPrefix(m.path, ".capture.") && name == "report" {
+				continue // as in a capture
 			}
 			err := s.Validate(m.event)
 			if wrong && err == nil {
@@ -141,7 +148,7 @@ func neverWritten(m mutant) bool {
 
 // TestBoundsAreOfFields: a bound of a field that is no more would be none.
 func TestBoundsAreOfFields(t *testing.T) {
-	nouns, err := source.Read(filepath.Join(root, "pkg", "gopprof"))
+	nouns, err := readNouns()
 	if err != nil {
 		t.Fatal(err)
 	}
