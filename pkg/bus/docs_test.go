@@ -2,6 +2,8 @@ package bus_test
 
 import (
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -35,6 +37,19 @@ func TestDocNamesEverything(t *testing.T) {
 	for _, name := range names {
 		if !strings.Contains(page, name) {
 			t.Errorf("docs/nats.md does not name %q", name)
+		}
+	}
+}
+
+// TestDocLinksLeadSomewhere: the examples, schemas and messages that the page shows are there.
+func TestDocLinksLeadSomewhere(t *testing.T) {
+	links := regexp.MustCompile(`\]\(([^)#:]+)\)`).FindAllStringSubmatch(readDoc(t), -1)
+	if len(links) < 20 {
+		t.Errorf("only %d links", len(links))
+	}
+	for _, link := range links {
+		if _, err := os.Stat(filepath.Join("../../docs", link[1])); err != nil {
+			t.Error(err)
 		}
 	}
 }
