@@ -32,7 +32,7 @@ build: ## bin/agent, bin/aggregator and bin/kubectl-gopprof
 	go build -ldflags '$(LDFLAGS)' -o bin/ ./agent ./aggregator ./cmd/kubectl-gopprof
 
 .PHONY: tools
-tools: $(TOOLS)/influxd $(TOOLS)/versitygw $(TOOLS)/kustomize $(TOOLS)/monitors $(TOOLS)/staticcheck graphviz ## what tests and the demo need: influxd, versitygw, kustomize, monitors, staticcheck, graphviz
+tools: $(TOOLS)/influxd $(TOOLS)/versitygw $(TOOLS)/kustomize $(TOOLS)/monitors $(TOOLS)/nats $(TOOLS)/staticcheck graphviz ## what tests and the demo need: influxd, versitygw, kustomize, monitors, nats, staticcheck, graphviz
 
 $(TOOLS)/influxd: tools/influxd/go.mod tools/influxd/go.sum
 	go build -C tools/influxd -o '$(CURDIR)/$@' github.com/influxdata/influxdb/cmd/influxd
@@ -45,6 +45,9 @@ $(TOOLS)/kustomize: tools/kustomize/go.mod tools/kustomize/go.sum
 
 $(TOOLS)/monitors: tools/monitors/go.mod tools/monitors/go.sum tools/monitors/main.go
 	go build -C tools/monitors -o '$(CURDIR)/$@' .
+
+$(TOOLS)/nats: tools/natscli/go.mod tools/natscli/go.sum
+	go build -C tools/natscli -o '$(CURDIR)/$@' github.com/nats-io/natscli/nats
 
 $(TOOLS)/staticcheck: tools/lint/go.mod tools/lint/go.sum
 	go build -C tools/lint -o '$(CURDIR)/$@' honnef.co/go/tools/cmd/staticcheck
@@ -133,7 +136,7 @@ verify-staticcheck: $(TOOLS)/staticcheck
 verify-imports:
 	go test ./test/imports
 
-MODULES := . tools/influxd tools/kustomize tools/lint tools/monitors tools/versitygw
+MODULES := . tools/influxd tools/kustomize tools/lint tools/monitors tools/natscli tools/versitygw
 .PHONY: verify-tidy update-tidy
 verify-tidy:
 	@rc=0; for m in $(MODULES); do go mod tidy -C $$m -diff || { echo "$$m/go.mod is not tidy: run \`make update-tidy\`"; rc=1; }; done; exit $$rc
@@ -154,7 +157,7 @@ update-goldens:
 
 .PHONY: verify-shell
 verify-shell:
-	@if command -v shellcheck >/dev/null; then shellcheck .ci/run tools/*.sh test/e2e/*.sh; else echo "shellcheck is not installed: shell scripts not checked"; fi
+	@if command -v shellcheck >/dev/null; then shellcheck .ci/run tools/*.sh test/e2e/*.sh docs/examples/*.sh; else echo "shellcheck is not installed: shell scripts not checked"; fi
 
 .PHONY: clean
 clean: ## remove what was built; the tools stay (rm -r .cache for them)

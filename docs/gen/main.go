@@ -1,6 +1,7 @@
 // Command gen writes docs/config.md, docs/metrics.md and docs/report.md out of the source: the
 // doc comments and defaults of the configuration types, the metrics that the code makes, and
-// the doc comments of what a report is made of; and into the README the report of docs/example.
+// the doc comments of what a report is made of; docs/asyncapi.yaml, docs/schemas and the
+// table of docs/nats.md out of the protocol; and into the README the report of docs/example.
 //
 // With -check nothing is written: it fails when a file is not what would be written.
 package main
@@ -10,8 +11,10 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	agent "github.com/gopprof/gopprof/agent/app"
@@ -20,6 +23,7 @@ import (
 	"github.com/gopprof/gopprof/aggregator/serve/auth"
 	"github.com/gopprof/gopprof/docs/gen/configdoc"
 	"github.com/gopprof/gopprof/docs/gen/metricsdoc"
+	"github.com/gopprof/gopprof/docs/gen/natsdoc"
 )
 
 const module = "github.com/gopprof/gopprof"
@@ -60,6 +64,7 @@ func run(root string, check bool) error {
 		return err
 	}
 	return errors.Join(
+		putNATS(root, check),
 		put(filepath.Join(root, "README.md"), front, check),
 		put(filepath.Join(root, "docs", "config.md"), config, check),
 		put(filepath.Join(root, "docs", "metrics.md"), metrics, check),
@@ -78,7 +83,25 @@ func put(path string, text []byte, check bool) error {
 	case check:
 		return fmt.Errorf("%s is out of date, first at line %d", path, firstDifference(old, text))
 	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
 	return os.WriteFile(path, text, 0o644)
+}
+
+// sweep removes what was written before and is not any more.
+func sweep(dir string, written map[string][]byte, check bool) error {
+	files, err := filepath.Glob(filepath.Join(dir, "*"))
+	for _, path := range files {
+		switch _, known := written[path]; {
+		case known:
+		case check:
+			err = errors.Join(err, fmt.Errorf("%s is written by nothing", path))
+		default:
+			err = errors.Join(err, os.Remove(path))
+		}
+	}
+	return err
 }
 
 func firstDifference(a, b []byte) int {
@@ -111,6 +134,38 @@ func configReference(root string) ([]byte, error) {
 		texts = append(texts, text)
 	}
 	return fmt.Appendf(nil, configText, texts...), nil
+}
+
+// putNATS writes what is said of NATS.
+func putNATS(root string, check bool) error {
+	files, err := natsReference(root)
+	if err != nil {
+		return err
+	}
+	for _, path := range slices.Sorted(maps.Keys(files)) {
+		err = errors.Join(err, put(path, files[path], check))
+	}
+	return errors.Join(err, sweep(filepath.Join(root, "docs", "schemas"), files, check))
+}
+
+// natsReference returns the files that say what passes over NATS, and the page of them.
+func natsReference(root string) (map[string][]byte, error) {
+	below, err := natsdoc.Files(root, said())
+	if err != nil {
+		return nil, err
+	}
+	files := map[string][]byte{}
+	for path, text := range below {
+		files[filepath.Join(root, "docs", filepath.FromSlash(path))] = text
+	}
+	page := filepath.Join(root, "docs", "nats.md")
+	old, err := os.ReadFile(page)
+	if err != nil {
+		return nil, err
+	}
+	text, err := natsdoc.Page(string(old))
+	files[page] = []byte(text)
+	return files, err
 }
 
 func metricsReference(root string) ([]byte, error) {

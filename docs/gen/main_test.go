@@ -40,6 +40,37 @@ func TestTheReferencesReadBackAsTheDefaults(t *testing.T) {
 	}
 }
 
+// TestTheProtocolIsUpToDate: the documents that others build upon are what is generated, as
+// `make verify-docs` asks of all.
+func TestTheProtocolIsUpToDate(t *testing.T) {
+	if err := putNATS("../..", true); err != nil {
+		t.Errorf("run `make update-docs`: %v", err)
+	}
+}
+
+func TestWhatNothingWritesIsSwept(t *testing.T) {
+	dir := t.TempDir()
+	old, kept := filepath.Join(dir, "old.json"), filepath.Join(dir, "kept.json")
+	for _, path := range []string{old, kept} {
+		if err := put(path, []byte("{}"), false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	written := map[string][]byte{kept: nil}
+	if err := sweep(dir, written, true); err == nil || !strings.Contains(err.Error(), "old.json is written by nothing") {
+		t.Error(err)
+	}
+	if err := sweep(dir, written, false); err != nil {
+		t.Error(err)
+	}
+	if err := sweep(dir, written, true); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(kept); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestCheckWritesNothing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.md")
 	if err := put(path, []byte("a\nb\n"), true); err == nil || !strings.Contains(err.Error(), "out of date, first at line 1") {

@@ -84,6 +84,8 @@ It is made once and is final. The same JSON is
 - ` + "`report.json`" + ` beside the profiles in the store;
 - the answer to ` + "`GET /api/v1/reports/{id}`" + `.
 
+As a JSON Schema, in its message: [schemas/report.json](schemas/report.json).
+
 ` + "`GET /api/v1/reports`" + ` lists summaries of them, and nothing that lists has ` + "`capture.history`" + `: that is in the
 report itself. The picture of the evidence is at ` + "`/api/v1/reports/{id}/evidence.svg`" + `, call graphs are at
 ` + "`…/drawings/{kind}`" + `, the profiles at ` + "`…/profiles/{kind}`" + `.

@@ -91,10 +91,10 @@ type Requests interface {
 // goes on by itself.
 func (a *Agent) Serve(ctx context.Context, r Requests) error {
 	for verb, answer := range map[string]func(data []byte) []byte{
-		"capture": answering(a, wire.DecodeCaptureRequest, func(q gopprof.CaptureRequest) (string, gopprof.CaptureReply) { return q.Capture, r.Capture(ctx, q) }),
-		"cancel":  answering(a, wire.DecodeCancelRequest, func(q gopprof.CancelRequest) (string, gopprof.CaptureReply) { return q.Capture, r.Cancel(ctx, q) }),
-		"status":  answering(a, wire.DecodeStatusRequest, func(q gopprof.StatusRequest) (string, gopprof.CaptureReply) { return q.Capture, r.Status(ctx, q) }),
-		"pause":   answering(a, wire.DecodePauseRequest, func(q gopprof.PauseRequest) (string, gopprof.CaptureReply) { return q.ID, r.Pause(ctx, q) }),
+		verbCapture: answering(a, wire.DecodeCaptureRequest, func(q gopprof.CaptureRequest) (string, gopprof.CaptureReply) { return q.Capture, r.Capture(ctx, q) }),
+		verbCancel:  answering(a, wire.DecodeCancelRequest, func(q gopprof.CancelRequest) (string, gopprof.CaptureReply) { return q.Capture, r.Cancel(ctx, q) }),
+		verbStatus:  answering(a, wire.DecodeStatusRequest, func(q gopprof.StatusRequest) (string, gopprof.CaptureReply) { return q.Capture, r.Status(ctx, q) }),
+		verbPause:   answering(a, wire.DecodePauseRequest, func(q gopprof.PauseRequest) (string, gopprof.CaptureReply) { return q.ID, r.Pause(ctx, q) }),
 	} {
 		sub, err := a.serve(verb, answer)
 		if err != nil {

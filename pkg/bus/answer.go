@@ -116,25 +116,25 @@ func (a *Aggregator) States(ctx context.Context, take func(gopprof.NodeState)) e
 // none listens.
 func (a *Aggregator) RequestCapture(ctx context.Context, cluster, node string, r gopprof.CaptureRequest) (gopprof.CaptureReply, error) {
 	data, err := wire.EncodeCaptureRequest(r)
-	return a.ask(ctx, requestSubject(cluster, node, "capture"), r.Capture, data, err)
+	return a.ask(ctx, requestSubject(cluster, node, verbCapture), r.Capture, data, err)
 }
 
 // RequestCancel asks a node's agent to stop a capture; ErrNoAgent if none listens.
 func (a *Aggregator) RequestCancel(ctx context.Context, cluster, node string, r gopprof.CancelRequest) (gopprof.CaptureReply, error) {
 	data, err := wire.EncodeCancelRequest(r)
-	return a.ask(ctx, requestSubject(cluster, node, "cancel"), r.Capture, data, err)
+	return a.ask(ctx, requestSubject(cluster, node, verbCancel), r.Capture, data, err)
 }
 
 // RequestStatus asks a node's agent what became of a capture; ErrNoAgent if none listens.
 func (a *Aggregator) RequestStatus(ctx context.Context, cluster, node string, r gopprof.StatusRequest) (gopprof.CaptureReply, error) {
 	data, err := wire.EncodeStatusRequest(r)
-	return a.ask(ctx, requestSubject(cluster, node, "status"), r.Capture, data, err)
+	return a.ask(ctx, requestSubject(cluster, node, verbStatus), r.Capture, data, err)
 }
 
 // RequestPause tells a node's agent to pause or to go on; ErrNoAgent if none listens.
 func (a *Aggregator) RequestPause(ctx context.Context, cluster, node string, r gopprof.PauseRequest) (gopprof.CaptureReply, error) {
 	data, err := wire.EncodePauseRequest(r)
-	return a.ask(ctx, requestSubject(cluster, node, "pause"), r.ID, data, err)
+	return a.ask(ctx, requestSubject(cluster, node, verbPause), r.ID, data, err)
 }
 
 // ask sends what was encoded and reads the answer to it, which carries the same ID.

@@ -2,6 +2,8 @@ package bus_test
 
 import (
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -15,22 +17,6 @@ func readDoc(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return string(page)
-}
-
-// TestDocShowsTheCodeThatIsTested: the example in docs/nats.md is the one TestReaders runs.
-func TestDocShowsTheCodeThatIsTested(t *testing.T) {
-	source, err := os.ReadFile("reader_test.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, code, _ := strings.Cut(string(source), "// begin: docs/nats.md\n")
-	code, _, ok := strings.Cut(code, "// end: docs/nats.md")
-	if !ok {
-		t.Fatal("reader_test.go has no marks around the example")
-	}
-	if !strings.Contains(readDoc(t), "```go\n"+strings.TrimSpace(code)+"\n```\n") {
-		t.Error("the Go example in docs/nats.md is not that of pkg/bus/reader_test.go: copy it from there")
-	}
 }
 
 // TestDocNamesEverything: what the code knows stands in docs/nats.md.
@@ -51,6 +37,19 @@ func TestDocNamesEverything(t *testing.T) {
 	for _, name := range names {
 		if !strings.Contains(page, name) {
 			t.Errorf("docs/nats.md does not name %q", name)
+		}
+	}
+}
+
+// TestDocLinksLeadSomewhere: the examples, schemas and messages that the page shows are there.
+func TestDocLinksLeadSomewhere(t *testing.T) {
+	links := regexp.MustCompile(`\]\(([^)#:]+)\)`).FindAllStringSubmatch(readDoc(t), -1)
+	if len(links) < 20 {
+		t.Errorf("only %d links", len(links))
+	}
+	for _, link := range links {
+		if _, err := os.Stat(filepath.Join("../../docs", link[1])); err != nil {
+			t.Error(err)
 		}
 	}
 }

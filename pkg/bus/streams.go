@@ -140,25 +140,25 @@ func (c StreamConfig) streams() []jetstream.StreamConfig {
 	return []jetstream.StreamConfig{
 		{
 			Name: StreamBytes, Description: "Bytes of profiles on their way to the store, in chunks",
-			Subjects: []string{root + "bytes.*.*.*.*"}, Storage: jetstream.FileStorage, Replicas: c.Replicas,
+			Subjects: []string{bytesChannel().Wildcard()}, Storage: jetstream.FileStorage, Replicas: c.Replicas,
 			Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardNew, MaxMsgsPerSubject: 1,
 			MaxBytes: c.WaitingBytes, MaxAge: c.WaitingMaxAge, Duplicates: min(c.DedupeWindow, c.WaitingMaxAge),
 		},
 		{
 			Name: StreamCaptures, Description: "Captures that wait to be stored",
-			Subjects: []string{root + "capture.*.*.*"}, Storage: jetstream.FileStorage, Replicas: c.Replicas,
+			Subjects: []string{capturesChannel().Wildcard()}, Storage: jetstream.FileStorage, Replicas: c.Replicas,
 			Retention: jetstream.WorkQueuePolicy, Discard: jetstream.DiscardNew,
 			MaxMsgs: c.CapturesMax, MaxBytes: capturesBytes, Duplicates: c.DedupeWindow,
 		},
 		{
 			Name: StreamReports, Description: "Reports, for every consumer",
-			Subjects: []string{root + "report.*.*.*.*.*"}, Storage: jetstream.FileStorage, Replicas: c.Replicas,
+			Subjects: []string{reportsChannel().Wildcard()}, Storage: jetstream.FileStorage, Replicas: c.Replicas,
 			Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardOld,
 			MaxBytes: c.ReportsBytes, MaxAge: c.ReportsMaxAge, Duplicates: min(c.DedupeWindow, c.ReportsMaxAge),
 		},
 		{
 			Name: StreamDead, Description: "Captures that could not be handled, for a person to look at",
-			Subjects: []string{root + "dead.*.*.*"}, Storage: jetstream.FileStorage, Replicas: c.Replicas,
+			Subjects: []string{deadChannel().Wildcard()}, Storage: jetstream.FileStorage, Replicas: c.Replicas,
 			Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardOld,
 			MaxBytes: c.DeadBytes, MaxAge: c.DeadMaxAge, Duplicates: min(c.DedupeWindow, c.DeadMaxAge),
 		},

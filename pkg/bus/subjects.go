@@ -22,6 +22,14 @@ const (
 	answerQueue     = "gopprof-dispatch"
 )
 
+// What an agent is asked for, the last token of the request's subject.
+const (
+	verbCapture = "capture"
+	verbCancel  = "cancel"
+	verbStatus  = "status"
+	verbPause   = "pause"
+)
+
 // maxSubject is the longest subject that is believed or sent. A connection on which a
 // whole line of the protocol is longer than 4096 bytes is closed by the server, with
 // everything that is on its way.

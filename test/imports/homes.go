@@ -14,7 +14,7 @@ func homes() []home {
 	return []home{
 		{"github.com/nats-io/nats-server", []string{"pkg/bus/embedded"}},
 		{"github.com/nats-io/jwt", []string{"pkg/bus/embedded"}},
-		{"github.com/nats-io", []string{"pkg/bus"}},
+		{"github.com/nats-io", []string{"pkg/bus"}}, // and docs/examples, which are not shipped
 		{"github.com/google/cadvisor", []string{"agent/observe/cadvisor"}},
 		{"github.com/opencontainers/cgroups", []string{"agent/observe/cadvisor"}},
 		{"github.com/influxdata", []string{"agent/observe/heapster", "agent/record"}},

@@ -52,6 +52,10 @@ func Rules() []Rule {
 			Reason: "what is shipped does not depend on what tests it",
 		},
 		{
+			Name: "examples", Tests: false, Forbids: examples,
+			Reason: "examples are copied into programs that have no gopprof: they use nats.go as its users do, and nothing of ours",
+		},
+		{
 			Name: "homes", Tests: false, Forbids: homeless,
 			Reason: "each heavy dependency has one home, where it is understood, bounded and can be replaced",
 		},
@@ -155,6 +159,8 @@ func tests(pkg string, i Import) bool {
 	}
 	return i.Own && (inside(i.Path, "test") || strings.HasSuffix(i.Path, "test")) || i.Path == "testing"
 }
+
+func examples(pkg string, i Import) bool { return i.Own && inside(pkg, "docs/examples") }
 
 // shipped tells whether a package is part of the programs that users run.
 func shipped(pkg string) bool {

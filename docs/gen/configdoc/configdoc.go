@@ -10,11 +10,10 @@ import (
 	"bytes"
 	"fmt"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
-	"unicode"
 
+	"github.com/gopprof/gopprof/docs/gen/source"
 	"github.com/gopprof/gopprof/pkg/config"
 )
 
@@ -79,16 +78,11 @@ func (w *writer) explain(t reflect.Type, f config.Field, prefix string) error {
 // byKeys replaces the names of fields in a comment by their keys: the one it begins with,
 // and those that can be no other word because a capital stands inside them.
 func byKeys(text string, t reflect.Type, f config.Field) string {
-	if rest, ok := strings.CutPrefix(text, t.FieldByIndex(f.Index).Name+" "); ok {
-		text = f.Key + " " + rest
-	}
+	keys := map[string]string{}
 	for _, other := range config.Fields(t) {
-		name := t.FieldByIndex(other.Index).Name
-		if len(name) > 1 && strings.ContainsFunc(name[1:], unicode.IsUpper) && strings.ContainsFunc(name, unicode.IsLower) {
-			text = regexp.MustCompile(`\b`+name+`\b`).ReplaceAllString(text, other.Key)
-		}
+		keys[t.FieldByIndex(other.Index).Name] = other.Key
 	}
-	return text
+	return source.Names(text, t.FieldByIndex(f.Index).Name, keys)
 }
 
 // entry writes one key and its value.

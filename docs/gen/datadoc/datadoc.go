@@ -10,16 +10,18 @@ import (
 	"go/ast"
 	"slices"
 	"strings"
+
+	"github.com/gopprof/gopprof/docs/gen/source"
 )
 
 // Write returns the reference of a type of the package in dir. said explains fields that
 // have no comment because Go's name says it all, by "Type.json name", and words likewise.
 func Write(dir, root string, said map[string]string) (string, error) {
-	src, err := read(dir)
+	src, err := source.Read(dir)
 	if err != nil {
 		return "", err
 	}
-	w := &writer{source: src, said: said, used: map[string]bool{}, queue: []string{root}}
+	w := &writer{Package: src, said: said, used: map[string]bool{}, queue: []string{root}}
 	for i := 0; i < len(w.queue); i++ {
 		if err := w.structure(w.queue[i]); err != nil {
 			return "", fmt.Errorf("writing the reference of %s: %w", w.queue[i], err)
@@ -40,7 +42,7 @@ func Write(dir, root string, said map[string]string) (string, error) {
 
 // writer writes types in the order in which they are first met.
 type writer struct {
-	*source
+	*source.Package
 	said  map[string]string
 	used  map[string]bool // of said
 	queue []string        // structs
@@ -49,48 +51,42 @@ type writer struct {
 }
 
 func (w *writer) structure(name string) error {
-	t, ok := w.structs[name]
+	t, ok := w.Structs[name]
 	if !ok {
 		return fmt.Errorf("no such struct")
 	}
-	fmt.Fprintf(&w.out, "### %s\n\n%s\n\n| field | type | meaning |\n|---|---|---|\n", name, w.paragraph(t.doc))
-	fields := fieldsOf(t.fields)
+	fmt.Fprintf(&w.out, "### %s\n\n%s\n\n| field | type | meaning |\n|---|---|---|\n", name, w.Paragraph(t.Doc))
+	fields := t.InJSON()
 	for i, f := range fields {
 		meaning, err := w.meaning(name, fields, i)
 		if err != nil {
 			return err
 		}
-		kind, err := w.kind(f.kind)
+		kind, err := w.kind(f.Kind)
 		if err != nil {
-			return fmt.Errorf("field %s: %w", f.name, err)
+			return fmt.Errorf("field %s: %w", f.Name, err)
 		}
-		if f.optional {
+		if f.Optional {
 			kind += ", optional"
 		}
-		fmt.Fprintf(&w.out, "| `%s` | %s | %s |\n", f.json, kind, strings.ReplaceAll(meaning, "|", `\|`))
+		fmt.Fprintf(&w.out, "| `%s` | %s | %s |\n", f.JSON, kind, strings.ReplaceAll(meaning, "|", `\|`))
 	}
 	w.out.WriteString("\n")
 	return nil
 }
 
-// meaning returns what is said of a field: by its comment, by the one before that names it,
-// or by who asked.
-func (w *writer) meaning(of string, fields []field, i int) (string, error) {
+// meaning returns what is said of a field: by comments, or by who asked.
+func (w *writer) meaning(of string, fields []source.Field, i int) (string, error) {
+	if text := w.Meaning(fields, i); text != "" {
+		return text, nil
+	}
 	f := fields[i]
-	if f.comment != "" {
-		return w.byWords(byJSON(f.comment, f, fields)), nil
-	}
-	for _, above := range slices.Backward(fields[:i]) {
-		if slices.Contains(strings.FieldsFunc(above.comment, notLetter), f.name) {
-			return "see `" + above.json + "`", nil
-		}
-	}
-	key := of + "." + f.json
+	key := of + "." + f.JSON
 	w.used[key] = true
 	if text := w.said[key]; text != "" {
 		return text, nil
 	}
-	return "", fmt.Errorf("field %s has no comment, and nothing is said of %q", f.name, key)
+	return "", fmt.Errorf("field %s has no comment, and nothing is said of %q", f.Name, key)
 }
 
 // kind writes a field's type and remembers what it leads to.
@@ -125,11 +121,11 @@ func (w *writer) named(name string) (string, error) {
 	case "float64":
 		return "number", nil
 	}
-	if _, ok := w.structs[name]; ok {
+	if _, ok := w.Structs[name]; ok {
 		w.queue = add(w.queue, name)
 		return link(name), nil
 	}
-	if _, ok := w.words[name]; ok {
+	if _, ok := w.Sets[name]; ok {
 		w.sets = add(w.sets, name)
 		return link(name), nil
 	}
@@ -147,32 +143,30 @@ func link(name string) string { return "[" + name + "](#" + strings.ToLower(name
 
 // set writes the words of a closed set.
 func (w *writer) set(name string) error {
-	s := w.words[name]
-	fmt.Fprintf(&w.out, "### %s\n\n%s\n\n", name, w.paragraph(s.doc))
-	if len(s.words) == 0 {
+	s := w.Sets[name]
+	fmt.Fprintf(&w.out, "### %s\n\n%s\n\n", name, w.Paragraph(s.Doc))
+	if s.Err != nil {
+		return s.Err
+	}
+	if len(s.Words) == 0 {
 		return fmt.Errorf("no constant of it")
 	}
-	if s.elsewhere() {
+	if name == "Reason" { // its words have a table of their own
 		w.out.WriteString("The words: [metrics.md](metrics.md#the-label-reason).\n\n")
 		return nil
 	}
 	w.out.WriteString("| word | meaning |\n|---|---|\n")
-	for _, c := range s.words {
-		if c.meaning == "" {
-			w.used[name+"."+c.value], c.meaning = true, w.said[name+"."+c.value]
+	for _, c := range s.Words {
+		if c.Meaning == "" {
+			w.used[name+"."+c.Value], c.Meaning = true, w.said[name+"."+c.Value]
 		}
-		text := strings.ReplaceAll(w.byWords(c.meaning), "|", `\|`)
-		word := "`" + c.value + "`"
-		if c.value == "" {
+		text := strings.ReplaceAll(w.ByWords(c.Meaning), "|", `\|`)
+		word := "`" + c.Value + "`"
+		if c.Value == "" {
 			word = "(empty)"
 		}
 		fmt.Fprintf(&w.out, "| %s | %s |\n", word, text)
 	}
 	w.out.WriteString("\n")
 	return nil
-}
-
-// paragraph is a type's comment on one line.
-func (w *writer) paragraph(doc string) string {
-	return w.byWords(strings.Join(strings.Fields(doc), " "))
 }

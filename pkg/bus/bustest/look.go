@@ -37,13 +37,25 @@ func (b *Bus) Read(stream string) []*jetstream.RawStreamMsg {
 	return all
 }
 
-// stream returns a stream, and what closes the connection that looks at it.
-func (b *Bus) stream(ctx context.Context, name string) (s jetstream.Stream, done func()) {
+// Hear returns all that passes on a subject from now on, as an administrator would see it.
+func (b *Bus) Hear(subject string) *nats.Subscription {
 	b.t.Helper()
-	nc, err := nats.Connect("", nats.InProcessServer(b.Server), nats.Nkey(b.Server.NKey(), b.Server.Sign), nats.CustomInboxPrefix("_INBOX.aggregator"))
+	nc := b.look()
+	b.t.Cleanup(nc.Close)
+	s, err := nc.SubscribeSync(subject)
+	if err == nil {
+		err = nc.Flush()
+	}
 	if err != nil {
 		b.t.Fatal(err)
 	}
+	return s
+}
+
+// stream returns a stream, and what closes the connection that looks at it.
+func (b *Bus) stream(ctx context.Context, name string) (s jetstream.Stream, done func()) {
+	b.t.Helper()
+	nc := b.look()
 	js, err := jetstream.New(nc)
 	if err == nil {
 		s, err = js.Stream(ctx, name)
@@ -53,4 +65,14 @@ func (b *Bus) stream(ctx context.Context, name string) (s jetstream.Stream, done
 		b.t.Fatal(err)
 	}
 	return s, nc.Close
+}
+
+// look returns a connection of the aggregator's user.
+func (b *Bus) look() *nats.Conn {
+	b.t.Helper()
+	nc, err := nats.Connect("", nats.InProcessServer(b.Server), nats.Nkey(b.Server.NKey(), b.Server.Sign), nats.CustomInboxPrefix("_INBOX.aggregator"))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return nc
 }
