@@ -140,7 +140,7 @@ func loadText(t *testing.T, s *apiServer, text string) Config {
 
 func runApp(t *testing.T, c Config) *App {
 	t.Helper()
-	a, err := New(t.Context(), c, []string{"false"}, zap.NewNop())
+	a, err := New(t.Context(), c, Workers{Draw: []string{"false"}, View: []string{"false"}}, zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
 	}

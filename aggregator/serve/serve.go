@@ -65,12 +65,16 @@ type Telling interface {
 	TestReceiver(ctx context.Context, name, who string) (api.ReceiverTest, error)
 }
 
+// Views are the interactive views of pprof.
+type Views = web.Views
+
 // Deps are what is served.
 type Deps struct {
 	Reports  Reports
 	Captures Captures
 	Groups   Groups
 	Telling  Telling          // nil: nobody is told anything
+	Views    Views            // nil: not offered
 	Now      func() time.Time // nil is time.Now
 
 	Tokens    auth.Finder // knows what callers bring with cfg.TokenReview
@@ -134,7 +138,7 @@ func (s *Server) rooms(deps Deps) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/api/", s.api(deps, s.cfg.PathPrefix))
 	mux.Handle("/", web.New(web.Deps{
-		Reports: see, Prefix: s.cfg.PathPrefix, External: s.cfg.ExternalURL,
+		Reports: see, Views: deps.Views, Prefix: s.cfg.PathPrefix, External: s.cfg.ExternalURL,
 		Token: s.cfg.TokensFile != "" || s.cfg.TokenReview, Log: s.log,
 	}))
 	return mux

@@ -30,6 +30,7 @@ type profileView struct {
 	Download string // address
 	Drawing  string // address, or empty
 	NoGraph  string // why there is no drawing
+	Views    string // address of the views of pprof, or empty
 	Command  string
 	Top      *gopprof.TopFunctions
 }
@@ -85,9 +86,15 @@ func (p *pages) view(r gopprof.Report, base string) reportPage {
 				v.NoGraph += ": " + f.Detail
 			}
 		}
+		if p.Views != nil && f.Kind != gopprof.KindTrace {
+			v.Views = p.Prefix + pathViews(r.ID, f.Kind)
+		}
 		for i, top := range r.Explanation.Profiles {
 			if top.Kind == f.Kind {
 				v.Top = &r.Explanation.Profiles[i]
+				if top.Reason != "" { // there is nothing to look at
+					v.Views = ""
+				}
 			}
 			if top.Kind == f.Kind && top.Reason == f.Reason { // said there already
 				v.NoGraph = ""

@@ -24,11 +24,13 @@ import (
 type Reports interface {
 	List(ctx context.Context, q api.ReportQuery) (api.ReportPage, error)
 	Report(ctx context.Context, id string) (gopprof.Report, error)
+	Read(ctx context.Context, key string) ([]byte, error) // a file of a report that the caller was shown
 }
 
 // Deps are what the pages show.
 type Deps struct {
 	Reports  Reports
+	Views    Views  // nil: not offered
 	Prefix   string // path that the server is mounted at, without trailing slash
 	External string // URL at which people reach the server; empty: where the request came to
 	Token    bool   // callers need a token, so commands must bring one
@@ -48,7 +50,7 @@ type pages struct {
 	style     []byte
 }
 
-// New returns the pages: /, /reports/{id} and their style sheet.
+// New returns the pages: /, /reports/{id}, its views and their style sheet.
 func New(d Deps) http.Handler {
 	style, err := files.ReadFile("templates/style.css")
 	if err != nil {
@@ -59,6 +61,7 @@ func New(d Deps) http.Handler {
 	mux.HandleFunc("GET /{$}", p.list)
 	mux.HandleFunc("GET /reports/{id}", p.report)
 	mux.HandleFunc("GET /style.css", p.styleSheet)
+	p.routeViews(mux)
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
 		p.message(w, http.StatusNotFound, "There is no page at this address.")
 	})
