@@ -15,7 +15,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
-	"github.com/gopprof/gopprof/pkg/profile"
 )
 
 // Child is a running worker process.
@@ -45,6 +44,7 @@ func (e *JobError) Error() string { return e.Text }
 // leaves no core file.
 type ChildLimits struct {
 	MemoryBytes int64 // of data
+	SoftBytes   int64 // from here on it rather collects garbage than grows
 	CPUSeconds  int   // 0: no limit but the time of each job
 	Shut        bool  // it may write no file, and opens next to none
 }
@@ -76,8 +76,7 @@ func StartChild(argv []string, lim ChildLimits) (*Child, error) {
 	cmd.Dir = "/"
 	cmd.Env = append(environment(),
 		"GOMAXPROCS=1", // its CPU time is its wall time, which is limited
-		// Collect garbage rather than grow: what lives may still grow up to the limit below.
-		"GOMEMLIMIT="+strconv.FormatInt(profile.DefaultLimits().MemoryBytes, 10),
+		"GOMEMLIMIT="+strconv.FormatInt(lim.SoftBytes, 10),
 		"GOTRACEBACK=none",
 	)
 	cmd.WaitDelay = time.Second
@@ -151,7 +150,7 @@ func (c *Child) failed(ctx context.Context, err error) error {
 		return fmt.Errorf("the worker answers nonsense: %w", err)
 	}
 	exit := c.Stop()
-	return fmt.Errorf("the worker died (%v): %w%s", exit, err, lastWords(string(c.complaint.data)))
+	return fmt.Errorf("the worker died (%v): %w%s", exit, err, lastWords(c.complaint.firstWords()))
 }
 
 // kill ends the worker and the dot that it started.

@@ -140,3 +140,10 @@ func (b *bounded) Write(p []byte) (int, error) {
 	}
 	return len(p), nil
 }
+
+// firstWords are what was written up to an empty line: Go's runtime says what is wrong, and
+// then where.
+func (b *bounded) firstWords() string {
+	words, _, _ := strings.Cut(string(b.data), "\n\n")
+	return words
+}

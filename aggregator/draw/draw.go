@@ -238,7 +238,7 @@ func (d *Drawer) child() (*Child, error) {
 		d.idle = d.idle[:n-1]
 		return c, nil
 	}
-	c, err := StartChild(d.argv, ChildLimits{MemoryBytes: d.cfg.MemoryBytes})
+	c, err := StartChild(d.argv, ChildLimits{MemoryBytes: d.cfg.MemoryBytes, SoftBytes: profile.DefaultLimits().MemoryBytes})
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package views
 import (
 	"time"
 
+	"github.com/gopprof/gopprof/aggregator/draw"
 	"github.com/gopprof/gopprof/pkg/profile"
 )
 
@@ -64,4 +65,9 @@ func (c Config) Check(report func(key, problem string)) {
 	if c.PageBytes < 1<<20 || c.PageBytes > 256<<20 {
 		report("page_bytes", "must be from 1048576 (1 MiB) to 268435456 (256 MiB)")
 	}
+}
+
+// limits are those of one process.
+func (c Config) limits() draw.ChildLimits {
+	return draw.ChildLimits{MemoryBytes: c.MemoryBytes, SoftBytes: c.MemoryBytes / 2, CPUSeconds: c.CPUSeconds, Shut: true}
 }

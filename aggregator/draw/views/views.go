@@ -16,6 +16,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -169,7 +170,7 @@ func (vs *Views) start(ctx context.Context, v *view, kind gopprof.Kind, files []
 	if vs.ctx.Err() != nil {
 		return errClosed
 	}
-	v.child, err = draw.StartChild(vs.argv, draw.ChildLimits{MemoryBytes: vs.cfg.MemoryBytes, CPUSeconds: vs.cfg.CPUSeconds, Shut: true})
+	v.child, err = draw.StartChild(vs.argv, vs.cfg.limits())
 	if err != nil {
 		return &gopprof.Error{Reason: gopprof.ReasonViewFailed, Detail: "its process could not be started", Err: err}
 	}
@@ -226,6 +227,10 @@ func (vs *Views) named(err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return &gopprof.Error{Reason: gopprof.ReasonTimeout, Err: err,
 			Detail: fmt.Sprintf("the page took longer than %v and its view was closed; loading it again opens it", vs.cfg.Timeout)}
+	}
+	if strings.Contains(err.Error(), outOfMemory) {
+		return &gopprof.Error{Reason: gopprof.ReasonViewFailed, Err: err, Detail: fmt.Sprintf(
+			"the page takes more memory than the %d MiB that a view may have: look at a part of the profile by Focus, or at all of it with go tool pprof", vs.cfg.MemoryBytes>>20)}
 	}
 	return &gopprof.Error{Reason: gopprof.ReasonViewFailed, Err: err,
 		Detail: "the view ended: " + profile.Printable(err.Error(), 500) + "; loading the page again opens it"}

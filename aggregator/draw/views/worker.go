@@ -9,7 +9,9 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	runtimemetrics "runtime/metrics"
 	"slices"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -40,15 +42,41 @@ func mostBytes() int64 { return 2 * profile.DefaultLimits().CompressedBytes }
 // Worker serves one view until in ends. It is what the program whose command line New was
 // given runs. It listens nowhere: pages are asked for on in and leave on out.
 func Worker(in io.Reader, out io.Writer) error {
-	overrun := make(chan os.Signal, 1)
-	signal.Notify(overrun, unix.SIGXCPU)
-	go func() {
-		<-overrun
-		fmt.Fprintln(os.Stderr, "out of its CPU time")
-		os.Exit(3)
-	}()
+	go watch()
 	s := &session{}
 	return draw.Work(in, out, mostBytes(), s.do)
+}
+
+// outOfMemory is what a process says that ends because of its memory; Go's runtime does, too.
+const outOfMemory = "out of memory"
+
+// watch ends the process when it has used its CPU time or most of its memory, and says so.
+// The kernel would do so a little later, and the runtime, where it gets no more memory,
+// falls in many ways.
+func watch() {
+	overrun := make(chan os.Signal, 1)
+	signal.Notify(overrun, unix.SIGXCPU)
+	var data unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_DATA, &data); err != nil {
+		data.Cur = unix.RLIM_INFINITY
+	}
+	used := []runtimemetrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	for tick := time.Tick(50 * time.Millisecond); ; {
+		select {
+		case <-overrun:
+			end("out of its CPU time")
+		case <-tick:
+		}
+		runtimemetrics.Read(used)
+		if used[0].Value.Uint64()-used[1].Value.Uint64() > data.Cur/8*7 {
+			end(outOfMemory)
+		}
+	}
+}
+
+func end(words string) {
+	fmt.Fprintln(os.Stderr, words)
+	os.Exit(3)
 }
 
 // session is the state of a view's process.
@@ -68,14 +96,14 @@ func (s *session) open(o opening, body []byte) (err error) {
 		return errors.New("the opening is not one of ours")
 	}
 	var base *profile.Profile
-	p, err := condensed(o.Kind, body[:o.ProfileSize])
+	p, err := condensed("", o.Kind, body[:o.ProfileSize])
 	if err != nil {
 		return err
 	}
 	samples := len(p.Raw().Sample)
 	if o.Difference {
-		if base, err = condensed(o.Kind, body[o.ProfileSize:]); err != nil {
-			return fmt.Errorf("the other report's: %w", err)
+		if base, err = condensed("the other report's: ", o.Kind, body[o.ProfileSize:]); err != nil {
+			return err
 		}
 		samples += len(base.Raw().Sample)
 	}
@@ -87,11 +115,11 @@ func (s *session) open(o opening, body []byte) (err error) {
 }
 
 // condensed returns a file's profile cleaned, and each stack once: a heap profile has one
-// for each size of the things allocated there.
-func condensed(kind gopprof.Kind, file []byte) (*profile.Profile, error) {
+// for each size of the things allocated there. whose begins the words of an error.
+func condensed(whose string, kind gopprof.Kind, file []byte) (*profile.Profile, error) {
 	p, err := draw.Cleaned(kind, file)
 	if err != nil {
-		return nil, &gopprof.Error{Reason: profile.ReasonOf(err), Detail: err.Error(), Err: err}
+		return nil, &gopprof.Error{Reason: profile.ReasonOf(err), Detail: whose + err.Error(), Err: err}
 	}
 	return p.Condense(0), nil
 }
