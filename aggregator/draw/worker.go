@@ -12,9 +12,9 @@ import (
 	"github.com/gopprof/gopprof/pkg/profile"
 )
 
-// largeBody is the size of a file (bytes) whose drawing takes a worker far beyond what it
-// holds when idle.
-const largeBody = 128 << 10
+// large is the size (bytes) of a file, or of what was made of it, that takes a worker far
+// beyond what it holds when idle.
+const large = 128 << 10
 
 // Work is what a child does that StartChild has started: one job after the other until in
 // ends. The body of a job has at most so many bytes. The error of a job is told to the
@@ -51,7 +51,7 @@ func Work[J any](in io.Reader, out io.Writer, most int64, do func(job J, body []
 		if err := writeFrame(out, resp, result); err != nil {
 			return err
 		}
-		if len(body) > largeBody {
+		if max(len(body), len(result)) > large {
 			body, result = nil, nil
 			debug.FreeOSMemory() // it may be the last for a long time
 		}

@@ -228,7 +228,7 @@ func (vs *Views) named(err error) error {
 		return &gopprof.Error{Reason: gopprof.ReasonTimeout, Err: err,
 			Detail: fmt.Sprintf("the page took longer than %v and its view was closed; loading it again opens it", vs.cfg.Timeout)}
 	}
-	if strings.Contains(err.Error(), outOfMemory) {
+	if words := err.Error(); strings.Contains(words, outOfMemory) || strings.Contains(words, "cannot allocate memory") {
 		return &gopprof.Error{Reason: gopprof.ReasonViewFailed, Err: err, Detail: fmt.Sprintf(
 			"the page takes more memory than the %d MiB that a view may have: look at a part of the profile by Focus, or at all of it with go tool pprof", vs.cfg.MemoryBytes>>20)}
 	}

@@ -315,10 +315,20 @@ func eventually(t *testing.T, what string, condition func() bool) {
 	}
 }
 
-// goTool runs the go command's pprof.
+// pprofTool is the go command's pprof.
+var pprofTool = sync.OnceValues(func() (string, error) {
+	path, err := exec.Command("go", "tool", "-n", "pprof").Output()
+	return strings.TrimSpace(string(path)), err
+})
+
+// goTool runs `go tool pprof`.
 func goTool(t *testing.T, args ...string) string {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", append([]string{"tool", "pprof", "-symbolize=none"}, args...)...)
+	path, err := pprofTool()
+	if err != nil {
+		t.Fatalf("go tool -n pprof: %v", err)
+	}
+	cmd := exec.CommandContext(t.Context(), path, append([]string{"-symbolize=none"}, args...)...)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()

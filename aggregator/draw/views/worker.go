@@ -9,8 +9,9 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
-	runtimemetrics "runtime/metrics"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -47,31 +48,50 @@ func Worker(in io.Reader, out io.Writer) error {
 	return draw.Work(in, out, mostBytes(), s.do)
 }
 
-// outOfMemory is what a process says that ends because of its memory; Go's runtime does, too.
+// outOfMemory is what a process says that ends because of its memory.
 const outOfMemory = "out of memory"
 
-// watch ends the process when it has used its CPU time or most of its memory, and says so.
-// The kernel would do so a little later, and the runtime, where it gets no more memory,
-// falls in many ways.
+// nearLimit is how near (bytes) a process comes to the limit of its data.
+const nearLimit = 16 << 20
+
+// watch ends the process when it has used its CPU time or nearly all of its memory, and
+// says so. The kernel would do so a little later, and Go's runtime, where it gets no more
+// memory, falls in many ways.
 func watch() {
 	overrun := make(chan os.Signal, 1)
 	signal.Notify(overrun, unix.SIGXCPU)
-	var data unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_DATA, &data); err != nil {
-		data.Cur = unix.RLIM_INFINITY
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_DATA, &limit); err != nil {
+		limit.Cur = unix.RLIM_INFINITY
 	}
-	used := []runtimemetrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
 	for tick := time.Tick(50 * time.Millisecond); ; {
 		select {
 		case <-overrun:
 			end("out of its CPU time")
 		case <-tick:
-		}
-		runtimemetrics.Read(used)
-		if used[0].Value.Uint64()-used[1].Value.Uint64() > data.Cur/8*7 {
-			end(outOfMemory)
+			if dataBytes()+nearLimit > limit.Cur {
+				end(outOfMemory)
+			}
 		}
 	}
+}
+
+// dataBytes is what this process has of what RLIMIT_DATA limits, as proc(5) tells; 0 where
+// it does not.
+func dataBytes() uint64 {
+	statm, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0
+	}
+	fields := strings.Fields(string(statm))
+	if len(fields) < 6 {
+		return 0
+	}
+	pages, err := strconv.ParseUint(fields[5], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return pages * uint64(os.Getpagesize())
 }
 
 func end(words string) {
