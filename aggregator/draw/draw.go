@@ -8,6 +8,8 @@
 // Must never happen: a script, link, image or style of a profile's making in the SVG; a
 // drawing that outlives its time limit; a secret of the aggregator's environment in a
 // child.
+//
+// Its child package views serves pprof's own pages, in children of the same kind.
 package draw
 
 import (
