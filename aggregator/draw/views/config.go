@@ -4,14 +4,13 @@ import (
 	"time"
 
 	"github.com/gopprof/gopprof/aggregator/draw"
-	"github.com/gopprof/gopprof/pkg/profile"
 )
 
 // Config bounds the interactive views of pprof.
 type Config struct {
 	// MaxOpen is the most views that are open at once, each in a process of its own (about
-	// 60 MB, and more for a large profile). One more closes the one that nobody has looked at
-	// for longest. Default 8; 0 offers none.
+	// 10 MB beside the program, which they share; 180 MB at most with memory_bytes). One more
+	// closes the one that nobody has looked at for longest. Default 8; 0 offers none.
 	MaxOpen int `yaml:"max_open"`
 	// Idle is how long a view stays open that nobody looks at. Default 5m.
 	Idle time.Duration `yaml:"idle"`
@@ -23,7 +22,8 @@ type Config struct {
 	Timeout time.Duration `yaml:"timeout"`
 	// CPUSeconds is the CPU time that one process may use in its life. Default 300.
 	CPUSeconds int `yaml:"cpu_seconds"`
-	// MemoryBytes is the most data that one process may hold. Default 256 MiB.
+	// MemoryBytes is the most data that one process may map; 140 MB are mapped, and hardly used,
+	// before it reads a profile. Default 320 MiB, which holds all pages of any usual profile.
 	MemoryBytes int64 `yaml:"memory_bytes"`
 	// PageBytes is the largest page. Default 32 MiB.
 	PageBytes int64 `yaml:"page_bytes"`
@@ -37,7 +37,7 @@ func DefaultConfig() Config {
 		MaxAge:      time.Hour,
 		Timeout:     30 * time.Second,
 		CPUSeconds:  300,
-		MemoryBytes: 256 << 20,
+		MemoryBytes: 320 << 20,
 		PageBytes:   32 << 20,
 	}
 }
@@ -59,8 +59,8 @@ func (c Config) Check(report func(key, problem string)) {
 	if c.CPUSeconds < 1 || c.CPUSeconds > 86400 {
 		report("cpu_seconds", "must be from 1 to 86400")
 	}
-	if least := profile.DefaultLimits().MemoryBytes + 32<<20; c.MemoryBytes < least {
-		report("memory_bytes", "must be at least 134217728 (128 MiB): a process that reads the largest profile allowed holds it")
+	if c.MemoryBytes < 256<<20 {
+		report("memory_bytes", "must be at least 268435456 (256 MiB): with less the largest profile allowed cannot be read")
 	}
 	if c.PageBytes < 1<<20 || c.PageBytes > 256<<20 {
 		report("page_bytes", "must be from 1048576 (1 MiB) to 268435456 (256 MiB)")
