@@ -17,7 +17,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
-	"github.com/gopprof/gopprof/pkg/profile/profiletest"
 )
 
 // look asks for a page of a view that must be had.
@@ -211,13 +210,16 @@ func TestViewsThatEnd(t *testing.T) {
 		"worker-that-dies":   {gopprof.ReasonViewFailed, "died (exit status 2): EOF: panic: �[31mhostile", causeDied},
 		"worker-that-spins":  {gopprof.ReasonViewFailed, "out of its CPU time", causeDied},
 		"worker-that-leaves": {gopprof.ReasonViewFailed, "died", causeDied},
+		"worker-that-eats":   {gopprof.ReasonViewFailed, eatenWords, causeDied},
 		"worker-that-panics": {gopprof.ReasonUnknown, "no such page", ""},
 	} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
 			vs := newViews(t, mode, func(c *Config) {
-				c.CPUSeconds = 1
-				if mode == "worker-that-wedges" {
+				switch mode {
+				case "worker-that-spins":
+					c.CPUSeconds = 1
+				case "worker-that-wedges":
 					c.Timeout = time.Second
 				}
 			})
@@ -231,25 +233,6 @@ func TestViewsThatEnd(t *testing.T) {
 				t.Errorf("%v ended with cause %s, %d are open", vs.metrics.causes(test.cause), test.cause, len(vs.open))
 			}
 		})
-	}
-}
-
-// TestMemory: a profile that is small as a file and large on a page, in the real process.
-func TestMemory(t *testing.T) {
-	var stacks []profiletest.Stack
-	for i := range 10_000 {
-		stacks = append(stacks, profiletest.On(1e6, fmt.Sprint("main.f", i, strings.Repeat("/long", 35)), "main.main"))
-	}
-	vs := newViews(t, "view-worker", func(c *Config) { c.MemoryBytes = 128 << 20 })
-	for range 2 {
-		_, err := vs.Page(t.Context(), of("a", gopprof.KindCPU, profiletest.CPU(1, stacks...)), "flamegraph", "")
-		if gopprof.ReasonOf(err) != gopprof.ReasonViewFailed || !strings.Contains(err.Error(), "more memory than the 128 MiB") {
-			t.Errorf("error %v", err)
-		}
-	}
-	look(t, vs, "another")
-	if got := vs.metrics.causes(causeDied); got != 2 {
-		t.Errorf("%v died, want 2", got)
 	}
 }
 

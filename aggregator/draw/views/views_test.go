@@ -43,6 +43,13 @@ func TestMain(m *testing.M) {
 			for {
 			}
 		}))
+	case "worker-that-eats":
+		leave(badWorker(func() {
+			for hoard := [][]byte{}; ; {
+				hoard = append(hoard, make([]byte, 1<<20))
+				time.Sleep(100 * time.Microsecond)
+			}
+		}))
 	case "worker-that-panics":
 		leave(draw.Work(os.Stdin, os.Stdout, mostBytes(), func(j job, body []byte) ([]byte, error) {
 			return (&session{}).page(job{Page: "top"})
@@ -98,6 +105,7 @@ func newViews(t *testing.T, mode string, change func(*Config)) *Views {
 		t.Fatal(err)
 	}
 	cfg := DefaultConfig()
+	cfg.MemoryBytes = testMemoryBytes
 	if change != nil {
 		change(&cfg)
 	}
