@@ -7,6 +7,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/gopprof/gopprof/aggregator/app"
 	"github.com/gopprof/gopprof/aggregator/draw"
+	"github.com/gopprof/gopprof/aggregator/draw/views"
 	"github.com/gopprof/gopprof/pkg/bus/embedded"
 	"github.com/gopprof/gopprof/pkg/durable"
 	"github.com/gopprof/gopprof/pkg/ops"
@@ -26,14 +28,20 @@ const (
 	exitConfig = 2 // the flags or the configuration are wrong
 )
 
-// drawWorker is the argument with which the aggregator starts itself as a worker that
-// draws; it is not for people.
-const drawWorker = "draw-worker"
+// The arguments with which the aggregator starts itself as a worker that draws, or serves
+// one view of pprof; they are not for people.
+const (
+	drawWorker = "draw-worker"
+	viewWorker = "view-worker"
+)
+
+// workers are what it then does.
+var workers = map[string]func(in io.Reader, out io.Writer) error{drawWorker: draw.Worker, viewWorker: views.Worker}
 
 func main() {
-	if len(os.Args) == 2 && os.Args[1] == drawWorker {
-		if err := draw.Worker(os.Stdin, os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, "aggregator draw-worker:", err)
+	if len(os.Args) == 2 && workers[os.Args[1]] != nil {
+		if err := workers[os.Args[1]](os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintf(os.Stderr, "aggregator %s: %v\n", os.Args[1], err)
 			os.Exit(exitFailed)
 		}
 		return
@@ -118,7 +126,7 @@ func serve(ctx context.Context, c app.Config, log *zap.Logger) error {
 	if err != nil {
 		return fmt.Errorf("finding the own program: %w", err)
 	}
-	a, err := app.New(ctx, c, []string{self, drawWorker}, log)
+	a, err := app.New(ctx, c, app.Workers{Draw: []string{self, drawWorker}, View: []string{self, viewWorker}}, log)
 	if err != nil {
 		return err
 	}

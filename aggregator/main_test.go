@@ -64,6 +64,15 @@ func TestCheckConfigOfAGoodFile(t *testing.T) {
 	}
 }
 
+// A worker that is given nothing ends at once.
+func TestWorkers(t *testing.T) {
+	for _, worker := range []string{"draw-worker", "view-worker"} {
+		if out, status := execAggregator(t, worker); status != 0 || out != "" {
+			t.Errorf("%s: status %d: %q", worker, status, out)
+		}
+	}
+}
+
 func TestFlags(t *testing.T) {
 	if out, status := execAggregator(t, "--version"); status != 0 || strings.TrimSpace(out) == "" {
 		t.Errorf("--version: status %d: %q", status, out)

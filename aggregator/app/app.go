@@ -22,6 +22,7 @@ import (
 	"github.com/gopprof/gopprof/aggregator/dispatch/resolve"
 	"github.com/gopprof/gopprof/aggregator/dispatch/siblings"
 	"github.com/gopprof/gopprof/aggregator/draw"
+	"github.com/gopprof/gopprof/aggregator/draw/views"
 	"github.com/gopprof/gopprof/aggregator/explain"
 	"github.com/gopprof/gopprof/aggregator/explain/picture"
 	"github.com/gopprof/gopprof/aggregator/notify"
@@ -55,6 +56,7 @@ type App struct {
 	bus      *bus.Aggregator
 	store    *store.Store
 	draw     *draw.Drawer
+	views    *views.Views // nil: not offered
 	notify   *notify.Notifier
 	dispatch *dispatch.Dispatcher
 	manual   *operations.Keeper
@@ -66,9 +68,14 @@ type App struct {
 	receive  *receive.Receiver
 }
 
-// New makes an aggregator: NATS runs, the store is open, the ports are taken. drawWorker
-// is the command line of a child process that runs draw.Worker.
-func New(ctx context.Context, config Config, drawWorker []string, log *zap.Logger) (*App, error) {
+// Workers are the command lines of child processes.
+type Workers struct {
+	Draw []string // runs draw.Worker
+	View []string // runs views.Worker
+}
+
+// New makes an aggregator: NATS runs, the store is open, the ports are taken.
+func New(ctx context.Context, config Config, workers Workers, log *zap.Logger) (*App, error) {
 	a := &App{
 		config: config, log: log, reg: ops.NewRegistry(),
 		health: ops.NewHealth(time.Now), stages: ops.NewStages(log, config.ShutdownTimeout),
@@ -76,7 +83,7 @@ func New(ctx context.Context, config Config, drawWorker []string, log *zap.Logge
 	starting, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	for _, make := range []func(context.Context) error{
-		a.makeKubernetes, a.makeBus, a.makeStore, func(context.Context) error { return a.makeDrawer(drawWorker) },
+		a.makeKubernetes, a.makeBus, a.makeStore, func(context.Context) error { return a.makeDrawer(workers) },
 		a.makeNotify, a.makeDispatch, a.makeServers, a.makeReceive,
 	} {
 		if err := make(starting); err != nil {
@@ -139,9 +146,16 @@ func (a *App) makeStore(ctx context.Context) (err error) {
 	return nil
 }
 
-// makeDrawer makes the drawer. Without dot reports go out without graphs, and say so.
-func (a *App) makeDrawer(worker []string) (err error) {
-	if a.draw, err = draw.New(a.config.Draw, worker, a.log, a.reg); err != nil {
+// makeDrawer makes the drawer and the views. Without dot reports go out without graphs, and
+// say so.
+func (a *App) makeDrawer(workers Workers) (err error) {
+	if a.config.Views.MaxOpen > 0 {
+		if a.views, err = views.New(a.config.Views, workers.View, a.log, a.reg); err != nil {
+			return err
+		}
+		a.stages.Closer("views", func(context.Context) error { a.views.Close(); return nil })
+	}
+	if a.draw, err = draw.New(a.config.Draw, workers.Draw, a.log, a.reg); err != nil {
 		return err
 	}
 	a.stages.Closer("draw", func(context.Context) error { a.draw.Close(); return nil })
@@ -174,7 +188,7 @@ func (a *App) makeDispatch(ctx context.Context) error {
 }
 
 func (a *App) makeServers(context.Context) (err error) {
-	if a.serve, err = serve.New(a.config.Serve, serve.Deps{Reports: reports{a.store}, Captures: byHand{a.manual, a.dispatch}, Groups: newGroups(reports{a.store}), Telling: telling{a.notify}, Tokens: a.users.tokens(), APIServer: a.users.apiServer()}, a.log, a.reg); err != nil {
+	if a.serve, err = serve.New(a.config.Serve, serve.Deps{Reports: reports{a.store}, Captures: byHand{a.manual, a.dispatch}, Groups: newGroups(reports{a.store}), Telling: telling{a.notify}, Views: a.pages(), Tokens: a.users.tokens(), APIServer: a.users.apiServer()}, a.log, a.reg); err != nil {
 		return err
 	}
 	if a.addr, err = a.serve.Listen(); err != nil {
@@ -226,6 +240,9 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	a.runKubernetes()
 	s.Go("store", a.store.Run)
+	if a.views != nil {
+		s.Go("views", a.views.Run)
+	}
 	s.Go("api", a.serve.Run)
 	s.Go("notify groups", a.notify.Run)
 	s.Go("notify", func(ctx context.Context) error { return a.bus.Reports(ctx, "notify", a.notify.Handle) })

@@ -7,6 +7,7 @@ import (
 	"github.com/gopprof/gopprof/aggregator/dispatch"
 	"github.com/gopprof/gopprof/aggregator/dispatch/operations"
 	"github.com/gopprof/gopprof/aggregator/draw"
+	"github.com/gopprof/gopprof/aggregator/draw/views"
 	"github.com/gopprof/gopprof/aggregator/notify"
 	"github.com/gopprof/gopprof/aggregator/receive"
 	"github.com/gopprof/gopprof/aggregator/serve"
@@ -41,6 +42,8 @@ type Config struct {
 	Receive receive.Config `yaml:"receive"`
 	// Draw says how call graphs are drawn.
 	Draw draw.Config `yaml:"draw"`
+	// Views bounds the interactive views of pprof, which the pages offer.
+	Views views.Config `yaml:"views"`
 	// Store says where reports are kept, and how long.
 	Store store.Config `yaml:"store"`
 	// Dispatch is the budget of captures.
@@ -65,6 +68,7 @@ func DefaultConfig() Config {
 		Streams:         bus.DefaultStreamConfig(),
 		Receive:         receive.DefaultConfig(),
 		Draw:            draw.DefaultConfig(),
+		Views:           views.DefaultConfig(),
 		Store:           store.DefaultConfig(),
 		Dispatch:        dispatch.DefaultConfig(),
 		Operations:      operations.DefaultConfig(),
@@ -102,6 +106,9 @@ func (c Config) Check(report func(key, problem string)) {
 	if drawn := time.Duration(len(gopprof.Kinds())-1) * c.Draw.Timeout; drawn >= c.Receive.HandleTimeout { // a trace is not drawn
 		report("draw.timeout", "must be so short that receive.handle_timeout holds "+strconv.Itoa(len(gopprof.Kinds())-1)+
 			" of them: a capture whose every drawing takes too long would be tried again for ever")
+	}
+	if c.Views.Timeout >= c.Serve.RequestTimeout {
+		report("views.timeout", "must be shorter than serve.request_timeout, or nobody hears that a page took too long")
 	}
 	if c.Receive.InProgressInterval >= c.Streams.AckWait/2 {
 		report("receive.in_progress_interval", "must be below half of streams.ack_wait, or captures are handed out twice")

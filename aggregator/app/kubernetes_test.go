@@ -140,7 +140,11 @@ func loadText(t *testing.T, s *apiServer, text string) Config {
 
 func runApp(t *testing.T, c Config) *App {
 	t.Helper()
-	a, err := New(t.Context(), c, []string{"false"}, zap.NewNop())
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := New(t.Context(), c, Workers{Draw: []string{"false"}, View: []string{self, "view-worker"}}, zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package draw
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,11 +14,11 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/gopprof/gopprof/pkg/profile"
+	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
-// child is a running worker process.
-type child struct {
+// Child is a running worker process.
+type Child struct {
 	cmd       *exec.Cmd
 	in        io.WriteCloser
 	out       io.ReadCloser
@@ -27,64 +28,112 @@ type child struct {
 	ended bool
 }
 
-// errGone means that the worker was gone before it began the job.
-var errGone = errors.New("the worker was gone")
+// ErrGone means that the worker was gone before it began the job.
+var ErrGone = errors.New("the worker was gone")
 
-// startChild starts a worker in a process group of its own.
-func startChild(argv []string, memoryBytes int64) (*child, error) {
+// JobError is the failure of a job, as the worker that goes on tells it: for people.
+type JobError struct {
+	Reason gopprof.Reason // empty: it has no name
+	Text   string
+}
+
+// Error returns the text.
+func (e *JobError) Error() string { return e.Text }
+
+// ChildLimits are what a child may use in its whole life, beside the time of each job. It
+// leaves no core file.
+type ChildLimits struct {
+	MemoryBytes int64 // of data
+	SoftBytes   int64 // from here on it rather collects garbage than grows
+	CPUSeconds  int   // 0: no limit but the time of each job
+	Shut        bool  // it may write no file, and opens next to none
+}
+
+// mostFiles are open in a child that is shut: what Go's runtime needs, and a few.
+const mostFiles = 16
+
+// rlimits are the limits as the kernel knows them. Data, not address space: Go reserves far
+// more addresses than it uses.
+func (l ChildLimits) rlimits() map[int]unix.Rlimit {
+	data := uint64(l.MemoryBytes)
+	out := map[int]unix.Rlimit{unix.RLIMIT_DATA: {Cur: data, Max: data}, unix.RLIMIT_CORE: {}}
+	if l.CPUSeconds > 0 {
+		cpu := uint64(l.CPUSeconds)
+		out[unix.RLIMIT_CPU] = unix.Rlimit{Cur: cpu, Max: cpu + 1} // so that SIGXCPU tells the cause before SIGKILL
+	}
+	if l.Shut {
+		out[unix.RLIMIT_FSIZE] = unix.Rlimit{}
+		out[unix.RLIMIT_NOFILE] = unix.Rlimit{Cur: mostFiles, Max: mostFiles}
+	}
+	return out
+}
+
+// StartChild starts a worker in a process group of its own, which dies with this process.
+// argv is the command line of a program that calls Work on its standard input and output;
+// its path is absolute.
+func StartChild(argv []string, lim ChildLimits) (*Child, error) {
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Dir = "/"
 	cmd.Env = append(environment(),
 		"GOMAXPROCS=1", // its CPU time is its wall time, which is limited
-		// Collect garbage rather than grow: what lives may still grow up to the limit below.
-		"GOMEMLIMIT="+strconv.FormatInt(profile.DefaultLimits().MemoryBytes, 10),
+		"GOMEMLIMIT="+strconv.FormatInt(lim.SoftBytes, 10),
 		"GOTRACEBACK=none",
 	)
 	cmd.WaitDelay = time.Second
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	c := &child{cmd: cmd, complaint: &bounded{limit: 4 << 10}}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGKILL}
+	c := &Child{cmd: cmd, complaint: &bounded{limit: 4 << 10}}
 	cmd.Stderr = c.complaint
 	var err error
 	if c.in, err = cmd.StdinPipe(); err != nil {
-		return nil, fmt.Errorf("starting a draw worker: %w", err)
+		return nil, fmt.Errorf("starting a worker: %w", err)
 	}
 	if c.out, err = cmd.StdoutPipe(); err != nil {
-		return nil, fmt.Errorf("starting a draw worker: %w", err)
+		return nil, fmt.Errorf("starting a worker: %w", err)
 	}
 	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("starting a draw worker: %w", err)
+		return nil, fmt.Errorf("starting a worker: %w", err)
 	}
-	// Data, not address space: Go reserves far more addresses than it uses.
-	lim := &unix.Rlimit{Cur: uint64(memoryBytes), Max: uint64(memoryBytes)}
-	if err := unix.Prlimit(cmd.Process.Pid, unix.RLIMIT_DATA, lim, nil); err != nil {
-		c.stop()
-		return nil, fmt.Errorf("limiting a draw worker: %w", err)
+	if err := restrict(cmd.Process.Pid, lim.rlimits()); err != nil {
+		c.Stop() //nolint:errcheck // it has done nothing yet
+		return nil, fmt.Errorf("limiting a worker: %w", err)
 	}
 	return c, nil
 }
 
-// do gives the worker one job and waits for the result, at most as long as ctx. After an
-// error of its own (not the job's, which is in the response) the worker must be stopped.
-func (c *child) do(ctx context.Context, req request, body []byte) (response, []byte, error) {
+// PID is that of the child's process.
+func (c *Child) PID() int { return c.cmd.Process.Pid }
+
+// Do gives the worker one job, its description as JSON and its body, and waits for the
+// result, of at most so many bytes, at most as long as ctx. After an error that is not the
+// job's own, a *JobError, the worker must be stopped; with ErrGone it was not this job
+// that ended it.
+func (c *Child) Do(ctx context.Context, job any, body []byte, most int64) ([]byte, error) {
 	release := context.AfterFunc(ctx, c.kill)
 	defer release()
-	if err := c.hand(req, body); err != nil {
-		return response{}, nil, c.failed(ctx, fmt.Errorf("%w: %w", errGone, err))
+	if err := c.hand(job, body); err != nil {
+		return nil, c.failed(ctx, fmt.Errorf("%w: %w", ErrGone, err))
 	}
 	var resp response
 	if err := readHeader(c.out, &resp); err != nil {
-		return response{}, nil, c.failed(ctx, err)
+		return nil, c.failed(ctx, err)
 	}
-	svg, err := readBody(c.out, resp.Size, req.SVGBytes)
+	result, err := readBody(c.out, resp.Size, most)
 	if err != nil {
-		return response{}, nil, c.failed(ctx, err)
+		return nil, c.failed(ctx, err)
 	}
-	return resp, svg, nil
+	if resp.Error != "" {
+		return nil, &JobError{resp.Reason, resp.Error}
+	}
+	return result, nil
 }
 
 // hand gives the worker its job and waits until it has it.
-func (c *child) hand(req request, body []byte) error {
-	if err := writeFrame(c.in, req, body); err != nil {
+func (c *Child) hand(job any, body []byte) error {
+	description, err := json.Marshal(job)
+	if err != nil {
+		return fmt.Errorf("encoding a job: %w", err)
+	}
+	if err := writeFrame(c.in, request{Size: int64(len(body)), Job: description}, body); err != nil {
 		return err
 	}
 	var begun response
@@ -93,19 +142,19 @@ func (c *child) hand(req request, body []byte) error {
 
 // failed names the cause of a worker's failure: the end of the job's time, or whatever
 // ended the worker.
-func (c *child) failed(ctx context.Context, err error) error {
+func (c *Child) failed(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	if errors.Is(err, errFrame) {
-		return fmt.Errorf("the draw worker answers nonsense: %w", err)
+		return fmt.Errorf("the worker answers nonsense: %w", err)
 	}
-	exit := c.stop()
-	return fmt.Errorf("the draw worker died (%v): %w%s", exit, err, lastWords(string(c.complaint.data)))
+	exit := c.Stop()
+	return fmt.Errorf("the worker died (%v): %w%s", exit, err, lastWords(c.complaint.firstWords()))
 }
 
 // kill ends the worker and the dot that it started.
-func (c *child) kill() {
+func (c *Child) kill() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.ended {
@@ -113,8 +162,8 @@ func (c *child) kill() {
 	}
 }
 
-// stop ends the worker, if it has not ended, and returns how it did.
-func (c *child) stop() error {
+// Stop ends the worker, if it has not ended, and returns how it did.
+func (c *Child) Stop() error {
 	c.kill()
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -40,10 +40,10 @@ func (g graphviz) run(ctx context.Context, graph []byte, lim limits) ([]byte, er
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting dot: %w", err)
 	}
-	err = restrict(cmd.Process.Pid, lim)
-	if err == nil {
+	if err = restrict(cmd.Process.Pid, lim.rlimits()); err == nil {
 		_, err = stdin.Write(graph)
 	} else {
+		err = fmt.Errorf("limiting dot: %w", err)
 		cmd.Process.Kill() //nolint:errcheck // Wait tells
 	}
 	stdin.Close() //nolint:errcheck // a pipe
@@ -92,16 +92,21 @@ func oneLine(s string) string {
 	return profile.Printable(strings.Join(strings.Fields(s), " "), 300)
 }
 
-// restrict limits a process that has not begun its work.
-func restrict(pid int, lim limits) error {
-	cpu, memory := uint64(lim.CPUSeconds), uint64(lim.MemoryBytes)
-	for resource, limit := range map[int]unix.Rlimit{
+// rlimits are the limits as the kernel knows them.
+func (l limits) rlimits() map[int]unix.Rlimit {
+	cpu, memory := uint64(l.CPUSeconds), uint64(l.MemoryBytes)
+	return map[int]unix.Rlimit{
 		unix.RLIMIT_CPU:  {Cur: cpu, Max: cpu + 1}, // so that SIGXCPU tells the cause before SIGKILL
 		unix.RLIMIT_AS:   {Cur: memory, Max: memory},
 		unix.RLIMIT_CORE: {},
-	} {
+	}
+}
+
+// restrict limits a process that has not begun its work.
+func restrict(pid int, limits map[int]unix.Rlimit) error {
+	for resource, limit := range limits {
 		if err := unix.Prlimit(pid, resource, &limit, nil); err != nil {
-			return fmt.Errorf("limiting dot: %w", err)
+			return err
 		}
 	}
 	return nil
@@ -134,4 +139,11 @@ func (b *bounded) Write(p []byte) (int, error) {
 		return room, b.err
 	}
 	return len(p), nil
+}
+
+// firstWords are what was written up to an empty line: Go's runtime says what is wrong, and
+// then where.
+func (b *bounded) firstWords() string {
+	words, _, _ := strings.Cut(string(b.data), "\n\n")
+	return words
 }

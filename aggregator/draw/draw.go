@@ -8,6 +8,8 @@
 // Must never happen: a script, link, image or style of a profile's making in the SVG; a
 // drawing that outlives its time limit; a secret of the aggregator's environment in a
 // child.
+//
+// Its child package views serves pprof's own pages, in children of the same kind.
 package draw
 
 import (
@@ -49,26 +51,35 @@ type Drawer struct {
 	graphviz graphviz   // the zero value until it is found
 
 	mu   sync.Mutex
-	idle []*child // started, without a job; at most as many as there are free places
+	idle []*Child // started, without a job; at most as many as there are free places
 }
 
 // New returns a Drawer whose workers are started, when first needed, with the command
 // line argv: a program that calls Worker on its standard input and output. A missing dot
 // is not an error here: see Available.
 func New(cfg Config, argv []string, log *zap.Logger, reg prometheus.Registerer) (*Drawer, error) {
-	program, err := lookPath(argv[0])
+	argv, err := CommandLine(argv)
 	if err != nil {
-		return nil, fmt.Errorf("finding the draw worker: %w", err)
+		return nil, err
 	}
 	d := &Drawer{
 		cfg:     cfg,
-		argv:    append([]string{program}, argv[1:]...),
+		argv:    argv,
 		log:     log,
 		metrics: newMetrics(reg),
 		places:  make(chan struct{}, cfg.Workers),
 	}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	return d, nil
+}
+
+// CommandLine returns a worker's command line as StartChild takes it.
+func CommandLine(argv []string) ([]string, error) {
+	program, err := lookPath(argv[0])
+	if err != nil {
+		return nil, fmt.Errorf("finding the worker: %w", err)
+	}
+	return append([]string{program}, argv[1:]...), nil
 }
 
 // lookPath finds a program and makes its path absolute: children run in another directory.
@@ -162,9 +173,9 @@ func (d *Drawer) draw(ctx context.Context, kind gopprof.Kind, data []byte) ([]by
 		return nil, ErrClosed
 	}
 	defer d.measure(time.Now())
-	svg, err := d.job(ctx, request{
+	svg, err := d.job(ctx, drawing{
 		Kind: kind, Graphviz: g, Nodes: d.cfg.Nodes, CPUSeconds: d.cfg.CPUSeconds,
-		MemoryBytes: d.cfg.MemoryBytes, SVGBytes: d.cfg.SVGBytes, Size: int64(len(data)),
+		MemoryBytes: d.cfg.MemoryBytes, SVGBytes: d.cfg.SVGBytes,
 	}, data)
 	if err != nil {
 		return nil, err
@@ -180,19 +191,20 @@ func (d *Drawer) measure(start time.Time) {
 var errJob = errors.New("no drawing")
 
 // job has one profile drawn by a worker, which is replaced when it overruns or dies.
-func (d *Drawer) job(ctx context.Context, req request, data []byte) ([]byte, error) {
+func (d *Drawer) job(ctx context.Context, what drawing, data []byte) ([]byte, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, d.cfg.Timeout, fmt.Errorf("took longer than %v: %w", d.cfg.Timeout, context.DeadlineExceeded))
 	defer cancel()
 	defer context.AfterFunc(d.ctx, cancel)()
 	d.metrics.busy.Inc()
 	defer d.metrics.busy.Dec()
-	resp, svg, err := d.try(ctx, req, data)
-	if errors.Is(err, errGone) && ctx.Err() == nil {
-		resp, svg, err = d.try(ctx, req, data) // it died while it was idle: not this job's doing
+	svg, err := d.try(ctx, what, data)
+	if errors.Is(err, ErrGone) && ctx.Err() == nil {
+		svg, err = d.try(ctx, what, data) // it died while it was idle: not this job's doing
 	}
+	failed, told := errors.AsType[*JobError](err)
 	switch {
-	case err == nil && resp.Error != "":
-		return nil, fmt.Errorf("%w: %s", errJob, resp.Error)
+	case told:
+		return nil, fmt.Errorf("%w: %w", errJob, failed)
 	case d.ctx.Err() != nil:
 		return nil, ErrClosed
 	case ctx.Err() != nil:
@@ -202,25 +214,25 @@ func (d *Drawer) job(ctx context.Context, req request, data []byte) ([]byte, err
 }
 
 // try gives the job to a worker, and does away with the worker if it failed.
-func (d *Drawer) try(ctx context.Context, req request, data []byte) (response, []byte, error) {
+func (d *Drawer) try(ctx context.Context, what drawing, data []byte) ([]byte, error) {
 	c, err := d.child()
 	if err != nil {
-		return response{}, nil, err
+		return nil, err
 	}
-	resp, svg, err := c.do(ctx, req, data)
-	if err != nil {
-		c.stop() //nolint:errcheck // the job's error says it
-		d.log.Warn("draw worker stopped", zap.Int("pid", c.cmd.Process.Pid), zap.String("kind", string(req.Kind)), zap.Error(err))
-		return response{}, nil, err
+	svg, err := c.Do(ctx, what, data, what.SVGBytes)
+	if _, told := errors.AsType[*JobError](err); err != nil && !told {
+		c.Stop() //nolint:errcheck // the job's error says it
+		d.log.Warn("draw worker stopped", zap.Int("pid", c.PID()), zap.String("kind", string(what.Kind)), zap.Error(err))
+		return nil, err
 	}
 	d.mu.Lock()
 	d.idle = append(d.idle, c)
 	d.mu.Unlock()
-	return resp, svg, nil
+	return svg, err
 }
 
 // child returns the worker that was busy last, or starts one if none is idle.
-func (d *Drawer) child() (*child, error) {
+func (d *Drawer) child() (*Child, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if n := len(d.idle); n > 0 {
@@ -228,12 +240,12 @@ func (d *Drawer) child() (*child, error) {
 		d.idle = d.idle[:n-1]
 		return c, nil
 	}
-	c, err := startChild(d.argv, d.cfg.MemoryBytes)
+	c, err := StartChild(d.argv, ChildLimits{MemoryBytes: d.cfg.MemoryBytes, SoftBytes: profile.DefaultLimits().MemoryBytes})
 	if err != nil {
 		return nil, err
 	}
 	d.metrics.started.Inc()
-	d.log.Info("draw worker started", zap.Int("pid", c.cmd.Process.Pid))
+	d.log.Info("draw worker started", zap.Int("pid", c.PID()))
 	return c, nil
 }
 
@@ -249,7 +261,7 @@ func (d *Drawer) close() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, c := range d.idle {
-		c.stop() //nolint:errcheck // killed
+		c.Stop() //nolint:errcheck // killed
 	}
 	d.idle = nil
 	d.looking.Lock()

@@ -13,23 +13,19 @@ import (
 // maxHeaderBytes bounds the JSON before a frame's body.
 const maxHeaderBytes = 64 << 10
 
-// request is the header of a job; the profile's bytes follow.
+// request is the header of a job; its body follows.
 type request struct {
-	Kind        gopprof.Kind `json:"kind"`
-	Graphviz    graphviz     `json:"graphviz"`
-	Nodes       int          `json:"nodes"`
-	CPUSeconds  int          `json:"cpuSeconds"`
-	MemoryBytes int64        `json:"memoryBytes"`
-	SVGBytes    int64        `json:"svgBytes"`
-	Size        int64        `json:"size"` // of the body
+	Size int64           `json:"size"` // of the body
+	Job  json.RawMessage `json:"job"`
 }
 
-// response is the header of a job's result; the SVG as dot wrote it follows. Error is for
-// people. An empty response goes before, when the worker has read the whole job: a worker
-// that dies earlier did not die of it.
+// response is the header of a job's result, which follows. Error is for people, and Reason
+// its name where it has one. An empty response goes before, when the worker has read the
+// whole job: a worker that dies earlier did not die of it.
 type response struct {
-	Error string `json:"error,omitempty"`
-	Size  int64  `json:"size"`
+	Reason gopprof.Reason `json:"reason,omitempty"`
+	Error  string         `json:"error,omitempty"`
+	Size   int64          `json:"size"`
 }
 
 // errFrame is a frame that no worker or parent of ours writes.

@@ -16,7 +16,7 @@ import (
 // bounded size or an error.
 func FuzzFrame(f *testing.F) {
 	var job, done bytes.Buffer
-	if err := errors.Join(writeFrame(&job, request{Kind: gopprof.KindCPU, Size: 3}, []byte("abc")), writeFrame(&done, response{Error: "x"}, nil)); err != nil {
+	if err := errors.Join(writeFrame(&job, request{Job: json.RawMessage(`{"kind":"cpu"}`), Size: 3}, []byte("abc")), writeFrame(&done, response{Error: "x"}, nil)); err != nil {
 		f.Fatal(err)
 	}
 	f.Add(job.Bytes())

@@ -40,17 +40,24 @@ func composeDOT(p *profile.Profile, sampleType string, nodes int) (dot []byte, e
 	return bytes.ReplaceAll(out.Bytes(), []byte("&"), []byte("&amp;")), nil
 }
 
-// runDriver calls the driver, with nothing of the world within its reach.
+// runDriver calls the driver for a drawing.
 func runDriver(p *profile.Profile, f *flagSet, out *capture) error {
-	return driver.PProf(&driver.Options{
-		Writer:        out,
+	o := enclosed(f, fetcher{"profile": p})
+	o.Writer = out
+	return driver.PProf(o)
+}
+
+// enclosed are options of the driver with nothing of the world within its reach.
+func enclosed(f *flagSet, profiles fetcher) *driver.Options {
+	return &driver.Options{
+		Writer:        &capture{},
 		Flagset:       f,
-		Fetch:         fetcher{p.Raw()},
+		Fetch:         profiles,
 		Sym:           noSymbols{},
 		Obj:           noObjects{},
 		UI:            silent{},
 		HTTPTransport: noTransport{},
-	})
+	}
 }
 
 // nodeFraction is the part of the total below which a function is not drawn.
@@ -105,11 +112,15 @@ type capture struct{ bytes.Buffer }
 func (c *capture) Open(string) (io.WriteCloser, error) { return c, nil }
 func (c *capture) Close() error                        { return nil }
 
-// fetcher answers the driver's only source with the profile.
-type fetcher struct{ raw *profile.Raw }
+// fetcher answers the driver's sources, by their names, with profiles. Each is used up.
+type fetcher map[string]*profile.Profile
 
-func (f fetcher) Fetch(string, time.Duration, time.Duration) (*profile.Raw, string, error) {
-	return f.raw, "", nil
+func (f fetcher) Fetch(source string, _, _ time.Duration) (*profile.Raw, string, error) {
+	p := f[source]
+	if p == nil {
+		return nil, "", errRefused
+	}
+	return p.Raw(), "", nil
 }
 
 // errRefused answers everything that would reach outside the process.

@@ -147,7 +147,7 @@ func TestWorkerThatDiedIdle(t *testing.T) {
 		if _, err := d.Draw(t.Context(), gopprof.KindCPU, cpuProfile()); err != nil {
 			t.Fatal(err)
 		}
-		pid := d.idle[0].cmd.Process.Pid
+		pid := d.idle[0].PID()
 		if err := unix.Kill(pid, unix.SIGKILL); err != nil {
 			t.Fatal(err)
 		}

@@ -2,22 +2,26 @@ package draw
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"runtime/debug"
 
+	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/pkg/profile"
 )
 
-// largeBody is the size of a file (bytes) whose drawing takes a worker far beyond what it
-// holds when idle.
-const largeBody = 128 << 10
+// large is the size (bytes) of a file, or of what was made of it, that takes a worker far
+// beyond what it holds when idle.
+const large = 128 << 10
 
-// Worker draws one job after the other until in ends. It is what the program whose command
-// line New was given runs. The parent limits its time and memory and replaces it when it
-// overruns or dies; here a job may fail in any way.
-func Worker(in io.Reader, out io.Writer) error {
+// Work is what a child does that StartChild has started: one job after the other until in
+// ends. The body of a job has at most so many bytes. The error of a job is told to the
+// parent and ends nothing; its reason too, where it carries one. The parent limits the time
+// and memory of it all, and replaces a child that overruns or dies: a job may fail in any
+// way.
+func Work[J any](in io.Reader, out io.Writer, most int64, do func(job J, body []byte) ([]byte, error)) error {
 	for {
 		var req request
 		err := readHeader(in, &req)
@@ -27,45 +31,81 @@ func Worker(in io.Reader, out io.Writer) error {
 		if err != nil {
 			return err
 		}
-		body, err := readBody(in, req.Size, profile.DefaultLimits().CompressedBytes)
+		body, err := readBody(in, req.Size, most)
 		if err != nil {
 			return err
+		}
+		var job J
+		if err := json.Unmarshal(req.Job, &job); err != nil {
+			return fmt.Errorf("%w: %w", errFrame, err)
 		}
 		if err := writeFrame(out, response{}, nil); err != nil {
 			return err
 		}
 		var resp response
-		svg, err := work(context.Background(), req, body)
+		result, err := do(job, body)
 		if err != nil {
-			resp.Error, svg = err.Error(), nil
+			resp.Reason, resp.Error, result = gopprof.ReasonOf(err), wordsOf(err), nil
 		}
-		resp.Size = int64(len(svg))
-		if err := writeFrame(out, resp, svg); err != nil {
+		resp.Size = int64(len(result))
+		if err := writeFrame(out, resp, result); err != nil {
 			return err
 		}
-		if len(body) > largeBody {
+		if max(len(body), len(result)) > large {
+			body, result = nil, nil
 			debug.FreeOSMemory() // it may be the last for a long time
 		}
 	}
 }
 
-// work turns a profile into an SVG as dot writes it.
-func work(ctx context.Context, req request, body []byte) ([]byte, error) {
-	p, err := profile.Parse(body, profile.DefaultLimits())
+// wordsOf are an error's words beside its reason.
+func wordsOf(err error) string {
+	if e, ok := errors.AsType[*gopprof.Error](err); ok && e.Detail != "" {
+		return e.Detail
+	}
+	return err.Error()
+}
+
+// drawing is a job: the drawing of a profile, which is its body.
+type drawing struct {
+	Kind        gopprof.Kind `json:"kind"`
+	Graphviz    graphviz     `json:"graphviz"`
+	Nodes       int          `json:"nodes"`
+	CPUSeconds  int          `json:"cpuSeconds"`
+	MemoryBytes int64        `json:"memoryBytes"`
+	SVGBytes    int64        `json:"svgBytes"`
+}
+
+// Worker draws one job after the other until in ends. It is what the program whose command
+// line New was given runs.
+func Worker(in io.Reader, out io.Writer) error {
+	return Work(in, out, profile.DefaultLimits().CompressedBytes, func(job drawing, body []byte) ([]byte, error) {
+		return work(context.Background(), job, body)
+	})
+}
+
+// Cleaned returns the profile of a kind in a file as it may be given to the driver.
+func Cleaned(kind gopprof.Kind, file []byte) (*profile.Profile, error) {
+	p, err := profile.Parse(file, profile.DefaultLimits())
 	if err != nil {
 		return nil, err
 	}
-	clean, err := p.Clean(req.Kind)
+	return p.Clean(kind)
+}
+
+// work turns a profile into an SVG as dot writes it.
+func work(ctx context.Context, job drawing, body []byte) ([]byte, error) {
+	clean, err := Cleaned(job.Kind, body)
 	if err != nil {
 		return nil, err
 	}
 	raw := clean.Raw()
 	if len(raw.Sample) == 0 {
-		return nil, fmt.Errorf("the %s profile is empty", req.Kind)
+		return nil, fmt.Errorf("the %s profile is empty", job.Kind)
 	}
-	dot, err := composeDOT(clean.Condense(nodeFraction), raw.SampleType[0].Type, req.Nodes)
+	dot, err := composeDOT(clean.Condense(nodeFraction), raw.SampleType[0].Type, job.Nodes)
 	if err != nil {
 		return nil, err
 	}
-	return req.Graphviz.run(ctx, dot, limits{CPUSeconds: req.CPUSeconds, MemoryBytes: req.MemoryBytes, OutputBytes: req.SVGBytes})
+	return job.Graphviz.run(ctx, dot, limits{CPUSeconds: job.CPUSeconds, MemoryBytes: job.MemoryBytes, OutputBytes: job.SVGBytes})
 }

@@ -54,7 +54,7 @@ var addresses = regexp.MustCompile(`(?:href|src|action|data-events)="([^"]*)"`)
 // wherever the server is mounted.
 func TestEveryAddressOfEveryPage(t *testing.T) {
 	for _, prefix := range []string{"", "/gopprof"} {
-		s, _, _ := shop(t, false, func(c *serve.Config) { c.PathPrefix = prefix })
+		s, hot, sibling := shop(t, false, func(c *serve.Config) { c.PathPrefix = prefix })
 		seen := map[string]string{prefix + "/": "the start"}
 		for todo := []string{prefix + "/", prefix + "/operations/" + s.desk.op.ID + "/merged"}; len(todo) > 0; todo = todo[1:] {
 			a := s.get(t, todo[0])
@@ -84,7 +84,8 @@ func TestEveryAddressOfEveryPage(t *testing.T) {
 				}
 			}
 		}
-		for _, want := range []string{"/targets", "/operations", "/operations/new", "/live.js", "/operations/" + s.desk.op.ID, "/operations/" + s.desk.op.ID + "/cancel"} {
+		for _, want := range []string{"/targets", "/operations", "/operations/new", "/live.js", "/operations/" + s.desk.op.ID, "/operations/" + s.desk.op.ID + "/cancel",
+			"/reports/" + hot.ID + "/pprof/cpu/flamegraph", "/reports/" + hot.ID + "/pprof/cpu/against/" + sibling.ID + "/flamegraph"} {
 			if _, ok := seen[prefix+want]; !ok {
 				t.Errorf("nothing leads to %s", want)
 			}

@@ -198,6 +198,7 @@ type scene struct {
 	*httptest.Server
 	shelf  *shelf
 	desk   *desk
+	viewer *viewer
 	logs   *observer.ObservedLogs
 	config serve.Config
 }
@@ -208,7 +209,7 @@ var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 func start(t *testing.T, tokens bool, change ...func(*serve.Config)) *scene {
 	t.Helper()
 	core, logs := observer.New(zapcore.DebugLevel)
-	s := &scene{shelf: &shelf{blobs: map[string][]byte{}}, desk: &desk{}, logs: logs, config: serve.DefaultConfig()}
+	s := &scene{shelf: &shelf{blobs: map[string][]byte{}}, desk: &desk{}, viewer: &viewer{}, logs: logs, config: serve.DefaultConfig()}
 	if tokens {
 		path := filepath.Join(t.TempDir(), "tokens.yaml")
 		text := fmt.Sprintf("tokens:\n- {token: %s, name: team-shop, namespaces: [shop]}\n- {token: %s, name: pair, namespaces: [shop, cart]}\n- {token: %s, name: ada, namespaces: ['*'], role: admin}\n", shopToken, pairToken, adminToken)
@@ -220,7 +221,7 @@ func start(t *testing.T, tokens bool, change ...func(*serve.Config)) *scene {
 	for _, c := range change {
 		c(&s.config)
 	}
-	server, err := serve.New(s.config, serve.Deps{Reports: s.shelf, Captures: s.desk, Groups: s.desk, Tokens: vouched{"prod"}, Now: func() time.Time { return noon }}, zap.New(core), prometheus.NewRegistry())
+	server, err := serve.New(s.config, serve.Deps{Reports: s.shelf, Captures: s.desk, Groups: s.desk, Views: s.viewer, Tokens: vouched{"prod"}, Now: func() time.Time { return noon }}, zap.New(core), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -65,12 +65,16 @@ type Telling interface {
 	TestReceiver(ctx context.Context, name, who string) (api.ReceiverTest, error)
 }
 
+// Views are the interactive views of pprof.
+type Views = web.Views
+
 // Deps are what is served.
 type Deps struct {
 	Reports  Reports
 	Captures Captures
 	Groups   Groups
 	Telling  Telling          // nil: nobody is told anything
+	Views    Views            // nil: not offered
 	Now      func() time.Time // nil is time.Now
 
 	Tokens    auth.Finder // knows what callers bring with cfg.TokenReview
@@ -136,7 +140,7 @@ func (s *Server) rooms(deps Deps, prefix string, base func(*http.Request) string
 	mux := http.NewServeMux()
 	mux.Handle("/api/", s.api(deps, prefix))
 	mux.Handle("/", web.New(web.Deps{
-		Reports: see, Captures: see, Nodes: see.Nodes, MayProfile: see.MayProfile, Who: signedIn,
+		Reports: see, Captures: see, Views: deps.Views, Nodes: see.Nodes, MayProfile: see.MayProfile, Who: signedIn,
 		StaleAfter: deps.Captures.StaleAfter(), Now: deps.Now, Base: base, Token: s.cfg.TokensFile != "" || s.cfg.TokenReview, Log: s.log,
 	}))
 	return mux

@@ -57,6 +57,9 @@ const (
 	ReasonWorkerDied  Reason = "worker_died"  // the capture killed its worker, again and again
 	ReasonStoreFailed Reason = "store_failed" // the blob store refused or failed
 	ReasonDrawFailed  Reason = "draw_failed"  // no call graph; the detail says why
+	// the pprof views
+	ReasonViewsFull  Reason = "views_full"  // as many views are open, or wait for one, as may be
+	ReasonViewFailed Reason = "view_failed" // the view's process died, or cannot make the page; the detail says why
 	// the series
 	ReasonSeriesStale       Reason = "series_stale"       // the newest point is too old
 	ReasonSeriesAbsent      Reason = "series_absent"      // no point for this container

@@ -6,6 +6,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -17,6 +18,7 @@ import (
 	agent "github.com/gopprof/gopprof/agent/app"
 	aggregator "github.com/gopprof/gopprof/aggregator/app"
 	"github.com/gopprof/gopprof/aggregator/draw"
+	"github.com/gopprof/gopprof/aggregator/draw/views"
 	"github.com/gopprof/gopprof/pkg/ops"
 	"github.com/gopprof/gopprof/test/parts"
 	"github.com/gopprof/gopprof/test/rig"
@@ -32,12 +34,19 @@ func TestMain(m *testing.M) {
 	case "agent", "aggregator":
 		os.Exit(program(os.Args[1], os.Args[2:]))
 	case "draw-worker":
-		if err := draw.Worker(os.Stdin, os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
+		worker(draw.Worker)
+	case "view-worker":
+		worker(views.Worker)
 	default:
 		os.Exit(m.Run())
+	}
+}
+
+// worker is a child process of the aggregator.
+func worker(work func(in io.Reader, out io.Writer) error) {
+	if err := work(os.Stdin, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
 }
 
@@ -79,7 +88,7 @@ func newProgram(ctx context.Context, name, path string, log *zap.Logger) (runner
 	if err != nil {
 		return nil, err
 	}
-	return aggregator.New(ctx, c, []string{os.Args[0], "draw-worker"}, log)
+	return aggregator.New(ctx, c, aggregator.Workers{Draw: []string{os.Args[0], "draw-worker"}, View: []string{os.Args[0], "view-worker"}}, log)
 }
 
 // patience bounds each scenario: most of it is for a machine that does much else.

@@ -36,9 +36,14 @@ type profileView struct {
 	Download string // path
 	Drawing  string // path, or empty
 	NoGraph  string // why there is no drawing
+	Views    string // path of the views of pprof, or empty
+	Against  []link // their differences to other pods
 	Commands []command
 	Top      *gopprof.TopFunctions
 }
+
+// link is a path and how it is called.
+type link struct{ Path, Text string }
 
 // command is what somebody may copy into a shell, and what it is for.
 type command struct{ For, Line string }
@@ -96,11 +101,22 @@ func (p *pages) profileView(r *http.Request, report gopprof.Report, f gopprof.Fi
 			v.NoGraph += ": " + f.Detail
 		}
 	}
+	if p.Views != nil && f.Profile != "" && f.Kind != gopprof.KindTrace {
+		v.Views = pathViews(report.ID, f.Kind)
+		for _, s := range siblings {
+			if _, ok := s.File(f.Kind); ok {
+				v.Against = append(v.Against, link{v.Views + "against/" + s.ID + "/", s.Capture.Target.Pod})
+			}
+		}
+	}
 	for i, top := range report.Explanation.Profiles {
 		if top.Kind != f.Kind {
 			continue
 		}
 		v.Top = &report.Explanation.Profiles[i]
+		if top.Reason != "" { // there is nothing to look at
+			v.Views, v.Against = "", nil
+		}
 		if top.Reason == f.Reason { // said there already
 			v.NoGraph = ""
 		}

@@ -30,6 +30,7 @@ import (
 type Reports interface {
 	List(ctx context.Context, q api.ReportQuery) (api.ReportPage, error)
 	Report(ctx context.Context, id string) (gopprof.Report, error)
+	Read(ctx context.Context, key string) ([]byte, error) // a file of a report that the caller was shown
 }
 
 // Captures are captures by hand, by and for the caller of ctx.
@@ -46,6 +47,7 @@ type Captures interface {
 type Deps struct {
 	Reports    Reports
 	Captures   Captures
+	Views      Views                                                  // nil: not offered
 	Nodes      func(ctx context.Context) ([]gopprof.NodeState, error) // those targets that the caller may see
 	MayProfile func(ctx context.Context, cluster, namespace string) (bool, error)
 	Who        func(ctx context.Context) string // the caller's name; empty: nobody was asked who he is
@@ -74,9 +76,10 @@ type pages struct {
 }
 
 // deepest is the level of the deepest page.
-const deepest = 7
+const deepest = 6
 
-// New returns the pages: reports, targets, operations, and what they are made with.
+// New returns the pages: reports and their views, targets, operations, and what they are
+// made with.
 func New(d Deps) http.Handler {
 	p := &pages{Deps: d}
 	for level := range p.levels {
@@ -95,6 +98,7 @@ func New(d Deps) http.Handler {
 	mux.HandleFunc("GET /operations/{id}", p.operation)
 	mux.HandleFunc("GET /operations/{id}/merged", p.merged)
 	mux.HandleFunc("POST /operations/{id}/cancel", p.cancel)
+	p.routeViews(mux)
 	mux.HandleFunc("GET /style.css", asset("text/css; charset=utf-8", "style.css"))
 	mux.HandleFunc("GET /live.js", asset("text/javascript; charset=utf-8", "live.js"))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {

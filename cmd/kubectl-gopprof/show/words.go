@@ -75,6 +75,9 @@ func words() map[gopprof.Reason]string {
 		gopprof.ReasonStoreFailed: "the store refused or failed",
 		gopprof.ReasonDrawFailed:  "no call graph could be drawn",
 
+		gopprof.ReasonViewsFull:  "as many pprof views are open as may be: try again in a moment",
+		gopprof.ReasonViewFailed: "the pprof view failed",
+
 		gopprof.ReasonSeriesStale:       "the series are too old",
 		gopprof.ReasonSeriesAbsent:      "the series do not know this container",
 		gopprof.ReasonSeriesUnreachable: "InfluxDB did not answer",

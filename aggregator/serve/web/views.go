@@ -1,0 +1,187 @@
+package web
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"github.com/gopprof/gopprof/pkg/api"
+	"github.com/gopprof/gopprof/pkg/gopprof"
+)
+
+// Views are the interactive views of pprof.
+type Views interface {
+	// Page returns a page of a view as HTML with inline scripts, and opens the view if it is
+	// not open. Errors that a person may read are *gopprof.Error.
+	Page(ctx context.Context, v View, page, query string) ([]byte, error)
+}
+
+// View is a profile, or the difference of two, that somebody looks at.
+type View struct {
+	Key           string // requests of one key are of one view
+	Kind          gopprof.Kind
+	Title, Home   string // for the tab, and the report's address relative to the page's
+	Graph         bool   // the page graph leads somewhere
+	Profile, Base func(ctx context.Context) ([]byte, error)
+}
+
+// viewPolicy is that of the views: pprof's pages run scripts of their own beside names from
+// a profile. In the sandbox they have no origin: whatever runs there reads nothing of ours,
+// asks nobody for anything and submits nothing.
+const viewPolicy = "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; connect-src 'none'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+
+// pathViews is the path of the views of a report's profile.
+func pathViews(id string, k gopprof.Kind) string {
+	return api.PathPage(id) + "/pprof/" + string(k) + "/"
+}
+
+// routeViews adds the views' pages. All that leads from one to another is relative: it works
+// behind whatever prefix.
+func (p *pages) routeViews(mux *http.ServeMux) {
+	if p.Views == nil {
+		return
+	}
+	const of, against = "GET /reports/{id}/pprof/{kind}", "/against/{other}"
+	for _, pattern := range []string{of, of + against} {
+		mux.HandleFunc(pattern, p.viewHome)
+		mux.HandleFunc(pattern+"/{$}", func(w http.ResponseWriter, _ *http.Request) { redirect(w, "flamegraph") })
+		mux.HandleFunc(pattern+"/{page...}", p.viewPage)
+	}
+}
+
+// redirect leads to an address relative to the request's, made of nothing that the request
+// says unchecked.
+func redirect(w http.ResponseWriter, to string) {
+	w.Header().Set("Location", "./"+to)
+	w.WriteHeader(http.StatusFound)
+}
+
+// viewHome answers the address of a view that lacks its last slash.
+func (p *pages) viewHome(w http.ResponseWriter, r *http.Request) {
+	v, err := p.viewOf(r)
+	if err != nil {
+		p.noView(w, r, err)
+		return
+	}
+	redirect(w, v.Key[strings.LastIndexByte(v.Key, '/')+1:]+"/flamegraph")
+}
+
+func (p *pages) viewPage(w http.ResponseWriter, r *http.Request) {
+	v, err := p.viewOf(r)
+	page := r.PathValue("page")
+	if err == nil && v.Graph && page == "graph" {
+		redirect(w, levels(r)+strings.TrimPrefix(api.PathDrawing(r.PathValue("id"), v.Kind), "/"))
+		return
+	}
+	var html []byte
+	if err == nil {
+		html, err = p.Views.Page(r.Context(), v, page, r.URL.RawQuery)
+	}
+	if err != nil {
+		p.noView(w, r, err)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Security-Policy", viewPolicy)
+	_, _ = w.Write(html)
+}
+
+// levels leads from a view's page to where the server is mounted.
+func levels(r *http.Request) string {
+	if r.PathValue("other") != "" {
+		return "../../../../../../"
+	}
+	return "../../../../"
+}
+
+// viewOf returns what a request looks at, of reports that its caller may see. Errors that a
+// person may read are *gopprof.Error.
+func (p *pages) viewOf(r *http.Request) (View, error) {
+	kind, err := gopprof.ParseKind(r.PathValue("kind"))
+	if err != nil {
+		return View{}, &gopprof.Error{Reason: gopprof.ReasonUnknown, Detail: "there is no such kind of profile"}
+	}
+	if kind == gopprof.KindTrace {
+		return View{}, &gopprof.Error{Reason: gopprof.ReasonBadInput, Detail: "an execution trace has no views of pprof: go tool trace opens it"}
+	}
+	report, file, err := p.profile(r.Context(), r.PathValue("id"), kind)
+	if err != nil {
+		return View{}, err
+	}
+	v := View{
+		Key: report.ID + "/" + string(kind), Kind: kind, Title: name(report) + ": " + string(kind),
+		Home: levels(r) + strings.TrimPrefix(api.PathPage(report.ID), "/"), Graph: file.Drawing != "",
+		Profile: func(ctx context.Context) ([]byte, error) { return p.Reports.Read(ctx, file.Profile) },
+	}
+	id := r.PathValue("other")
+	if id == "" {
+		return v, nil
+	}
+	other, base, err := p.profile(r.Context(), id, kind)
+	if err != nil {
+		return View{}, err
+	}
+	v.Key, v.Title, v.Graph = v.Key+"/against/"+other.ID, v.Title+", against "+name(other), false
+	v.Base = func(ctx context.Context) ([]byte, error) { return p.Reports.Read(ctx, base.Profile) }
+	return v, nil
+}
+
+// name is how a report is called in a title.
+func name(r gopprof.Report) string {
+	t := r.Capture.Target
+	return clean(fmt.Sprintf("%s/%s %s", t.Namespace, t.Pod, r.Capture.Start.UTC().Format("15:04:05")), 100)
+}
+
+// profile returns a report and its file of a kind.
+func (p *pages) profile(ctx context.Context, id string, k gopprof.Kind) (gopprof.Report, gopprof.File, error) {
+	if gopprof.CheckID(id) != nil {
+		return gopprof.Report{}, gopprof.File{}, &gopprof.Error{Reason: gopprof.ReasonUnknown, Detail: "no such report"}
+	}
+	report, err := p.Reports.Report(ctx, id)
+	if err != nil {
+		return gopprof.Report{}, gopprof.File{}, err
+	}
+	for _, f := range report.Files {
+		if f.Kind == k && f.Profile != "" {
+			return report, f, nil
+		}
+	}
+	return gopprof.Report{}, gopprof.File{}, &gopprof.Error{Reason: gopprof.ReasonUnknown, Detail: fmt.Sprintf("the report has no %s profile", k)}
+}
+
+// noView says why there is no page.
+func (p *pages) noView(w http.ResponseWriter, r *http.Request, err error) {
+	e, ok := errors.AsType[*gopprof.Error](err)
+	if r.Context().Err() != nil {
+		return // nobody is there any more
+	}
+	if !ok || e.Detail == "" {
+		p.Log.Error("request failed", zap.String("request", "showing a view"), zap.Error(err))
+		e = &gopprof.Error{Reason: cmp.Or(gopprof.ReasonOf(err), gopprof.ReasonInternal), Detail: "the aggregator's log says why"}
+	}
+	status := viewStatus(e.Reason)
+	if e.Reason == gopprof.ReasonViewsFull {
+		w.Header().Set("Retry-After", "10")
+	}
+	p.message(w, r, status, fmt.Sprintf("%s: %s", e.Reason, e.Detail))
+}
+
+// viewStatus is api.StatusOf, with what only views are refused for.
+func viewStatus(r gopprof.Reason) int {
+	switch r {
+	case gopprof.ReasonInvalidProfile, gopprof.ReasonTooLarge:
+		return http.StatusUnprocessableEntity
+	case gopprof.ReasonViewsFull, gopprof.ReasonCancelled:
+		return http.StatusServiceUnavailable
+	case gopprof.ReasonTimeout:
+		return http.StatusGatewayTimeout
+	case gopprof.ReasonViewFailed:
+		return http.StatusBadGateway
+	}
+	return api.StatusOf(r)
+}
