@@ -81,7 +81,7 @@ func TestViewPages(t *testing.T) {
 	}
 	page := s.get(t, "/reports/"+r.ID).body
 	for _, kind := range []string{"cpu", "heap"} {
-		if link := `<a href="/reports/` + r.ID + "/pprof/" + kind + `/">Flame graph</a>`; !strings.Contains(page, link) {
+		if link := `<a href="../reports/` + r.ID + "/pprof/" + kind + `/flamegraph">Flame graph</a>`; !strings.Contains(page, link) {
 			t.Errorf("the report has no %s", link)
 		}
 	}

@@ -42,7 +42,7 @@ func burn(t *testing.T, n int, d time.Duration) []byte {
 		t.Fatal(err)
 	}
 	for end := time.Now().Add(d); time.Now().Before(end); {
-		fibonacci(n)
+		sink = fibonacci(n)
 	}
 	pprof.StopCPUProfile()
 	return b.Bytes()

@@ -41,6 +41,14 @@ func TestMain(m *testing.M) {
 	case "worker-that-spins":
 		leave(badWorker(func() {
 			for {
+				sink = fibonacci(20)
+			}
+		}))
+	case "worker-that-eats":
+		leave(badWorker(func() {
+			for hoard := [][]byte{}; ; {
+				hoard = append(hoard, make([]byte, 1<<20))
+				time.Sleep(100 * time.Microsecond)
 			}
 		}))
 	case "worker-that-eats":
@@ -139,7 +147,7 @@ var genuine = sync.OnceValue(func() map[gopprof.Kind][]byte {
 	}
 	pprof.Do(context.Background(), pprof.Labels("request", "secret-of-a-request"), func(context.Context) {
 		for end := time.Now().Add(300 * time.Millisecond); time.Now().Before(end); {
-			fibonacci(20)
+			sink = fibonacci(20)
 		}
 	})
 	pprof.StopCPUProfile()
@@ -153,6 +161,8 @@ var genuine = sync.OnceValue(func() map[gopprof.Kind][]byte {
 	}
 	return files
 })
+
+var sink int
 
 //go:noinline
 func fibonacci(n int) int {
