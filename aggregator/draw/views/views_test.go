@@ -51,13 +51,6 @@ func TestMain(m *testing.M) {
 				time.Sleep(100 * time.Microsecond)
 			}
 		}))
-	case "worker-that-eats":
-		leave(badWorker(func() {
-			for hoard := [][]byte{}; ; {
-				hoard = append(hoard, make([]byte, 1<<20))
-				time.Sleep(100 * time.Microsecond)
-			}
-		}))
 	case "worker-that-panics":
 		leave(draw.Work(os.Stdin, os.Stdout, mostBytes(), func(j job, body []byte) ([]byte, error) {
 			return (&session{}).page(job{Page: "top"})
