@@ -70,9 +70,11 @@ func (p Part) found(named int) Outline {
 		o.Lines = append(o.Lines, first.Summary)
 	}
 	for _, c := range first.Causes {
-		if line := c.String(); c.Line != first.Summary {
-			o.Lines = append(o.Lines, line)
+		line := c.String()
+		if c.Line != "" && strings.Contains(first.Summary, c.Line) { // it was said
+			line = strings.TrimSuffix("Cause: "+c.Kind+", "+c.Confidence, ", ")
 		}
+		o.Lines = append(o.Lines, line)
 	}
 	if p.Ended {
 		o.Lines = append(o.Lines, fmt.Sprintf("It is over: the last report came at %s.", clock(p.Last)))

@@ -9,9 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/gopprof/gopprof/pkg/figures"
+	"github.com/gopprof/gopprof/aggregator/notify"
 	"github.com/gopprof/gopprof/pkg/gopprof"
-	"github.com/gopprof/gopprof/pkg/profile"
 )
 
 // The README shows a genuine report, that in docs/example, between these marks.
@@ -90,29 +89,31 @@ func readme(root string) ([]byte, error) {
 	return []byte(before + exampleBegins + exampleText(r) + exampleEnds + after), nil
 }
 
-// exampleText is the report as its owner reads it.
+// exampleText is the message that its owner gets of a report, in the order and words of
+// every chat, and the pictures that it links.
 func exampleText(r gopprof.Report) string {
+	o := notify.One(notify.ItemOf(r), r.MadeAt).Outline(notify.MostNamed)
 	var b strings.Builder
-	t := r.Capture.Target
-	fmt.Fprintf(&b, "> **%s**\n>\n> %s/%s on %s", r.Explanation.Summary, t.Namespace, t.Pod, t.Node)
-	if f := r.Fleet; f != nil {
-		fmt.Fprintf(&b, "; of %d pods %d hot, %d quiet", f.Pods, f.Hot, f.Quiet)
+	fmt.Fprintf(&b, "> **%s**\n", o.Title)
+	for _, line := range append(o.Warnings, o.Lines...) {
+		fmt.Fprintf(&b, ">\n> %s\n", line)
 	}
-	b.WriteString("\n")
-	if v := r.Explanation.Verdict; v != nil {
-		for _, c := range v.Causes {
-			fmt.Fprintf(&b, ">\n> `%s` (%s), %s of the excess: look first at `%s`\n", c.Kind, c.Confidence, figures.Percent(c.Share), profile.Short(c.Function))
+	b.WriteString(">\n> | | |\n> |---|---|\n")
+	for _, f := range o.Facts {
+		fmt.Fprintf(&b, "> | %s | %s |\n", f.Name, f.Value)
+	}
+	b.WriteString(">\n> ```\n")
+	for _, line := range o.Top {
+		fmt.Fprintf(&b, "> %s\n", line)
+	}
+	b.WriteString("> ```\n>\n> ")
+	for i, l := range o.Links {
+		if i > 0 {
+			b.WriteString(" · ")
 		}
+		b.WriteString("*" + l.Name + "*")
 	}
-	for _, d := range r.Explanation.Differences {
-		if d.Kind == gopprof.KindCPU && d.Significant {
-			fmt.Fprintf(&b, ">\n> | grew | here | in quiet pods | of the excess | σ |\n> |---|---|---|---|---|\n> | all of the CPU | %s cores | %s cores | | |\n", figures.Digits(d.Here), figures.Digits(d.Typical))
-			for _, g := range d.Functions {
-				fmt.Fprintf(&b, "> | `%s` | %s | %s | %s | %s |\n", profile.Short(g.Function), figures.Digits(g.Here), figures.Digits(g.Typical), figures.Percent(g.Excess), figures.Digits(g.Sigma))
-			}
-		}
-	}
-	b.WriteString("\n<img src=\"docs/example/evidence.svg\" width=\"440\" alt=\"What the pod used of its limit in the minutes before, and when it was captured\">\n" +
+	b.WriteString("\n\n<img src=\"docs/example/evidence.svg\" width=\"440\" alt=\"What the pod used of its limit in the minutes before, and when it was captured\">\n" +
 		"<img src=\"docs/example/cpu.svg\" width=\"440\" alt=\"The call graph of its CPU profile\">\n")
 	return b.String()
 }

@@ -33,9 +33,9 @@ func TestTheExampleIsTaken(t *testing.T) {
 func TestTheReadmeShowsIt(t *testing.T) {
 	text := exampleText(gopprof.Report{
 		Capture: gopprof.Capture{Target: gopprof.Target{Namespace: "shop", Pod: "cart-1", Node: "n"}}, Fleet: &gopprof.Fleet{Pods: 6, Hot: 1, Quiet: 5},
-		Explanation: gopprof.Explanation{Summary: "cpu at 94 %", Verdict: &gopprof.Verdict{Causes: []gopprof.Cause{{Kind: gopprof.CauseCodeHot, Confidence: gopprof.ConfidenceSure, Share: 0.8, Function: "a/b/shop.Sort"}}}},
+		Explanation: gopprof.Explanation{Summary: "cpu at 94 %; shop.Sort uses 80 %", Verdict: &gopprof.Verdict{Causes: []gopprof.Cause{{Kind: gopprof.CauseCodeHot, Confidence: gopprof.ConfidenceSure, Line: "shop.Sort uses 80 %", Function: "a/b/shop.Sort"}}}},
 	})
-	for _, want := range []string{"> **cpu at 94 %**", "shop/cart-1 on n; of 6 pods 1 hot, 5 quiet", "`code_hot` (sure), 80 % of the excess: look first at `shop.Sort`", "docs/example/evidence.svg"} {
+	for _, want := range []string{"> **shop/cart-1", "> cpu at 94 %; shop.Sort uses 80 %\n", "> Cause: code_hot, sure\n", "> | Pods | 1 of 6 hot, 5 quiet |", "docs/example/evidence.svg"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
