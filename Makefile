@@ -32,7 +32,7 @@ build: ## bin/agent, bin/aggregator and bin/kubectl-gopprof
 	go build -ldflags '$(LDFLAGS)' -o bin/ ./agent ./aggregator ./cmd/kubectl-gopprof
 
 .PHONY: tools
-tools: $(TOOLS)/influxd $(TOOLS)/versitygw $(TOOLS)/kustomize $(TOOLS)/monitors $(TOOLS)/staticcheck graphviz ## what tests and the demo need: influxd, versitygw, kustomize, monitors, staticcheck, graphviz
+tools: $(TOOLS)/influxd $(TOOLS)/versitygw $(TOOLS)/kustomize $(TOOLS)/monitors $(TOOLS)/promtool $(TOOLS)/prometheus-alertmanager $(TOOLS)/staticcheck graphviz ## what tests and the demo need: influxd, versitygw, kustomize, monitors, prometheus, alertmanager, staticcheck, graphviz
 
 $(TOOLS)/influxd: tools/influxd/go.mod tools/influxd/go.sum
 	go build -C tools/influxd -o '$(CURDIR)/$@' github.com/influxdata/influxdb/cmd/influxd
@@ -45,6 +45,12 @@ $(TOOLS)/kustomize: tools/kustomize/go.mod tools/kustomize/go.sum
 
 $(TOOLS)/monitors: tools/monitors/go.mod tools/monitors/go.sum tools/monitors/main.go
 	go build -C tools/monitors -o '$(CURDIR)/$@' .
+
+$(TOOLS)/promtool: tools/unpack.sh # and prometheus
+	@tools/unpack.sh '$(TOOLS)' prometheus prometheus promtool
+
+$(TOOLS)/prometheus-alertmanager: tools/unpack.sh
+	@tools/unpack.sh '$(TOOLS)' prometheus-alertmanager prometheus-alertmanager
 
 $(TOOLS)/staticcheck: tools/lint/go.mod tools/lint/go.sum
 	go build -C tools/lint -o '$(CURDIR)/$@' honnef.co/go/tools/cmd/staticcheck

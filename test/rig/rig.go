@@ -66,12 +66,17 @@ type Rig struct {
 	Burner     *parts.Burner
 	Aggregator *Process
 	Agent      *Process
+	// Alertmanager is there in rigs that start it, before the aggregator.
+	Alertmanager *Alertmanager
 
 	API    string // URL of the aggregator's API, once it runs
 	Status string // URL of the agent's status page, once it runs
-	Cgroup string // path of the burner's cgroup
-	values values
-	undo   []func() // in the order of making; undone the other way round
+	// AggregatorStatus is host:port of the aggregator's status port, for who started it in this
+	// process.
+	AggregatorStatus string
+	Cgroup           string // path of the burner's cgroup
+	values           values
+	undo             []func() // in the order of making; undone the other way round
 }
 
 // New returns a rig in which nothing runs.

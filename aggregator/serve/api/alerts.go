@@ -63,7 +63,7 @@ func (h handlers) alerts(ctx context.Context, in *alertsInput) (*alertsOutput, e
 func (h handlers) logAlerts(receiver string, answers []api.AlertAnswer) {
 	var refused []api.AlertAnswer
 	for _, a := range answers {
-		if a.State == api.AlertRefused {
+		if a.State == api.AlertRefused && a.Reason != gopprof.ReasonOwnAlert { // nobody's fault
 			refused = append(refused, a)
 		}
 	}
