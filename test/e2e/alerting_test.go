@@ -2,11 +2,14 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -37,16 +40,7 @@ func newAlertingRig(t *testing.T) (context.Context, *rig.Rig) {
 
 // alertsAnswered is how many alerts of Alertmanager came to this end.
 func alertsAnswered(ctx context.Context, r *rig.Rig, state api.AlertState, reason gopprof.Reason) (int, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.AggregatorStatus+"/metrics", nil)
-	if err != nil {
-		return 0, err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return 0, err
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
+	text, err := get(ctx, "http://"+r.AggregatorStatus+"/metrics")
 	if err != nil {
 		return 0, err
 	}
@@ -181,4 +175,80 @@ func TestReportBecomesAnAlert(t *testing.T) {
 	if len(operations.Operations) != 0 {
 		t.Errorf("gopprof asked itself: %+v", operations.Operations)
 	}
+}
+
+// watched is a rule of Prometheus as its API shows it.
+type watched struct {
+	Name, Health, LastError, State string
+	LastEvaluation                 time.Time
+}
+
+// Prometheus itself scrapes both programs, evaluates the rules about gopprof, none of which
+// fires while all is well, and has an alert of its own that ends as a report.
+func TestPrometheusWatchesGopprof(t *testing.T) {
+	if _, err := parts.Binary("prometheus"); err != nil {
+		t.Skip(err)
+	}
+	ctx, r := newAlertingRig(t)
+	root, err := parts.Root()
+	must(t, err)
+	own := filepath.Join(t.TempDir(), "own.yaml")
+	must(t, os.WriteFile(own, fmt.Appendf(nil, `groups: [{name: own, rules: [{alert: CheckoutIsUp, expr: 'up{job="gopprof-agent"} == 1', labels: {namespace: %s, pod: %s, gopprof_kinds: heap}}]}]`, rig.Namespace, rig.Pod), 0o600))
+	agent, err := url.Parse(r.Status)
+	must(t, err)
+	at, err := r.StartPrometheus(ctx, rig.PrometheusParts{Agent: agent.Host, Aggregator: r.AggregatorStatus,
+		Rules: own + ", " + filepath.Join(root, "manifests/components/alerting/rules.yaml")})
+	must(t, err)
+	must(t, rig.Poll(ctx, func() error { return quiet(ctx, at) }))
+	report := awaitReport(ctx, t, r, "?kind=heap")
+	if a := report.Capture.Trigger.Alert; a == nil || a.Name != "CheckoutIsUp" || a.Labels["job"] != "gopprof-agent" || !strings.Contains(a.GeneratorURL, "/graph?g0.expr=up") {
+		t.Errorf("trigger %+v, alert %+v", report.Capture.Trigger, a)
+	}
+}
+
+// quiet tells whether every rule was evaluated and none but the test's own has fired.
+func quiet(ctx context.Context, prometheus string) error {
+	var answer struct {
+		Data struct {
+			Groups []struct{ Rules []watched }
+		}
+	}
+	text, err := get(ctx, prometheus+"/api/v1/rules")
+	if err == nil {
+		err = json.Unmarshal(text, &answer)
+	}
+	if err != nil {
+		return err
+	}
+	n := 0
+	for _, g := range answer.Data.Groups {
+		for _, rule := range g.Rules {
+			n++
+			if rule.Health != "ok" || rule.LastEvaluation.IsZero() || (rule.State != "inactive") != (rule.Name == "CheckoutIsUp") {
+				return fmt.Errorf("rule %+v", rule)
+			}
+		}
+	}
+	if n < 20 {
+		return fmt.Errorf("%d rules", n)
+	}
+	return nil
+}
+
+// get returns what a program answers with status 200.
+func get(ctx context.Context, address string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, 16<<20))
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s: %.300s", address, resp.Status, text)
+	}
+	return text, err
 }
