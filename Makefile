@@ -49,8 +49,8 @@ $(TOOLS)/monitors: tools/monitors/go.mod tools/monitors/go.sum tools/monitors/ma
 $(TOOLS)/promtool: tools/unpack.sh # and prometheus
 	@tools/unpack.sh '$(TOOLS)' prometheus prometheus promtool
 
-$(TOOLS)/prometheus-alertmanager: tools/unpack.sh
-	@tools/unpack.sh '$(TOOLS)' prometheus-alertmanager prometheus-alertmanager
+$(TOOLS)/prometheus-alertmanager: tools/unpack.sh # and amtool
+	@tools/unpack.sh '$(TOOLS)' prometheus-alertmanager prometheus-alertmanager amtool
 
 $(TOOLS)/staticcheck: tools/lint/go.mod tools/lint/go.sum
 	go build -C tools/lint -o '$(CURDIR)/$@' honnef.co/go/tools/cmd/staticcheck

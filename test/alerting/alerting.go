@@ -31,14 +31,17 @@ func read(path string) ([]byte, error) {
 	return os.ReadFile(filepath.Join(root, path))
 }
 
-// promtool runs Prometheus' own checks.
-func promtool(args ...string) error {
-	binary, err := parts.Binary("promtool")
+// promtool runs Prometheus' own checks, amtool Alertmanager's.
+func promtool(args ...string) error { return tool("promtool", args...) }
+func amtool(args ...string) error   { return tool("amtool", args...) }
+
+func tool(name string, args ...string) error {
+	binary, err := parts.Binary(name)
 	if err != nil {
 		return err
 	}
 	if out, err := exec.Command(binary, args...).CombinedOutput(); err != nil {
-		return fmt.Errorf("promtool %s: %w:\n%s", strings.Join(args, " "), err, out)
+		return fmt.Errorf("%s %s: %w:\n%s", name, strings.Join(args, " "), err, out)
 	}
 	return nil
 }
