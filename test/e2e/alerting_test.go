@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -40,7 +39,7 @@ func newAlertingRig(t *testing.T) (context.Context, *rig.Rig) {
 
 // alertsAnswered is how many alerts of Alertmanager came to this end.
 func alertsAnswered(ctx context.Context, r *rig.Rig, state api.AlertState, reason gopprof.Reason) (int, error) {
-	text, err := get(ctx, "http://"+r.AggregatorStatus+"/metrics")
+	text, err := rig.Fetch(ctx, http.MethodGet, "http://"+r.AggregatorStatus+"/metrics", nil)
 	if err != nil {
 		return 0, err
 	}
@@ -213,7 +212,7 @@ func quiet(ctx context.Context, prometheus string) error {
 			Groups []struct{ Rules []watched }
 		}
 	}
-	text, err := get(ctx, prometheus+"/api/v1/rules")
+	text, err := rig.Fetch(ctx, http.MethodGet, prometheus+"/api/v1/rules", nil)
 	if err == nil {
 		err = json.Unmarshal(text, &answer)
 	}
@@ -233,22 +232,4 @@ func quiet(ctx context.Context, prometheus string) error {
 		return fmt.Errorf("%d rules", n)
 	}
 	return nil
-}
-
-// get returns what a program answers with status 200.
-func get(ctx context.Context, address string) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(resp.Body, 16<<20))
-	if err == nil && resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s: %s: %.300s", address, resp.Status, text)
-	}
-	return text, err
 }

@@ -1,12 +1,9 @@
 package rig
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -87,19 +84,19 @@ func (r *Rig) TellAggregator(ctx context.Context) error {
 	if _, err := r.write("alertmanager.yaml", alertmanagerConfig); err != nil {
 		return err
 	}
-	_, err := send(ctx, http.MethodPost, r.Alertmanager.URL+"/-/reload", nil)
+	_, err := Fetch(ctx, http.MethodPost, r.Alertmanager.URL+"/-/reload", nil)
 	return err
 }
 
 // Post makes alerts known to Alertmanager, as Prometheus does.
 func (a *Alertmanager) Post(ctx context.Context, alerts ...AlertmanagerAlert) error {
-	_, err := send(ctx, http.MethodPost, a.URL+"/api/v2/alerts", alerts)
+	_, err := Fetch(ctx, http.MethodPost, a.URL+"/api/v2/alerts", alerts)
 	return err
 }
 
 // Alerts returns those that fire.
 func (a *Alertmanager) Alerts(ctx context.Context) ([]AlertmanagerAlert, error) {
-	body, err := send(ctx, http.MethodGet, a.URL+"/api/v2/alerts", nil)
+	body, err := Fetch(ctx, http.MethodGet, a.URL+"/api/v2/alerts", nil)
 	if err != nil {
 		return nil, err
 	}
@@ -136,34 +133,4 @@ func (r *Rig) StartPrometheus(ctx context.Context, p PrometheusParts) (url strin
 	address, err := r.startServer(ctx, "prometheus", "--config.file="+path, "--storage.tsdb.path="+filepath.Join(r.Dir, "prometheus"),
 		"--web.listen-address=127.0.0.1:0", "--log.format=json")
 	return "http://" + address, err
-}
-
-// send asks one of these programs, which must answer with status 200.
-func send(ctx context.Context, method, url string, body any) ([]byte, error) {
-	var in io.Reader
-	if body != nil {
-		text, err := json.Marshal(body)
-		if err != nil {
-			return nil, fmt.Errorf("asking %s: %w", url, err)
-		}
-		in = bytes.NewReader(text)
-	}
-	req, err := http.NewRequestWithContext(ctx, method, url, in)
-	if err != nil {
-		return nil, fmt.Errorf("asking %s: %w", url, err)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, fmt.Errorf("asking %s: %w", url, err)
-	}
-	defer resp.Body.Close()
-	out, err := io.ReadAll(io.LimitReader(resp.Body, 16<<20))
-	if err == nil && resp.StatusCode != http.StatusOK {
-		err = errors.New(resp.Status)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("asking %s: %w: %.300s", url, err, out)
-	}
-	return out, nil
 }
