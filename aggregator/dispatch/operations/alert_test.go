@@ -138,3 +138,31 @@ func TestAlertsOfAWorkloadAreBounded(t *testing.T) {
 		}
 	})
 }
+
+// The bound holds in a namespace that is so busy that the list of its operations is cut, and
+// for a replica that starts within the hour.
+func TestAlertsAreBoundedInABusyNamespace(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		l.pods("web", 30, "a", "b")
+		l.pods("cart", 2, "a")
+		k, stop := l.start()
+		for i := range l.cfg.AlertsPerWorkloadPerHour {
+			if _, err := k.Capture(t.Context(), alertOf(fmt.Sprint("web-", i))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range maxOfNamespace + 1 {
+			time.Sleep(time.Second)
+			ask(t, k, gopprof.Manual{Pod: "cart-0", Kinds: []gopprof.Kind{gopprof.KindHeap}})
+		}
+		if _, err := k.Capture(t.Context(), alertOf("web-29")); gopprof.ReasonOf(err) != gopprof.ReasonCooldown {
+			t.Errorf("one more: %v", err)
+		}
+		stop()
+		k, stop = l.start()
+		defer stop()
+		if _, err := k.Capture(t.Context(), alertOf("web-28")); gopprof.ReasonOf(err) != gopprof.ReasonCooldown {
+			t.Errorf("one more, after a restart: %v", err)
+		}
+	})
+}

@@ -78,7 +78,7 @@ func (c Config) Check(report func(key, problem string)) {
 	if c.QueueMax < c.MaxPods {
 		report("queue_max", "must be at least max_pods, or a request of that size would be refused for ever")
 	}
-	count(report, "alerts_per_workload_per_hour", c.AlertsPerWorkloadPerHour, maxOfNamespace)
+	count(report, "alerts_per_workload_per_hour", c.AlertsPerWorkloadPerHour, 1000)
 	between(report, "queue_time", c.QueueTime, time.Minute, 24*time.Hour)
 	between(report, "agent_timeout", c.AgentTimeout, 100*time.Millisecond, 30*time.Second)
 	between(report, "start_within", c.StartWithin, time.Second, 10*time.Minute)
