@@ -32,7 +32,7 @@ build: ## bin/agent, bin/aggregator and bin/kubectl-gopprof
 	go build -ldflags '$(LDFLAGS)' -o bin/ ./agent ./aggregator ./cmd/kubectl-gopprof
 
 .PHONY: tools
-tools: $(TOOLS)/influxd $(TOOLS)/versitygw $(TOOLS)/kustomize $(TOOLS)/monitors $(TOOLS)/nats $(TOOLS)/staticcheck graphviz ## what tests and the demo need: influxd, versitygw, kustomize, monitors, nats, staticcheck, graphviz
+tools: $(TOOLS)/influxd $(TOOLS)/versitygw $(TOOLS)/kustomize $(TOOLS)/monitors $(TOOLS)/nats $(TOOLS)/promtool $(TOOLS)/prometheus-alertmanager $(TOOLS)/staticcheck graphviz ## what tests and the demo need: influxd, versitygw, kustomize, monitors, nats, prometheus, alertmanager, staticcheck, graphviz
 
 $(TOOLS)/influxd: tools/influxd/go.mod tools/influxd/go.sum
 	go build -C tools/influxd -o '$(CURDIR)/$@' github.com/influxdata/influxdb/cmd/influxd
@@ -48,6 +48,12 @@ $(TOOLS)/monitors: tools/monitors/go.mod tools/monitors/go.sum tools/monitors/ma
 
 $(TOOLS)/nats: tools/natscli/go.mod tools/natscli/go.sum
 	go build -C tools/natscli -o '$(CURDIR)/$@' github.com/nats-io/natscli/nats
+
+$(TOOLS)/promtool: tools/unpack.sh # and prometheus
+	@tools/unpack.sh '$(TOOLS)' prometheus prometheus promtool
+
+$(TOOLS)/prometheus-alertmanager: tools/unpack.sh # and amtool
+	@tools/unpack.sh '$(TOOLS)' prometheus-alertmanager prometheus-alertmanager amtool
 
 $(TOOLS)/staticcheck: tools/lint/go.mod tools/lint/go.sum
 	go build -C tools/lint -o '$(CURDIR)/$@' honnef.co/go/tools/cmd/staticcheck

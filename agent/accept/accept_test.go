@@ -334,6 +334,25 @@ func TestCancel(t *testing.T) {
 	})
 }
 
+// What an alert asks for is taken as what a person asks for, and says which alert it was.
+func TestAlertIsCarriedIntoTheCapture(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, p := newTaker(), &publisher{}
+		a, stop := start(t, f, listed(cart), p)
+		defer stop()
+		r := request(id1)
+		r.Kind, r.Alert = gopprof.TriggerAlert, &gopprof.Alert{Name: "CartIsHot", Fingerprint: "b3d2"}
+		if reply := a.Capture(t.Context(), r); !reply.Accepted {
+			t.Fatalf("%+v", reply)
+		}
+		got := f.orders[0].Trigger
+		if got.Kind != gopprof.TriggerAlert || got.Alert == nil || got.Alert.Name != "CartIsHot" || got.Request.Operation != op {
+			t.Errorf("trigger %+v", got)
+		}
+		close(f.finish)
+	})
+}
+
 func TestWhichTargetIsMeant(t *testing.T) {
 	sidecar, other, recreated := cart, cart, cart
 	sidecar.Container = "proxy"
@@ -391,6 +410,8 @@ func TestRequestsThatMakeNoSense(t *testing.T) {
 		"long name":           {func(r *gopprof.CaptureRequest) { r.Request.Who = strings.Repeat("x", 1<<20) }, gopprof.ReasonBadInput},
 		"as a rule":           {func(r *gopprof.CaptureRequest) { r.Kind = gopprof.TriggerRule }, gopprof.ReasonBadInput},
 		"as something":        {func(r *gopprof.CaptureRequest) { r.Kind = gopprof.TriggerKind(strings.Repeat("x", 1<<20)) }, gopprof.ReasonBadInput},
+		"for an alert":        {func(r *gopprof.CaptureRequest) { r.Kind, r.Alert = gopprof.TriggerAlert, &gopprof.Alert{} }, ""},
+		"by hand, an alert":   {func(r *gopprof.CaptureRequest) { r.Alert = &gopprof.Alert{} }, gopprof.ReasonBadInput},
 		"no kinds":            {func(r *gopprof.CaptureRequest) { r.Kinds = nil }, gopprof.ReasonBadInput},
 		"unknown kind":        {func(r *gopprof.CaptureRequest) { r.Kinds = []gopprof.Kind{"cmdline"} }, gopprof.ReasonBadInput},
 		"a thousand kinds":    {func(r *gopprof.CaptureRequest) { r.Kinds = make([]gopprof.Kind, 1000) }, gopprof.ReasonBadInput},

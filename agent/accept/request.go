@@ -37,6 +37,9 @@ func check(r gopprof.CaptureRequest, now time.Time) error {
 	default:
 		return bad("a request of kind %.32q: not manual, sibling or alert", r.Kind)
 	}
+	if r.Alert != nil && r.Kind != gopprof.TriggerAlert {
+		return bad("a request of kind %s that carries an alert", r.Kind)
+	}
 	if len(r.Request.Who) > maxWho {
 		return bad("a name of %d bytes in whose behalf: at most %d", len(r.Request.Who), maxWho)
 	}
@@ -68,7 +71,7 @@ func order(r gopprof.CaptureRequest, t gopprof.Target, now time.Time) gopprof.Or
 	request := r.Request
 	o := gopprof.Order{
 		Capture: r.Capture, Incident: r.Incident, Target: t, Kinds: r.Kinds, Deadline: r.Deadline,
-		Trigger:    gopprof.Trigger{Kind: r.Kind, At: now.UTC(), Request: &request},
+		Trigger:    gopprof.Trigger{Kind: r.Kind, At: now.UTC(), Request: &request, Alert: r.Alert},
 		CPUSeconds: time.Duration(r.CPUSeconds * float64(time.Second)),
 	}
 	if latest := now.Add(maxPatience); o.Deadline.After(latest) {

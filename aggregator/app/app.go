@@ -18,6 +18,7 @@ import (
 
 	"github.com/gopprof/gopprof/aggregator/announce"
 	"github.com/gopprof/gopprof/aggregator/dispatch"
+	"github.com/gopprof/gopprof/aggregator/dispatch/alerts"
 	"github.com/gopprof/gopprof/aggregator/dispatch/operations"
 	"github.com/gopprof/gopprof/aggregator/dispatch/resolve"
 	"github.com/gopprof/gopprof/aggregator/dispatch/siblings"
@@ -188,7 +189,12 @@ func (a *App) makeDispatch(ctx context.Context) error {
 }
 
 func (a *App) makeServers(context.Context) (err error) {
-	if a.serve, err = serve.New(a.config.Serve, serve.Deps{Reports: reports{a.store}, Captures: byHand{a.manual, a.dispatch}, Groups: newGroups(reports{a.store}), Telling: telling{a.notify}, Views: a.pages(), Tokens: a.users.tokens(), APIServer: a.users.apiServer()}, a.log, a.reg); err != nil {
+	deps := serve.Deps{
+		Reports: reports{a.store}, Captures: byHand{a.manual, a.dispatch}, Groups: newGroups(reports{a.store}), Telling: telling{a.notify},
+		Alerts: alerts.New(a.config.Alerts), AlertSecret: a.config.Alerts.SecretFile, AlertNamespaces: a.config.Alerts.Namespaces,
+		Views: a.pages(), Tokens: a.users.tokens(), APIServer: a.users.apiServer(),
+	}
+	if a.serve, err = serve.New(a.config.Serve, deps, a.log, a.reg); err != nil {
 		return err
 	}
 	if a.addr, err = a.serve.Listen(); err != nil {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/gopprof/gopprof/aggregator/dispatch"
+	"github.com/gopprof/gopprof/aggregator/dispatch/alerts"
 	"github.com/gopprof/gopprof/aggregator/dispatch/operations"
 	"github.com/gopprof/gopprof/aggregator/draw"
 	"github.com/gopprof/gopprof/aggregator/draw/views"
@@ -50,6 +51,8 @@ type Config struct {
 	Dispatch dispatch.Config `yaml:"dispatch"`
 	// Operations bounds the captures that people ask for.
 	Operations operations.Config `yaml:"operations"`
+	// Alerts says what is captured when an alerting system tells of an alert.
+	Alerts alerts.Config `yaml:"alerts"`
 	// Notify says who is told.
 	Notify notify.Config `yaml:"notify"`
 }
@@ -72,6 +75,7 @@ func DefaultConfig() Config {
 		Store:           store.DefaultConfig(),
 		Dispatch:        dispatch.DefaultConfig(),
 		Operations:      operations.DefaultConfig(),
+		Alerts:          alerts.DefaultConfig(),
 		Notify:          notify.DefaultConfig(),
 	}
 }

@@ -152,6 +152,7 @@ func TestSummary(t *testing.T) {
 		"manual by a terminal": {capture(manual("\x1b[31m<b>\nx"), cpu), "asked for by �[31m<b> x; " + burnerSays},
 		"sibling":              {capture(gopprof.Trigger{Kind: gopprof.TriggerSibling}, cpu), "taken to compare with another pod; " + burnerSays},
 		"alert":                {capture(gopprof.Trigger{Kind: gopprof.TriggerAlert, Request: &gopprof.Request{Who: "HighCPU"}}, cpu), "taken for an alert by HighCPU; " + burnerSays},
+		"alert by name":        {capture(gopprof.Trigger{Kind: gopprof.TriggerAlert, Request: &gopprof.Request{Who: "am"}, Alert: &gopprof.Alert{Name: "Cart\nIs<b>Hot"}}, cpu), "taken for alert Cart Is<b>Hot; " + burnerSays},
 		"nothing at all":       {gopprof.Capture{}, "taken; no profile that says more"},
 		"goroutines": {
 			capture(manual(""), file(gopprof.KindGoroutine, profiletest.Goroutine(on(4000, "runtime.gopark", "main.wait", "main.leak"), on(12, "main.main", "runtime.main")))),

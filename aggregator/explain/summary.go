@@ -173,6 +173,9 @@ func asked(t gopprof.Trigger) string {
 	case gopprof.TriggerSibling:
 		return "taken to compare with another pod"
 	case gopprof.TriggerAlert:
+		if t.Alert != nil && t.Alert.Name != "" {
+			return "taken for alert " + quote(t.Alert.Name)
+		}
 		return "taken for an alert" + who
 	}
 	return "taken" + who

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/pkg/matcher"
 )
 
 // The channels that a receiver may have.
@@ -228,11 +229,11 @@ func (r Telling) Check(report func(key, problem string)) {
 }
 
 // never tells why a matcher asks for reports that the route leaves out.
-func (r Route) never(m matcher) string {
+func (r Route) never(m matcher.Matcher) string {
 	switch {
-	case m.op == "=" && m.name == labelTrigger && !slices.Contains(r.told(), gopprof.TriggerKind(m.value)) && len(r.Routes) == 0:
+	case m.Op == matcher.Equal && m.Name == labelTrigger && !slices.Contains(r.told(), gopprof.TriggerKind(m.Value)) && len(r.Routes) == 0:
 		return "reports of this trigger are told only where triggers lists it"
-	case m.op == "=" && m.name == labelAgreement && m.value == string(gopprof.AgreementContradicted) && !r.Contradicted && len(r.Routes) == 0:
+	case m.Op == matcher.Equal && m.Name == labelAgreement && m.Value == string(gopprof.AgreementContradicted) && !r.Contradicted && len(r.Routes) == 0:
 		return "contradicted reports are told only where contradicted is true"
 	}
 	return ""

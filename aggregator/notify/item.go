@@ -49,6 +49,9 @@ func ItemOf(r gopprof.Report) Item {
 // what says what happened.
 func what(c gopprof.Capture) string {
 	e := c.Trigger.Evidence
+	if a := c.Trigger.Alert; a != nil {
+		return "asked by alert " + a.Name
+	}
 	if e == nil {
 		return fmt.Sprintf("profiled (%s)", c.Trigger.Kind)
 	}
@@ -83,6 +86,9 @@ func facts(r gopprof.Report) []Fact {
 	}
 	if e := c.Trigger.Evidence; e != nil {
 		all = append(all, Fact{"Rule", rule(*e)})
+	}
+	if a := c.Trigger.Alert; a != nil {
+		all = append(all, Fact{"Alert", a.Name + ", since " + a.StartsAt.UTC().Format("2006-01-02 15:04:05 UTC")})
 	}
 	if q := c.Trigger.Request; q != nil && q.Who != "" {
 		all = append(all, Fact{"Asked for by", q.Who})
@@ -161,6 +167,9 @@ func links(r gopprof.Report) []Link {
 		if r.Picture != "" {
 			add("Evidence", base+api.PathPicture(r.ID))
 		}
+	}
+	if a := r.Capture.Trigger.Alert; a != nil {
+		add("Alert", a.GeneratorURL)
 	}
 	for _, name := range sortedNames(r.Links) {
 		add(name, r.Links[name])

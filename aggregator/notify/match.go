@@ -1,13 +1,13 @@
 package notify
 
 import (
+	"errors"
 	"fmt"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/pkg/matcher"
 )
 
 // Labels of a report, that routes match and groups are made by. A pod's own labels are not
@@ -61,56 +61,16 @@ func labelsOf(r gopprof.Report) labels {
 	return l
 }
 
-// matcher is one condition on a label, as Alertmanager writes it: name="value", !=, =~ and
-// !~ with an expression that must match the whole value.
-type matcher struct {
-	name, op, value string
-	re              *regexp.Regexp // of =~ and !~
-}
-
-var matcherSyntax = regexp.MustCompile(`^\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*(=~|!~|!=|=)\s*(.*?)\s*$`)
-
-// parseMatcher reads a condition. Quotes around the value may be left out.
-func parseMatcher(s string) (matcher, error) {
-	parts := matcherSyntax.FindStringSubmatch(s)
-	if parts == nil {
-		return matcher{}, fmt.Errorf("must be name=\"value\", or with !=, =~ or !~")
-	}
-	m := matcher{name: parts[1], op: parts[2], value: parts[3]}
-	if strings.HasPrefix(m.name, "label_") {
-		return matcher{}, fmt.Errorf("pods' own labels are not sent with their captures: match namespace, workload or owner")
-	}
-	if !slices.Contains(labelNames(), m.name) {
-		return matcher{}, fmt.Errorf("%q is none of %s", m.name, strings.Join(labelNames(), ", "))
-	}
-	if strings.HasPrefix(m.value, `"`) {
-		value, err := strconv.Unquote(m.value)
-		if err != nil {
-			return matcher{}, fmt.Errorf("the value's quotes do not match")
-		}
-		m.value = value
-	}
-	if strings.HasSuffix(m.op, "~") {
-		re, err := regexp.Compile("^(?:" + m.value + ")$")
-		if err != nil {
-			return matcher{}, fmt.Errorf("not a regular expression: %w", err)
-		}
-		m.re = re
+// parseMatcher reads a condition on a report's labels.
+func parseMatcher(s string) (matcher.Matcher, error) {
+	m, err := matcher.Parse(s)
+	switch {
+	case err != nil:
+		return m, err
+	case strings.HasPrefix(m.Name, "label_"):
+		return m, errors.New("pods' own labels are not sent with their captures: match namespace, workload or owner")
+	case !slices.Contains(labelNames(), m.Name):
+		return m, fmt.Errorf("%q is none of %s", m.Name, strings.Join(labelNames(), ", "))
 	}
 	return m, nil
 }
-
-func (m matcher) matches(l labels) bool {
-	v := l[m.name]
-	switch m.op {
-	case "=":
-		return v == m.value
-	case "!=":
-		return v != m.value
-	case "=~":
-		return m.re.MatchString(v)
-	}
-	return !m.re.MatchString(v)
-}
-
-func (m matcher) String() string { return m.name + m.op + strconv.Quote(m.value) }

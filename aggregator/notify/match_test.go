@@ -11,20 +11,6 @@ import (
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
-func TestMatchers(t *testing.T) {
-	l := labels{"namespace": "shop", "cause": "gc_bound", "owner": ""}
-	for text, want := range map[string]bool{
-		`namespace="shop"`: true, `namespace=shop`: true, ` namespace = "shop" `: true, `namespace="sho"`: false, `namespace!="shop"`: false, `namespace!=pay`: true,
-		`cause=~"gc_bound|heap_growth"`: true, `cause=~"gc"`: false, `cause=~gc.*`: true, `cause!~"gc.*"`: false, `cause!~"code_hot"`: true,
-		`owner=""`: true, `owner=`: true, `owner!=""`: false, `pod=""`: true, `namespace=~"a|shop"`: true, `namespace="a\"b"`: false,
-	} {
-		m, err := parseMatcher(text)
-		if err != nil || m.matches(l) != want {
-			t.Errorf("%s: %v, %v", text, m.matches(l), err)
-		}
-	}
-}
-
 func TestMatchersThatAreRefused(t *testing.T) {
 	for text, want := range map[string]string{
 		"": "must be", "shop": "must be", "=x": "must be", "nosuch=x": "is none of", "label_app=x": "not sent with their captures",
@@ -34,22 +20,6 @@ func TestMatchersThatAreRefused(t *testing.T) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
-}
-
-func FuzzMatcher(f *testing.F) {
-	f.Add(`namespace=~"a|b"`)
-	f.Add(`cause!="\x00"`)
-	f.Fuzz(func(t *testing.T, s string) {
-		m, err := parseMatcher(s)
-		if err != nil {
-			return
-		}
-		again, err := parseMatcher(m.String())
-		if err != nil || again.name != m.name || again.op != m.op || again.value != m.value {
-			t.Errorf("%q is written as %s: %v", s, m, err)
-		}
-		m.matches(labels{m.name: s})
-	})
 }
 
 const tree = `

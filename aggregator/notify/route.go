@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/pkg/matcher"
 )
 
 // Why a report is told to nobody: values of a metric's label.
@@ -30,7 +31,7 @@ type timing struct {
 type node struct {
 	Route
 	name     string // by its conditions: the same for as long as they are
-	matchers []matcher
+	matchers []matcher.Matcher
 	groupBy  []string
 	timing   timing
 	below    []*node
@@ -56,7 +57,7 @@ func newNode(r Route, parent node) *node {
 		n.groupBy = parent.groupBy
 	}
 	if r.Owner != "" {
-		n.matchers = append(n.matchers, matcher{name: labelOwner, op: "=", value: r.Owner})
+		n.matchers = append(n.matchers, matcher.Matcher{Name: labelOwner, Op: matcher.Equal, Value: r.Owner})
 	}
 	for _, text := range r.Matchers {
 		if m, err := parseMatcher(text); err == nil {
@@ -74,7 +75,7 @@ func newNode(r Route, parent node) *node {
 }
 
 func (n *node) matches(l labels) bool {
-	return !slices.ContainsFunc(n.matchers, func(m matcher) bool { return !m.matches(l) })
+	return matcher.All(n.matchers, l)
 }
 
 // find returns the routes of a report: of those that match, the first at each level, and the

@@ -43,7 +43,7 @@ func TestTemplatesThatAreTaken(t *testing.T) {
 	for text, want := range map[string]string{
 		"": "", "{{.Title}}": "shop/web-1: cpu at 93 % of its limit",
 		"{{range .Parts}}{{range .Items}}{{.Owner}} {{.Cause.Line}}{{end}}{{end}}": "team-shop main.price burns 61 % of the CPU",
-		"{{if .Test}}test{{else}}{{join \" / \" .Lines}}{{end}}":                   "main.price burns 61 % of the CPU",
+		"{{if .Test}}test{{else}}{{join \" / \" .Lines}}{{end}}":                   "main.price burns 61 % of the CPU / Cause: code_hot, sure",
 		`{"t": {{json .Title}}}`: `{"t": "shop/web-1: cpu at 93 % of its limit"}`,
 	} {
 		if err := checkTemplate(text); err != nil {

@@ -320,7 +320,13 @@ func TestOpenAPI(t *testing.T) {
 			}
 		}
 	}
-	if len(got) != 21 {
+	for status, answer := range doc.Paths[api.PathAlerts]["post"].Responses {
+		ref, _ := answer.Content["application/json"].Schema["$ref"].(string)
+		if status != "default" && (ref == "" || doc.Components.Schemas[strings.TrimPrefix(ref, "#/components/schemas/")] == nil) {
+			t.Errorf("the answer %s to alerts is %q", status, ref)
+		}
+	}
+	if len(got) != 22 {
 		t.Errorf("operations: %v", got)
 	}
 	for _, path := range []string{"/api/v1/reports/{id}/drawings/{kind}", "/api/v1/reports/{id}/evidence.svg"} {

@@ -17,7 +17,7 @@ func FuzzRequest(f *testing.F) {
 	s := &scene{shelf: &shelf{blobs: map[string][]byte{}}, desk: &desk{}}
 	r := s.put("shop", "web")
 	s.explain(r.ID, "web")
-	server, err := serve.New(serve.DefaultConfig(), serve.Deps{Reports: s.shelf, Captures: s.desk}, zap.NewNop(), prometheus.NewRegistry())
+	server, err := serve.New(serve.DefaultConfig(), serve.Deps{Reports: s.shelf, Captures: s.desk, Alerts: reader{20}}, zap.NewNop(), prometheus.NewRegistry())
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -28,6 +28,8 @@ func FuzzRequest(f *testing.F) {
 	f.Add("GET", "/", "kind=cpu&from=%zz;x", "")
 	f.Add("POST", "/api/v1/captures", "", `{"namespace":"shop","pod":"web","kinds":["cpu"],"seconds":1e999}`)
 	f.Add("POST", "/api/v1/captures", "", "\xff")
+	f.Add("POST", "/api/v1/alerts", "", notification("web", "web!", ""))
+	f.Add("POST", "/api/v1/alerts", "", `{"version":"4","alerts":[{"status":"firing","labels":{"a":"\u0000"},"startsAt":"9999-12-31T23:59:59Z","fingerprint":"\ud800"}]}`)
 	f.Add("DELETE", "/api/v1/operations/..", "", "")
 	f.Add("GET", "//api/../api/v1/reports", "", "")
 	f.Fuzz(func(t *testing.T, method, path, query, body string) {

@@ -13,6 +13,7 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 	refused  *prometheus.CounterVec
+	alerts   *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -30,8 +31,12 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "gopprof_aggregator_serve_refused_total",
 			Help: "Requests refused before they were looked at: no token or an unknown one, a foreign host or site.",
 		}, []string{"reason"}),
+		alerts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gopprof_aggregator_serve_alerts_total",
+			Help: "Alerts that an alerting system told of, by what became of them (asked, duplicate, resolved, refused) and, of refusals, reason.",
+		}, []string{"state", "reason"}),
 	}
-	reg.MustRegister(m.requests, m.seconds, m.refused)
+	reg.MustRegister(m.requests, m.seconds, m.refused, m.alerts)
 	return m
 }
 

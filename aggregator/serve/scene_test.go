@@ -118,6 +118,7 @@ type desk struct {
 	asked []gopprof.Manual
 	nodes []gopprof.NodeState
 	ended []string
+	keys  map[string]bool // that were asked for
 }
 
 func (d *desk) Capture(_ context.Context, m gopprof.Manual) (gopprof.Operation, error) {
@@ -125,6 +126,18 @@ func (d *desk) Capture(_ context.Context, m gopprof.Manual) (gopprof.Operation, 
 	defer d.mu.Unlock()
 	d.asked = append(d.asked, m)
 	return d.op, d.err
+}
+
+func (d *desk) CaptureOnce(ctx context.Context, m gopprof.Manual) (gopprof.Operation, bool, error) {
+	op, err := d.Capture(ctx, m)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	before := d.keys[m.Key]
+	if d.keys == nil {
+		d.keys = map[string]bool{}
+	}
+	d.keys[m.Key] = before || err == nil
+	return op, before, err
 }
 
 func (d *desk) Operation(_ context.Context, id string) (gopprof.Operation, error) {
@@ -221,7 +234,7 @@ func start(t *testing.T, tokens bool, change ...func(*serve.Config)) *scene {
 	for _, c := range change {
 		c(&s.config)
 	}
-	server, err := serve.New(s.config, serve.Deps{Reports: s.shelf, Captures: s.desk, Groups: s.desk, Views: s.viewer, Tokens: vouched{"prod"}, Now: func() time.Time { return noon }}, zap.New(core), prometheus.NewRegistry())
+	server, err := serve.New(s.config, serve.Deps{Reports: s.shelf, Captures: s.desk, Groups: s.desk, Views: s.viewer, Alerts: reader{2}, Tokens: vouched{"prod"}, Now: func() time.Time { return noon }}, zap.New(core), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}

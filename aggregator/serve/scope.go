@@ -12,7 +12,10 @@ import (
 )
 
 // scope is what the caller of a request may see and do: their namespaces, nothing else.
-type scope struct{ deps Deps }
+type scope struct {
+	deps    Deps
+	metrics *metrics
+}
 
 // longestWho bounds the name of who asks, in bytes: agents take no longer one.
 const longestWho = 200
@@ -187,14 +190,23 @@ func (s scope) SeesWhatItTakes(ctx context.Context, m gopprof.Manual) error {
 
 func (s scope) capture(ctx context.Context, m gopprof.Manual) (gopprof.Operation, error) {
 	auth.About(ctx, m.Namespace, cmp.Or(m.Pod, m.Workload.Name, m.Selector))
+	m, err := s.named(ctx, m)
+	if err != nil {
+		return gopprof.Operation{}, err
+	}
+	return s.deps.Captures.Capture(ctx, m)
+}
+
+// named makes a request the caller's, who must be allowed to profile there.
+func (s scope) named(ctx context.Context, m gopprof.Manual) (gopprof.Manual, error) {
 	if own := auth.From(ctx).Cluster; own != "" {
 		m.Cluster = cmp.Or(m.Cluster, own)
 	}
 	if err := must(ctx, auth.Profile, place{m.Cluster, m.Namespace}); err != nil {
-		return gopprof.Operation{}, err
+		return m, err
 	}
 	m.Who = profile.Printable(auth.From(ctx).Name, longestWho)
-	return s.deps.Captures.Capture(ctx, m)
+	return m, nil
 }
 
 // Operation returns an operation that the caller may see: one in a namespace of theirs. Any

@@ -21,6 +21,7 @@ import (
 	"github.com/gopprof/gopprof/aggregator/serve/auth"
 	"github.com/gopprof/gopprof/aggregator/serve/web"
 	"github.com/gopprof/gopprof/pkg/api"
+	"github.com/gopprof/gopprof/pkg/config"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
@@ -36,6 +37,8 @@ type Reports interface {
 // Errors that a caller may read are *gopprof.Error.
 type Captures interface {
 	Capture(ctx context.Context, m gopprof.Manual) (gopprof.Operation, error)
+	// CaptureOnce is Capture that also tells whether it was asked for before under the same key.
+	CaptureOnce(ctx context.Context, m gopprof.Manual) (op gopprof.Operation, before bool, err error)
 	Operation(ctx context.Context, id string) (gopprof.Operation, error)
 	Operations() []gopprof.Operation // the newest, newest first
 	// Follow shows an operation whenever it changes, the first time at once, until it has
@@ -47,6 +50,14 @@ type Captures interface {
 	Nodes() []gopprof.NodeState
 	StaleAfter() time.Duration
 	RetryAfter() time.Duration // what a caller is told who asked for too much
+}
+
+// Alerts say what is to be captured because of alerts.
+type Alerts interface {
+	// Asks returns what is to be captured because of a firing alert; Who is not set. The error
+	// is a *gopprof.Error.
+	Asks(receiver string, a api.NotifiedAlert) (gopprof.Manual, error)
+	MostAtOnce() int // alerts of one notification that are acted on
 }
 
 // Groups make one of the captures of an operation.
@@ -75,7 +86,13 @@ type Deps struct {
 	Groups   Groups
 	Telling  Telling          // nil: nobody is told anything
 	Views    Views            // nil: not offered
+	Alerts   Alerts           // nil: all are refused
 	Now      func() time.Time // nil is time.Now
+
+	// AlertSecret lets its bearer tell of alerts, and AlertNamespaces are where pods are profiled
+	// because of them; all without any.
+	AlertSecret     config.SecretFile
+	AlertNamespaces []string
 
 	Tokens    auth.Finder // knows what callers bring with cfg.TokenReview
 	APIServer APIServer   // brings its users with cfg.APIService
@@ -111,11 +128,18 @@ func New(cfg Config, deps Deps, log *zap.Logger, reg prometheus.Registerer) (*Se
 		}
 		guard.Tokens = tokens
 	}
+	if deps.AlertSecret != "" {
+		secret, err := auth.OpenAlertSecret(deps.AlertSecret, deps.AlertNamespaces, log)
+		if err != nil {
+			return nil, err
+		}
+		guard.Alerts = secret
+	}
 	if err := s.loadCertificate(); err != nil {
 		return nil, err
 	}
 	noBase := func(*http.Request) string { return "" }
-	if err := s.openBack(deps.APIServer, scope{deps}, s.rooms(deps, "", noBase), deps.Now); err != nil {
+	if err := s.openBack(deps.APIServer, scope{deps, s.metrics}, s.rooms(deps, "", noBase), deps.Now); err != nil {
 		return nil, err
 	}
 	s.handler = s.outermost(below(cfg.PathPrefix, auth.Guard(guard, s.rooms(deps, cfg.PathPrefix, cfg.baseOf))))
@@ -136,7 +160,7 @@ func below(prefix string, h http.Handler) http.Handler {
 // rooms returns the API and the pages as they stand at a prefix. base is the absolute URL
 // that commands on a page begin with.
 func (s *Server) rooms(deps Deps, prefix string, base func(*http.Request) string) http.Handler {
-	see := scope{deps}
+	see := scope{deps, s.metrics}
 	mux := http.NewServeMux()
 	mux.Handle("/api/", s.api(deps, prefix))
 	mux.Handle("/", web.New(web.Deps{
@@ -156,9 +180,9 @@ func signedIn(ctx context.Context) string {
 
 // api returns the API as it stands at a prefix.
 func (s *Server) api(deps Deps, prefix string) http.Handler {
-	see := scope{deps}
+	see := scope{deps, s.metrics}
 	return serveapi.New(serveapi.Deps{
-		Reports: see, Captures: see, Telling: see, Nodes: see.Nodes, StaleAfter: deps.Captures.StaleAfter(), RetryAfter: deps.Captures.RetryAfter(),
+		Reports: see, Captures: see, Alerts: see, Telling: see, Nodes: see.Nodes, StaleAfter: deps.Captures.StaleAfter(), RetryAfter: deps.Captures.RetryAfter(),
 		Now: deps.Now, Stopping: s.stopping, Prefix: prefix, Log: s.log,
 	})
 }

@@ -43,6 +43,23 @@ func TestReportPage(t *testing.T) {
 	}
 }
 
+// A capture that an alert asked for says which, and links to where it comes from, if that can
+// be linked to.
+func TestReportPageOfAnAlert(t *testing.T) {
+	s := start(t, false)
+	r := s.put("shop", "web-1")
+	alert := &gopprof.Alert{Name: "Hot<script>", StartsAt: noon, GeneratorURL: "https://prometheus.example/graph?a=1&b=2"}
+	s.shelf.reports[0].Capture.Trigger = gopprof.Trigger{Kind: gopprof.TriggerAlert, Request: &gopprof.Request{Who: "alertmanager"}, Alert: alert}
+	const want = `alert <bdi>Hot&lt;script&gt;</bdi>, since <time datetime="2026-11-22T12:00:00Z">2026-11-22 12:00:00 UTC</time> (<a href="https://prometheus.example/graph?a=1&amp;b=2" rel="noreferrer">source</a>), asked for by <bdi>alertmanager</bdi>`
+	if a := s.get(t, "/reports/"+r.ID); !strings.Contains(a.body, want) {
+		t.Error(a.body)
+	}
+	alert.GeneratorURL = "javascript:alert(1)"
+	if a := s.get(t, "/reports/"+r.ID); strings.Contains(a.body, "javascript:") {
+		t.Error(a.body)
+	}
+}
+
 // A node's capacity that stands in for a limit is never called a limit.
 func TestReportPageOfAContainerWithoutLimit(t *testing.T) {
 	s := start(t, false)

@@ -9,6 +9,7 @@ const (
 	PathOperations = "/api/v1/operations"
 	PathTargets    = "/api/v1/targets"
 	PathPause      = "/api/v1/pause"
+	PathAlerts     = "/api/v1/alerts"
 	PathSilences   = "/api/v1/silences"
 	PathReceivers  = "/api/v1/receivers"
 	PathNamespaces = "/api/v1/namespaces"

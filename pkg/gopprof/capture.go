@@ -65,6 +65,7 @@ type CaptureRequest struct {
 	Incident   string      `json:"incident"`
 	Kind       TriggerKind `json:"kind"` // manual, sibling or alert
 	Request    Request     `json:"request"`
+	Alert      *Alert      `json:"alert,omitempty"` // of kind alert
 	Namespace  string      `json:"namespace"`
 	Pod        string      `json:"pod"`
 	PodUID     string      `json:"podUID,omitempty"`    // refused if the pod was recreated since

@@ -26,7 +26,10 @@ type Manual struct {
 	Wave bool `json:"wave,omitempty"`
 	// Merge asks for one profile of the whole group beside each pod's own.
 	Merge bool `json:"merge,omitempty"`
-	// Key makes the request one with every other under the same key by the same caller.
+	// Alert is what asks, where no person or program does.
+	Alert *Alert `json:"alert,omitempty"`
+	// Key makes the request one with every other under the same key by the same caller; of
+	// alerts, by whatever caller.
 	Key string `json:"-"`
 }
 

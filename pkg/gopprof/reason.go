@@ -37,6 +37,8 @@ const (
 	ReasonNoAnswer  Reason = "no_answer" // the agent or aggregator did not answer in time
 	ReasonForbidden Reason = "forbidden" // the caller may not do this
 	ReasonBadInput  Reason = "bad_input" // the request makes no sense; the detail says why
+	ReasonNoTarget  Reason = "no_target" // the alert's labels name no pod and no workload
+	ReasonOwnAlert  Reason = "own_alert" // the alert is one that gopprof sent itself
 	ReasonInternal  Reason = "internal"  // a failure that has no name of its own: a defect of gopprof, please report it
 	// take
 	ReasonUnreachable    Reason = "unreachable"     // no connection to the endpoint

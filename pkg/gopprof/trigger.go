@@ -19,6 +19,7 @@ type Trigger struct {
 	At       time.Time   `json:"at"`
 	Evidence *Evidence   `json:"evidence,omitempty"` // of kind rule
 	Request  *Request    `json:"request,omitempty"`  // of every other kind
+	Alert    *Alert      `json:"alert,omitempty"`    // of kind alert
 }
 
 // Evidence is what made a rule fire.
@@ -64,7 +65,7 @@ func (e Evidence) Yardstick() string {
 	return "its limit"
 }
 
-// Request is who asked for a capture by hand.
+// Request is who asked for a capture that no rule asked for.
 type Request struct {
 	Who       string `json:"who,omitempty"`
 	Operation string `json:"operation,omitempty"` // ID of the operation it belongs to

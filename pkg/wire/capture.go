@@ -72,8 +72,8 @@ func checkCapture(c gopprof.Capture) error {
 
 // EncodeReport returns the message for a report. Functions are left out, the lightest
 // first, where names as long as a profiled program likes make it too large for one message,
-// then the history of the capture, and at last whom it was compared with and the paths of the
-// verdict; the stored report has them all.
+// then the history of the capture, then whom it was compared with and the paths of the verdict,
+// and at last what an alert said beside its name; the stored report has them all.
 func EncodeReport(r gopprof.Report) (data []byte, err error) {
 	r.Capture = tidyCapture(r.Capture)
 	if err := checkReport(r); err != nil {
@@ -81,7 +81,7 @@ func EncodeReport(r gopprof.Report) (data []byte, err error) {
 	}
 	e := event{ID: r.ID, Source: aggregatorSource, Type: TypeReport, Subject: aboutTarget(r.Capture.Target), Time: r.MadeAt}
 	bare := withoutHistory(withFunctions(r, 0))
-	for _, lighter := range []gopprof.Report{r, withFunctions(r, 10), withFunctions(r, 0), bare, withVerdictOnly(bare)} {
+	for _, lighter := range []gopprof.Report{r, withFunctions(r, 10), withFunctions(r, 0), bare, withVerdictOnly(bare), withAlertNamed(withVerdictOnly(bare))} {
 		data, err = encode(e, lighter)
 		if !errors.Is(err, ErrTooLarge) {
 			break

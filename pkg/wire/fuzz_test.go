@@ -80,6 +80,14 @@ func seeds(f *testing.F, golden string) {
 
 func FuzzDecodeCapture(f *testing.F) { fuzz(f, "capture", wire.DecodeCapture, wire.EncodeCapture) }
 
+func FuzzDecodeAlertCapture(f *testing.F) {
+	fuzz(f, "capture-alert", wire.DecodeCapture, wire.EncodeCapture)
+}
+
+func FuzzDecodeAlertRequest(f *testing.F) {
+	fuzz(f, "capture-request-alert", wire.DecodeCaptureRequest, wire.EncodeCaptureRequest)
+}
+
 func FuzzDecodeReport(f *testing.F) { fuzz(f, "report", wire.DecodeReport, wire.EncodeReport) }
 
 func FuzzDecodeFiring(f *testing.F) { fuzz(f, "firing", wire.DecodeFiring, wire.EncodeFiring) }

@@ -51,6 +51,9 @@ func checkCaptureRequest(r gopprof.CaptureRequest) error {
 	if err := checkWords("request", maxText, r.Request.Who); err != nil {
 		return err
 	}
+	if err := checkAlert(r.Alert); err != nil {
+		return err
+	}
 	return checkKinds(r.Kinds)
 }
 

@@ -79,6 +79,9 @@ func checkTrigger(t gopprof.Trigger) error {
 			return err
 		}
 	}
+	if err := checkAlert(t.Alert); err != nil {
+		return err
+	}
 	e := t.Evidence
 	if e == nil {
 		return nil

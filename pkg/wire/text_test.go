@@ -148,6 +148,8 @@ func largestCapture(text func(n int) string) gopprof.Capture {
 	c.Agent = text(1024)
 	c.Requests = 0.1234567890123456e-100
 	c.Trigger.Request = &gopprof.Request{Who: text(1024), Operation: text(1024)}
+	c.Trigger.Alert = &gopprof.Alert{Name: text(253), Fingerprint: text(64), StartsAt: at, GeneratorURL: text(1000), Receiver: text(253),
+		Labels: map[string]string{text(128): text(1000), text(127): text(1000), text(126): text(1000)}, Annotations: map[string]string{text(128): text(1000), text(127): text(1000), text(126): text(1000)}}
 	e := c.Trigger.Evidence
 	e.Rule, e.Resource, e.Policy = text(64), gopprof.Resource(text(64)), gopprof.Policy(text(64))
 	w := e.Windows[0]

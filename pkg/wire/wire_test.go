@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
 	"maps"
 	"math"
 	"os"
@@ -106,6 +107,24 @@ func captureRequest() gopprof.CaptureRequest {
 		Namespace: "shop", Pod: "cart-5d9f7c-x2x", PodUID: "0d3c", Container: "cart", Kinds: []gopprof.Kind{gopprof.KindCPU, gopprof.KindTrace}, CPUSeconds: 10, Deadline: at}
 }
 
+// alert is what an alerting system says, with the texts of people.
+func alert() *gopprof.Alert {
+	return &gopprof.Alert{Name: "CartIsHot", Fingerprint: "b3d2f5a1c0e49786", StartsAt: at.Add(-time.Minute), Receiver: "gopprof", GeneratorURL: "https://prometheus.example/graph?g0.expr=up",
+		Labels: map[string]string{"alertname": "CartIsHot", "namespace": "shop", "pod": "cart-5d9f7c-x2x"}, Annotations: map[string]string{"summary": "cart uses 0.97 of its limit"}}
+}
+
+func alertRequest() gopprof.CaptureRequest {
+	r := captureRequest()
+	r.Kind, r.Request, r.Alert, r.Kinds = gopprof.TriggerAlert, gopprof.Request{Who: "alertmanager", Operation: operationID}, alert(), []gopprof.Kind{gopprof.KindCPU}
+	return r
+}
+
+func alertCapture() gopprof.Capture {
+	c, r := capture(), alertRequest()
+	c.Trigger = gopprof.Trigger{Kind: r.Kind, At: at, Request: &r.Request, Alert: r.Alert}
+	return c
+}
+
 // message is one noun on its way: how it is written and read, and what it is.
 type message struct {
 	golden string
@@ -128,6 +147,8 @@ func messages() []message {
 		{"decision", decision, func() ([]byte, error) { return wire.EncodeDecision(captureID, decision) }, read(decodeDecision)},
 		{"state", state(), func() ([]byte, error) { return wire.EncodeState(state()) }, read(wire.DecodeState)},
 		{"capture-request", captureRequest(), func() ([]byte, error) { return wire.EncodeCaptureRequest(captureRequest()) }, read(wire.DecodeCaptureRequest)},
+		{"capture-request-alert", alertRequest(), func() ([]byte, error) { return wire.EncodeCaptureRequest(alertRequest()) }, read(wire.DecodeCaptureRequest)},
+		{"capture-alert", alertCapture(), func() ([]byte, error) { return wire.EncodeCapture(alertCapture()) }, read(wire.DecodeCapture)},
 		{"cancel-request", cancel, func() ([]byte, error) { return wire.EncodeCancelRequest(cancel) }, read(wire.DecodeCancelRequest)},
 		{"status-request", status, func() ([]byte, error) { return wire.EncodeStatusRequest(status) }, read(wire.DecodeStatusRequest)},
 		{"pause-request", pause, func() ([]byte, error) { return wire.EncodePauseRequest(pause) }, read(wire.DecodePauseRequest)},
@@ -242,7 +263,7 @@ func TestEnvelopeIsChecked(t *testing.T) {
 		}
 		for name, tc := range cases {
 			if name == "next version" {
-				tc.value = "io.gopprof." + m.golden + ".v2"
+				tc.value = "io.gopprof." + strings.TrimSuffix(m.golden, "-alert") + ".v2"
 			}
 			got, err := m.decode(change(t, data, tc.path, tc.value))
 			if !errors.Is(err, tc.want) {
@@ -285,6 +306,13 @@ func TestDataIsChecked(t *testing.T) {
 			p[k] = v
 		}
 		return []any{p}
+	}
+	entries := func(n int, text string) map[string]string {
+		all := map[string]string{}
+		for i := range n {
+			all[fmt.Sprint("label_", i)] = text
+		}
+		return all
 	}
 	points := func(n int, changes map[string]any) []any {
 		var all []any
@@ -371,6 +399,16 @@ func TestDataIsChecked(t *testing.T) {
 		{"capture-request", "data.kinds", []any{"cpu", "x"}, wire.ErrInvalid},
 		{"capture-request", "data.kinds", make([]string, 100), wire.ErrInvalid},
 		{"capture-request", "data.pod", "a\nb", wire.ErrInvalid},
+		{"capture-request-alert", "data.alert.name", "a\u202eb", wire.ErrInvalid},
+		{"capture-request-alert", "data.alert.receiver", long, wire.ErrInvalid},
+		{"capture-request-alert", "data.alert.fingerprint", strings.Repeat("0", 65), wire.ErrInvalid},
+		{"capture-request-alert", "data.alert.generatorURL", strings.Repeat("x", gopprof.MaxAlertText+1), wire.ErrInvalid},
+		{"capture-request-alert", "data.alert.labels", map[string]string{long: "x"}, wire.ErrInvalid},
+		{"capture-request-alert", "data.alert.labels", entries(gopprof.MaxAlertEntries+1, "x"), wire.ErrTooLarge},
+		{"capture-request-alert", "data.alert.annotations", map[string]string{"summary": "a\nb"}, wire.ErrInvalid},
+		{"capture-request-alert", "data.alert.annotations", entries(5, strings.Repeat("x", 900)), wire.ErrTooLarge},
+		{"capture-alert", "data.trigger.alert.labels", entries(gopprof.MaxAlertEntries+1, "x"), wire.ErrTooLarge},
+		{"capture-alert", "data.trigger.alert.startsAt", "yesterday", wire.ErrInvalid},
 		{"cancel-request", "data.capture", "x", wire.ErrID},
 		{"capture-reply", "id", other, wire.ErrID},
 		{"capture-reply", "data.accepted", "yes", wire.ErrInvalid},

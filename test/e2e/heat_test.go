@@ -33,8 +33,10 @@ func startBoth(ctx context.Context, t *testing.T, r *rig.Rig) {
 	at := aggregator.(interface {
 		NATSURL() string
 		APIAddr() string
+		StatusAddr() string
 	})
 	r.AggregatorRuns(at.NATSURL(), at.APIAddr())
+	r.AggregatorStatus = at.StatusAddr()
 	path, err = r.AgentConfig()
 	must(t, err)
 	agent := run(ctx, t, "agent", path, log)

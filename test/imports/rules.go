@@ -107,6 +107,7 @@ func knows() map[string][]string {
 		"pkg/gopprof":      {},
 		"pkg/figures":      {},
 		"pkg/chance":       {},
+		"pkg/matcher":      {},
 		"pkg/profile":      {"pkg/gopprof"},
 		"pkg/heapster":     {"pkg/gopprof"},
 		"pkg/api":          {"pkg/gopprof"},

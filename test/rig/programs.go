@@ -29,8 +29,16 @@ receive: {in_progress_interval: 2s, retry_delay: 1s}
 store: {url: "file://{{.Dir}}/reports"}
 {{- if .Inbox}}
 notify:
-  receivers: [{name: inbox, channel: webhook, url: "{{.Inbox}}"}]
+  receivers:
+  - {name: inbox, channel: webhook, url: "{{.Inbox}}"}
+{{- if .Alertmanager}}
+  - {name: alerts, channel: alertmanager, url: "{{.Alertmanager}}"}
+  routes: [{owner: {{.Owner}}, receivers: [inbox, alerts], group_wait: 1ms, end_after: 3s}]
+alerts: {secret_file: {{.AlertSecret}}, namespaces: [{{.Namespace}}]}
+operations: {cpu_duration: {{.CPUSeconds}}}
+{{- else}}
   routes: [{owner: {{.Owner}}, receivers: [inbox]}]
+{{- end}}
 {{- end}}
 `
 
@@ -68,6 +76,8 @@ targets:
 type values struct {
 	Dir, Cluster, Node, Namespace, Workload, Pod, Container, Owner string
 	AgentKey, Inbox, InfluxDB, NATS, Listen, Burner, Cgroup        string
+	Alertmanager, AlertSecret, Webhook                             string
+	AlertmanagerHost, AgentStatus, AggregatorStatus, Rules         string
 	Window, CPUSeconds, Warm, Quiet                                time.Duration
 }
 

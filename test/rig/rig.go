@@ -15,7 +15,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -66,12 +65,17 @@ type Rig struct {
 	Burner     *parts.Burner
 	Aggregator *Process
 	Agent      *Process
+	// Alertmanager is there in rigs that start it, before the aggregator.
+	Alertmanager *Alertmanager
 
 	API    string // URL of the aggregator's API, once it runs
 	Status string // URL of the agent's status page, once it runs
-	Cgroup string // path of the burner's cgroup
-	values values
-	undo   []func() // in the order of making; undone the other way round
+	// AggregatorStatus is host:port of the aggregator's status port, for who started it in this
+	// process.
+	AggregatorStatus string
+	Cgroup           string // path of the burner's cgroup
+	values           values
+	undo             []func() // in the order of making; undone the other way round
 }
 
 // New returns a rig in which nothing runs.
@@ -113,23 +117,7 @@ func (r *Rig) SeriesConfig() series.Config {
 
 // Get returns what the aggregator's API answers with status 200.
 func (r *Rig) Get(ctx context.Context, path string) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.API+path, nil)
-	if err != nil {
-		return nil, fmt.Errorf("asking the API: %w", err)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, fmt.Errorf("asking the API: %w", err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, 64<<20))
-	if err != nil {
-		return nil, fmt.Errorf("asking the API: %w", err)
-	}
-	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("asking the API %s: %s: %.300s", path, resp.Status, body)
-	}
-	return body, nil
+	return Fetch(ctx, http.MethodGet, r.API+path, nil)
 }
 
 // GetJSON decodes what the API answers.

@@ -21,41 +21,54 @@ const writeWithin = 10 * time.Second
 // paused, budget when the queue is full, or why the one target may not be profiled): then
 // there is no operation. The same request under the same key gets the same operation.
 func (k *Keeper) Capture(ctx context.Context, m gopprof.Manual) (gopprof.Operation, error) {
-	op, err := k.capture(ctx, m)
+	op, _, err := k.CaptureOnce(ctx, m)
+	return op, err
+}
+
+// CaptureOnce is Capture that also tells whether the operation was asked for before, under
+// the same key, so that nothing is done.
+func (k *Keeper) CaptureOnce(ctx context.Context, m gopprof.Manual) (op gopprof.Operation, before bool, err error) {
+	op, before, err = k.capture(ctx, m)
 	k.metrics.requested(err)
-	if err != nil {
-		return gopprof.Operation{}, err
+	switch {
+	case err != nil:
+		return gopprof.Operation{}, false, err
+	case before:
+		return k.shown(op), true, nil
 	}
 	k.log.Info("captures requested",
 		zap.String("operation", op.ID), zap.String("who", op.Who), zap.String("namespace", op.Asked.Namespace),
 		zap.String("meant", meant(op.Asked)), zap.Int("captures", len(op.Captures)))
 	k.wake()
-	return k.shown(op), nil
+	return k.shown(op), false, nil
 }
 
-func (k *Keeper) capture(ctx context.Context, m gopprof.Manual) (gopprof.Operation, error) {
-	m, err := k.cfg.complete(m)
-	if err != nil {
-		return gopprof.Operation{}, err
+// capture also tells whether the operation was there before.
+func (k *Keeper) capture(ctx context.Context, m gopprof.Manual) (op gopprof.Operation, before bool, err error) {
+	if m, err = k.cfg.complete(m); err != nil {
+		return op, false, err
 	}
 	if done, err := k.askedBefore(ctx, m); err != nil || done.ID != "" {
-		return done, err
+		return done, true, err
 	}
 	if p := k.paused.Load(); p.Paused {
-		return gopprof.Operation{}, &gopprof.Error{Reason: gopprof.ReasonPaused, Detail: pausedBecause(*p)}
+		return op, false, &gopprof.Error{Reason: gopprof.ReasonPaused, Detail: pausedBecause(*p)}
 	}
 	g, err := k.resolve(m)
 	if err != nil {
-		return gopprof.Operation{}, err
+		return op, false, err
 	}
-	op := k.planned(m, g)
+	op = k.planned(m, g)
+	if err := k.alertedEnough(op); err != nil {
+		return op, false, err
+	}
 	free, err := k.reserve(op) // first, so that a full queue leaves no key
 	if err != nil {
-		return gopprof.Operation{}, err
+		return op, false, err
 	}
 	defer free()
 	if op.ID, err = k.claim(ctx, m); err != nil {
-		return gopprof.Operation{}, err
+		return op, false, err
 	}
 	return k.create(ctx, op)
 }
@@ -100,25 +113,25 @@ func failed(r gopprof.Reason, detail string) gopprof.OperationCapture {
 	return gopprof.OperationCapture{State: gopprof.CaptureFailed, Reason: r, Detail: detail}
 }
 
-// create writes the operation down.
-func (k *Keeper) create(ctx context.Context, op gopprof.Operation) (gopprof.Operation, error) {
+// create writes the operation down, unless the same request was faster: it is there then.
+func (k *Keeper) create(ctx context.Context, op gopprof.Operation) (created gopprof.Operation, before bool, err error) {
 	// Whoever asked may hang up: what is written down is then found by its key, or cancelled.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeWithin)
 	defer cancel()
 	value, err := json.Marshal(op)
 	if err != nil {
-		return op, fmt.Errorf("writing operation %q: %w", op.ID, err)
+		return op, false, fmt.Errorf("writing operation %q: %w", op.ID, err)
 	}
 	revision, err := k.deps.Records.Create(ctx, op.ID, value)
 	if errors.Is(err, bus.ErrConflict) { // the same request under the same key was faster
 		op, _, err = k.read(ctx, op.ID)
-		return op, err
+		return op, true, err
 	}
 	if err != nil {
-		return op, away(fmt.Errorf("writing operation %q: %w", op.ID, err))
+		return op, false, away(fmt.Errorf("writing operation %q: %w", op.ID, err))
 	}
 	k.note(op, revision, len(value))
-	return op, nil
+	return op, false, nil
 }
 
 // reserve takes places in the queue until the operation is written down.

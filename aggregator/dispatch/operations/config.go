@@ -34,6 +34,9 @@ type Config struct {
 	// QueueMax is the most captures that wait or run, of all requests. Further requests are
 	// refused until there is room.
 	QueueMax int `yaml:"queue_max"`
+	// AlertsPerWorkloadPerHour is the most captures of one workload within any hour that alerts
+	// may ask for; further ones are refused as cooldown.
+	AlertsPerWorkloadPerHour int `yaml:"alerts_per_workload_per_hour"`
 	// QueueTime is the longest that a capture may wait for its turn.
 	QueueTime time.Duration `yaml:"queue_time"`
 	// AgentTimeout is how long an agent may take to answer.
@@ -55,7 +58,7 @@ func DefaultConfig() Config {
 		CPUDuration: 30 * time.Second, MaxDuration: time.Minute,
 		MaxPods: 100, ExpectAbove: 10,
 		AtOnce: 20, GroupAtOnce: 3, PerWorkloadAtOnce: 10, PerNodeAtOnce: 2, WaveAtOnce: 5,
-		QueueMax: 500, QueueTime: 30 * time.Minute,
+		QueueMax: 500, AlertsPerWorkloadPerHour: 12, QueueTime: 30 * time.Minute,
 		AgentTimeout: 3 * time.Second, StartWithin: time.Minute, ArriveWithin: 2 * time.Minute, GoneAfter: 20 * time.Second,
 	}
 }
@@ -75,6 +78,7 @@ func (c Config) Check(report func(key, problem string)) {
 	if c.QueueMax < c.MaxPods {
 		report("queue_max", "must be at least max_pods, or a request of that size would be refused for ever")
 	}
+	count(report, "alerts_per_workload_per_hour", c.AlertsPerWorkloadPerHour, 1000)
 	between(report, "queue_time", c.QueueTime, time.Minute, 24*time.Hour)
 	between(report, "agent_timeout", c.AgentTimeout, 100*time.Millisecond, 30*time.Second)
 	between(report, "start_within", c.StartWithin, time.Second, 10*time.Minute)

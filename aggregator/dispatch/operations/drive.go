@@ -239,8 +239,12 @@ func (k *Keeper) ask(ctx context.Context, s start) (state gopprof.OperationCaptu
 	ctx, cancel := context.WithTimeout(ctx, k.cfg.AgentTimeout)
 	defer cancel()
 	t, m := s.capture.Target, s.operation.Asked
+	kind := gopprof.TriggerManual
+	if m.Alert != nil {
+		kind = gopprof.TriggerAlert
+	}
 	reply, err := k.deps.Agents.RequestCapture(ctx, t.Cluster, t.Node, gopprof.CaptureRequest{
-		Capture: s.capture.Capture, Incident: s.operation.Incident, Kind: gopprof.TriggerManual,
+		Capture: s.capture.Capture, Incident: s.operation.Incident, Kind: kind, Alert: m.Alert,
 		Request:   gopprof.Request{Who: s.operation.Who, Operation: s.operation.ID},
 		Namespace: t.Namespace, Pod: t.Pod, PodUID: t.PodUID, Container: t.Container,
 		Kinds: m.Kinds, CPUSeconds: m.CPUSeconds, Deadline: k.deps.Now().Add(k.cfg.StartWithin),

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 
+	"go.uber.org/zap"
+
 	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
@@ -30,7 +32,7 @@ func (k *Keeper) askedBefore(ctx context.Context, m gopprof.Manual) (gopprof.Ope
 	if len(m.Key) > maxKey {
 		return gopprof.Operation{}, bad("an idempotency key of %d bytes: at most %d", len(m.Key), maxKey)
 	}
-	first, err := k.readClaim(ctx, m)
+	first, revision, err := k.readClaim(ctx, m)
 	if errors.Is(err, bus.ErrNoKey) {
 		return gopprof.Operation{}, nil
 	}
@@ -41,7 +43,23 @@ func (k *Keeper) askedBefore(ctx context.Context, m gopprof.Manual) (gopprof.Ope
 	if gopprof.ReasonOf(err) == gopprof.ReasonUnknown { // refused since, or never written
 		return gopprof.Operation{}, nil
 	}
+	if err == nil && m.Alert != nil {
+		k.keepClaim(ctx, m, first, revision)
+	}
 	return op, err
+}
+
+// keepClaim writes the key of an alert that goes on firing once more: keys are forgotten
+// before operations are, and an alert is repeated for as long as it lasts. What is not
+// written now is with the next repetition.
+func (k *Keeper) keepClaim(ctx context.Context, m gopprof.Manual, first claimed, revision uint64) {
+	value, err := json.Marshal(first)
+	if err == nil {
+		_, err = k.deps.Keys.Update(ctx, claimKey(m), value, revision)
+	}
+	if err != nil && !errors.Is(err, bus.ErrConflict) {
+		k.log.Warn("key of an alert not kept", zap.String("operation", first.Operation), zap.Error(err))
+	}
 }
 
 // claim returns the ID that the operation of a request shall have: a new one, or the one
@@ -58,7 +76,7 @@ func (k *Keeper) claim(ctx context.Context, m gopprof.Manual) (string, error) {
 	}
 	_, err = k.deps.Keys.Create(ctx, claimKey(m), value)
 	if errors.Is(err, bus.ErrConflict) {
-		first, err := k.readClaim(ctx, m)
+		first, _, err := k.readClaim(ctx, m)
 		return first.Operation, err
 	}
 	if err != nil {
@@ -69,9 +87,8 @@ func (k *Keeper) claim(ctx context.Context, m gopprof.Manual) (string, error) {
 
 // readClaim returns what is kept under a request's key. The error is bus.ErrNoKey when
 // there is nothing, and bad_input when it is another request's.
-func (k *Keeper) readClaim(ctx context.Context, m gopprof.Manual) (claimed, error) {
-	var first claimed
-	value, _, err := k.deps.Keys.Get(ctx, claimKey(m))
+func (k *Keeper) readClaim(ctx context.Context, m gopprof.Manual) (first claimed, revision uint64, err error) {
+	value, revision, err := k.deps.Keys.Get(ctx, claimKey(m))
 	if err == nil {
 		err = json.Unmarshal(value, &first)
 	}
@@ -79,17 +96,29 @@ func (k *Keeper) readClaim(ctx context.Context, m gopprof.Manual) (claimed, erro
 		err = gopprof.CheckID(first.Operation)
 	}
 	if err != nil {
-		return claimed{}, away(fmt.Errorf("reading an idempotency key: %w", err))
+		return claimed{}, 0, away(fmt.Errorf("reading an idempotency key: %w", err))
 	}
 	if first.Request != requestSum(m) {
-		return claimed{}, bad("this idempotency key was used for another request")
+		return claimed{}, 0, bad("this idempotency key was used for another request")
 	}
-	return first, nil
+	return first, revision, nil
 }
 
-func claimKey(m gopprof.Manual) string { return "key-" + sum(m.Who+"\x00"+m.Key) }
+// claimKey is where a request's key is kept. An alert is one, whichever of several
+// Alertmanagers brings it; no caller's name begins as its key does.
+func claimKey(m gopprof.Manual) string {
+	if m.Alert != nil {
+		return "key-" + sum("\x00alert\x00"+m.Key)
+	}
+	return "key-" + sum(m.Who+"\x00"+m.Key)
+}
 
+// requestSum tells requests apart. What an alert says, and what is asked for because of it,
+// may change while it goes on.
 func requestSum(m gopprof.Manual) string {
+	if m.Alert != nil {
+		return sum("alert")
+	}
 	request, _ := json.Marshal(m) // of plain fields
 	return sum(string(request))
 }

@@ -93,6 +93,7 @@ type Keeper struct {
 	live      map[string]record
 	past      map[string]record   // ended a while ago: news of before may still arrive
 	recent    []gopprof.Operation // the newest, newest first
+	alerted   map[string]alerted  // operations that alerts asked for within the last hour
 	followers map[string]map[chan struct{}]bool
 	busy      map[string]bool // captures that an agent is being asked about
 	tried     map[string]trial
@@ -127,7 +128,7 @@ func New(cfg Config, deps Deps, log *zap.Logger, reg prometheus.Registerer) *Kee
 	k := &Keeper{
 		cfg: cfg, deps: deps, log: log, metrics: newMetrics(reg),
 		lease: lease{holder: deps.NewID()}, woken: make(chan struct{}, 1),
-		sizes: map[string]size{}, live: map[string]record{}, past: map[string]record{}, followers: map[string]map[chan struct{}]bool{},
+		sizes: map[string]size{}, live: map[string]record{}, past: map[string]record{}, alerted: map[string]alerted{}, followers: map[string]map[chan struct{}]bool{},
 		busy: map[string]bool{}, tried: map[string]trial{}, told: map[nodeKey]time.Time{}, obeyed: map[nodeKey]time.Time{},
 	}
 	k.paused.Store(&gopprof.Pause{})

@@ -205,6 +205,7 @@ func (k *Keeper) note(op gopprof.Operation, revision uint64, bytes int) {
 		k.live[op.ID] = record{op: op, revision: revision}
 	}
 	k.noteRecent(op)
+	k.noteAlert(op)
 	k.metrics.live.Set(float64(len(k.live)))
 	for follower := range k.followers[op.ID] {
 		select {

@@ -442,7 +442,7 @@ func TestConfig(t *testing.T) {
 	if got := mistakes(c); !slices.Equal(got, []string{"queue_max"}) {
 		t.Errorf("a queue smaller than a request: %v", got)
 	}
-	if got := mistakes(Config{}); len(got) != 15 {
+	if got := mistakes(Config{}); len(got) != 16 {
 		t.Errorf("an empty one: %d %v", len(got), got)
 	}
 }

@@ -6,7 +6,8 @@
 // The labels say which alert it is and must never hold what changes from one message about
 // the same pod to the next; the annotations say the rest and hold the links. An alert ends
 // when its incident is over: endsAt says when that is if nothing more comes, and the
-// follow-up sets it to the time of the last report.
+// follow-up sets it to the time of the last report. Its name must be one of gopprof's own:
+// Alertmanager may send it back to us.
 package alertmanager
 
 import (
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/gopprof/gopprof/aggregator/notify"
+	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
 // path is where alerts are posted to.
@@ -41,7 +43,7 @@ func (Channel) Write(l notify.Letter) (notify.Post, error) {
 func alerts(m notify.Message, now time.Time) []alert {
 	if len(m.Parts) == 0 {
 		return []alert{{
-			Labels:      map[string]string{"alertname": "GopprofTest"},
+			Labels:      map[string]string{"alertname": gopprof.AlertTest},
 			Annotations: map[string]string{"summary": m.Outline(0).Title, "description": m.Outline(0).Lines[0]},
 			StartsAt:    now.UTC(), EndsAt: now.Add(time.Minute).UTC(),
 		}}
@@ -81,7 +83,7 @@ func alertOf(p notify.Part, i notify.Item, text string, now time.Time) alert {
 func labels(i notify.Item) map[string]string {
 	kind, name, _ := strings.Cut(i.Workload, "/")
 	return filled(map[string]string{
-		"alertname": "GopprofHot", "cluster": i.Cluster, "namespace": i.Namespace, "workload": name, "workload_kind": kind,
+		"alertname": gopprof.AlertHot, "cluster": i.Cluster, "namespace": i.Namespace, "workload": name, "workload_kind": kind,
 		"pod": i.Pod, "container": i.Container, "owner": i.Owner, "rule": i.Rule, "trigger": i.Trigger, "cause": i.Cause().Kind, "incident": i.Incident,
 	})
 }

@@ -54,6 +54,12 @@ type Captures interface {
 	SetPause(ctx context.Context, p gopprof.Pause) (api.PauseState, error)
 }
 
+// Alerts ask for captures because of alerts, by and for the caller of ctx. One answer comes
+// for each alert of the notification.
+type Alerts interface {
+	Alerts(ctx context.Context, n api.AlertNotification) []api.AlertAnswer
+}
+
 // Telling is who is told of reports, by and for the caller of ctx.
 type Telling interface {
 	Silences(ctx context.Context) ([]api.Silence, error)
@@ -66,6 +72,7 @@ type Telling interface {
 type Deps struct {
 	Reports    Reports
 	Captures   Captures
+	Alerts     Alerts
 	Telling    Telling
 	Nodes      func(ctx context.Context) ([]gopprof.NodeState, error) // those targets that the caller may see
 	StaleAfter time.Duration                                          // silence after which a node is called stale
@@ -90,6 +97,7 @@ func New(d Deps) http.Handler {
 	h.registerPause(a)
 	h.registerTargets(a)
 	h.registerTelling(a)
+	h.registerAlerts(a)
 	describeStreams(a)
 	mux.HandleFunc("GET "+api.PathEvents("{id}"), h.events)
 	mux.HandleFunc("GET "+freshPath, h.fresh)

@@ -7,7 +7,8 @@
 // made sure that the browser of somebody on this machine is not led here from elsewhere:
 // the Host header must name this machine. With or without tokens, requests that change
 // something must not come from another site. Or an API server brings its users (Proxied):
-// it alone is believed who they are. Every request leaves a line in the log. Tokens never
+// it alone is believed who they are. A secret of its own opens the one path by which an
+// alerting system tells of alerts. Every request leaves a line in the log. Tokens never
 // stand in one, or in an answer.
 package auth
 

@@ -21,6 +21,7 @@ type Finder interface {
 type Options struct {
 	Tokens  *Tokens                                                     // the file's, asked first; may be nil
 	Reviews Finder                                                      // asked about all others; may be nil
+	Alerts  *AlertSecret                                                // opens POST /api/v1/alerts alone; may be nil
 	Origins []string                                                    // "scheme://host" of pages that may change something, beside those of the Host header
 	Hosts   []string                                                    // names of this server beside loopback's, for anonymous callers
 	Log     *zap.Logger                                                 // where every request leaves a line; nil: nowhere
@@ -61,6 +62,9 @@ func sameSite(origins []string, refuse func(http.ResponseWriter, *http.Request, 
 }
 
 func (o Options) identify(r *http.Request) (Caller, *api.Problem) {
+	if o.Alerts.opens(r) {
+		return o.identifyAlerting(r)
+	}
 	if o.Tokens == nil && o.Reviews == nil {
 		if !o.known(r.Host) {
 			p := forbidden("the Host header does not name this server: without tokens only loopback names and the host of external_url are answered")
@@ -68,16 +72,36 @@ func (o Options) identify(r *http.Request) (Caller, *api.Problem) {
 		}
 		return Anonymous, nil
 	}
+	return o.identifyBearer(r, o.find)
+}
+
+// identifyAlerting knows who brings the secret for alerts, and, as ever, who brings a token.
+// Where a secret is configured nobody is anonymous here.
+func (o Options) identifyAlerting(r *http.Request) (Caller, *api.Problem) {
+	return o.identifyBearer(r, func(ctx context.Context, token string) (Caller, bool, error) {
+		caller, ok, unread := o.Alerts.find(token)
+		if ok {
+			return caller, true, nil
+		}
+		caller, ok, err := o.find(ctx, token)
+		if !ok && err == nil {
+			err = unread
+		}
+		return caller, ok, err
+	})
+}
+
+func (o Options) identifyBearer(r *http.Request, find func(ctx context.Context, token string) (Caller, bool, error)) (Caller, *api.Problem) {
 	token := presented(r)
 	if token == "" {
 		p := unknown("a token is needed: as a bearer token, or as the password of basic authentication")
 		return Caller{}, &p
 	}
-	caller, ok, err := o.find(r.Context(), token)
+	caller, ok, err := find(r.Context(), token)
 	switch {
 	case err != nil:
 		return Caller{}, &api.Problem{Status: http.StatusServiceUnavailable, Reason: gopprof.ReasonNoAnswer,
-			Detail: "nobody can say now whose token this is: the API server did not answer"}
+			Detail: "nobody can say now whose token this is: the API server did not answer, or the secret for alerts cannot be read"}
 	case !ok:
 		p := unknown("this token is not known")
 		return Caller{}, &p

@@ -54,6 +54,8 @@ func words() map[gopprof.Reason]string {
 		gopprof.ReasonNoAnswer:  "the node's agent did not answer in time",
 		gopprof.ReasonForbidden: "you may not do this",
 		gopprof.ReasonBadInput:  "the request makes no sense",
+		gopprof.ReasonNoTarget:  "the alert's labels name no pod and no workload",
+		gopprof.ReasonOwnAlert:  "an alert that gopprof sent itself",
 		gopprof.ReasonInternal:  "a defect of gopprof: please report it",
 
 		gopprof.ReasonUnreachable:    "nothing listens at the pprof endpoint: check its port",

@@ -55,10 +55,11 @@ func texts() map[string]schemadoc.Object {
 	out := map[string]schemadoc.Object{}
 	for most, fields := range map[int]string{
 		// Words of closed sets, and what may be one.
-		64: "Runtime.gogc Runtime.gomemlimit Runtime.gomaxprocs Evidence.rule RuleState.rule RuleState.lastCapture",
+		64: "Runtime.gogc Runtime.gomemlimit Runtime.gomaxprocs Evidence.rule RuleState.rule RuleState.lastCapture Alert.fingerprint",
 		// Names as Kubernetes bounds them.
 		253: "Target.cluster Target.namespace Workload.kind Workload.name Target.pod Target.container Target.build NodeState.cluster" +
-			" Firing.rule CaptureRequest.namespace CaptureRequest.pod CaptureRequest.podUID CaptureRequest.container",
+			" Firing.rule CaptureRequest.namespace CaptureRequest.pod CaptureRequest.podUID CaptureRequest.container Alert.name Alert.receiver",
+		gopprof.MaxAlertText: "Alert.generatorURL",
 		1024: "Target.podUID Target.containerID Target.image Target.owner Endpoint.scheme Endpoint.host Endpoint.path Capture.agent NodeState.version" +
 			" Request.who Request.operation",
 		// Details are cut, and a mark of one character says so.
@@ -75,8 +76,11 @@ func texts() map[string]schemadoc.Object {
 }
 
 func lists() map[string]schemadoc.Object {
+	said := keywords("maxProperties", gopprof.MaxAlertEntries, "propertyNames", text(gopprof.MaxAlertName), "additionalProperties", keywords("type", "string").With(text(gopprof.MaxAlertText)))
 	plain := keywords("pattern", printable, "not", keywords("pattern", "[,=]"))
 	return map[string]schemadoc.Object{
+		"Alert.labels":         said,
+		"Alert.annotations":    said,
 		"Evidence.windows":     keywords("maxItems", 20),
 		"Agreement.compared":   keywords("maxItems", 500),
 		"Capture.failures":     keywords("maxItems", len(gopprof.Kinds())),

@@ -230,6 +230,9 @@ type nobody struct{}
 func (nobody) Capture(context.Context, gopprof.Manual) (o gopprof.Operation, err error) {
 	return o, err
 }
+func (nobody) CaptureOnce(context.Context, gopprof.Manual) (o gopprof.Operation, before bool, err error) {
+	return o, false, err
+}
 func (nobody) Operation(context.Context, string) (o gopprof.Operation, err error)    { return o, err }
 func (nobody) Operations() []gopprof.Operation                                       { return nil }
 func (nobody) Follow(context.Context, string, func(gopprof.Operation) bool) error    { return nil }

@@ -1,0 +1,168 @@
+package operations
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gopprof/gopprof/pkg/bus"
+	"github.com/gopprof/gopprof/pkg/gopprof"
+)
+
+func alertOf(pod string) gopprof.Manual {
+	return gopprof.Manual{Who: "alertmanager", Namespace: "shop", Pod: pod, Key: pod,
+		Alert: &gopprof.Alert{Name: "Hot", Fingerprint: "f-" + pod, Annotations: map[string]string{"summary": "at 0.91"}}}
+}
+
+// An alert is asked for once, whoever brings it, however it describes itself meanwhile, on
+// whichever replica, and also after a restart; and its agent is told which alert it is.
+func TestAlertIsAskedForOnce(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		l.pods("web", 3, "a")
+		k, stop := l.start()
+		other := New(l.cfg, Deps{Records: l.kv, Keys: l.kv, Control: l.kv, Agents: l, Nodes: l, Selector: selector}, nop(), registry())
+		var mu sync.Mutex
+		ids, news := map[string]bool{}, 0
+		var all sync.WaitGroup
+		for i := range 8 {
+			all.Go(func() {
+				m, keeper := alertOf("web-0"), k
+				if m.Who = fmt.Sprint("alertmanager-", i); i%2 == 1 {
+					keeper = other
+				}
+				m.Alert.Annotations["summary"], m.Kinds = fmt.Sprint("at 0.9", i), []gopprof.Kind{gopprof.KindHeap}
+				op, before, err := keeper.CaptureOnce(t.Context(), m)
+				mu.Lock()
+				defer mu.Unlock()
+				if ids[op.ID] = true; err != nil {
+					t.Error(err)
+				}
+				if !before {
+					news++
+				}
+			})
+		}
+		all.Wait()
+		if len(ids) != 1 || news != 1 {
+			t.Fatalf("operations %v, %d of them new", ids, news)
+		}
+		for id := range ids {
+			wait(t, k, id)
+		}
+		stop()
+		k, stop = l.start()
+		defer stop()
+		if op, before, err := k.CaptureOnce(t.Context(), alertOf("web-0")); err != nil || !before || !ids[op.ID] {
+			t.Errorf("after a restart: %s, %v, %v", op.ID, before, err)
+		}
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if len(l.asked) != 1 || l.asked[0].Kind != gopprof.TriggerAlert || l.asked[0].Alert == nil || l.asked[0].Alert.Fingerprint != "f-web-0" {
+			t.Errorf("agents were asked %+v", l.asked)
+		}
+	})
+}
+
+// Each repetition keeps an alert's key, which is else forgotten sooner than its operation.
+func TestKeyOfAnAlertIsKept(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		l.pods("web", 3, "a")
+		k, stop := l.start()
+		defer stop()
+		m := alertOf("web-0")
+		if _, err := k.Capture(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+		_, first, _ := l.kv.Get(t.Context(), claimKey(m))
+		if _, before, err := k.CaptureOnce(t.Context(), m); err != nil || !before {
+			t.Fatal(before, err)
+		}
+		if _, again, err := l.kv.Get(t.Context(), claimKey(m)); err != nil || again == first {
+			t.Errorf("revision %d, then %d, %v", first, again, err)
+		}
+	})
+}
+
+// What was not written down for want of NATS is asked for by the next try.
+func TestAlertWhileNATSIsAway(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		l.pods("web", 3, "a")
+		k, stop := l.start()
+		defer stop()
+		l.kv.broken(bus.ErrAway)
+		if _, _, err := k.CaptureOnce(t.Context(), alertOf("web-0")); gopprof.ReasonOf(err) != gopprof.ReasonNoAnswer {
+			t.Errorf("while NATS is away: %v", err)
+		}
+		l.kv.broken(nil)
+		if _, before, err := k.CaptureOnce(t.Context(), alertOf("web-0")); err != nil || before {
+			t.Errorf("afterwards: %v, %v", before, err)
+		}
+	})
+}
+
+// A thousand replicas that all have their alert give a few captures; what people ask for is
+// not counted, and an hour later there may be more.
+func TestAlertsOfAWorkloadAreBounded(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		l.pods("web", 30, "a", "b")
+		l.pods("cart", 3, "a")
+		k, stop := l.start()
+		defer stop()
+		ask(t, k, gopprof.Manual{Pod: "web-29"})
+		asked := 0
+		for i := range 25 {
+			_, _, err := k.CaptureOnce(t.Context(), alertOf(fmt.Sprint("web-", i)))
+			switch {
+			case err == nil:
+				asked++
+			case gopprof.ReasonOf(err) != gopprof.ReasonCooldown:
+				t.Errorf("pod %d: %v", i, err)
+			}
+		}
+		if asked != l.cfg.AlertsPerWorkloadPerHour {
+			t.Errorf("%d captures were asked for", asked)
+		}
+		if _, _, err := k.CaptureOnce(t.Context(), alertOf("cart-0")); err != nil {
+			t.Errorf("another workload: %v", err)
+		}
+		if _, err := k.Capture(t.Context(), gopprof.Manual{Namespace: "shop", Pod: "web-28"}); err != nil {
+			t.Errorf("by hand: %v", err)
+		}
+		if _, before, err := k.CaptureOnce(t.Context(), alertOf("web-0")); err != nil || !before {
+			t.Errorf("one that was asked for: %v, %v", before, err)
+		}
+		time.Sleep(61 * time.Minute)
+		if _, _, err := k.CaptureOnce(t.Context(), alertOf("web-24")); err != nil {
+			t.Errorf("an hour later: %v", err)
+		}
+	})
+}
+
+// The bound holds in a namespace that is so busy that the list of its operations is cut, and
+// for a replica that starts within the hour.
+func TestAlertsAreBoundedInABusyNamespace(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		l.pods("web", 30, "a", "b")
+		l.pods("cart", 2, "a")
+		k, stop := l.start()
+		for i := range l.cfg.AlertsPerWorkloadPerHour {
+			if _, err := k.Capture(t.Context(), alertOf(fmt.Sprint("web-", i))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range maxOfNamespace + 1 {
+			time.Sleep(time.Second)
+			ask(t, k, gopprof.Manual{Pod: "cart-0", Kinds: []gopprof.Kind{gopprof.KindHeap}})
+		}
+		if _, err := k.Capture(t.Context(), alertOf("web-29")); gopprof.ReasonOf(err) != gopprof.ReasonCooldown {
+			t.Errorf("one more: %v", err)
+		}
+		stop()
+		k, stop = l.start()
+		defer stop()
+		if _, err := k.Capture(t.Context(), alertOf("web-28")); gopprof.ReasonOf(err) != gopprof.ReasonCooldown {
+			t.Errorf("one more, after a restart: %v", err)
+		}
+	})
+}

@@ -1,0 +1,31 @@
+package notify
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/gopprof/gopprof/pkg/gopprof"
+)
+
+// Whoever is told of a report that an alert asked for reads which alert that was, and can
+// follow it back.
+func TestItemOfAnAlert(t *testing.T) {
+	r := gopprof.Report{ID: "019a2b3c-4d5e-7f60-8a1b-2c3d4e5f6071"}
+	r.Capture.Trigger = gopprof.Trigger{Kind: gopprof.TriggerAlert, Request: &gopprof.Request{Who: "alertmanager"},
+		Alert: &gopprof.Alert{Name: "CartIsHot\n<b>", StartsAt: time.Date(2026, 11, 28, 3, 4, 5, 0, time.UTC), GeneratorURL: "https://prometheus.example/graph"}}
+	i := ItemOf(r)
+	if want := "asked by alert " + Clean("CartIsHot\n<b>", maxName); i.What != want {
+		t.Errorf("what: %q, want %q", i.What, want)
+	}
+	if want := (Link{"Alert", "https://prometheus.example/graph"}); !slices.Contains(i.Links, want) {
+		t.Errorf("links %v", i.Links)
+	}
+	if want := (Fact{"Alert", Clean("CartIsHot\n<b>, since 2026-11-28 03:04:05 UTC", maxLine)}); !slices.Contains(i.Facts, want) {
+		t.Errorf("facts %v", i.Facts)
+	}
+	r.Capture.Trigger.Alert.GeneratorURL = "javascript:alert(1)"
+	if i := ItemOf(r); slices.ContainsFunc(i.Links, func(l Link) bool { return l.Name == "Alert" }) {
+		t.Errorf("links %v", i.Links)
+	}
+}
