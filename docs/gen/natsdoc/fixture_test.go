@@ -144,16 +144,16 @@ func words(t *testing.T) map[string][]string {
 	return out
 }
 
-// examples returns events of a type that pkg/wire takes: its goldens, those of before, and
-// one of which every field says something.
+// examples returns events of a type that pkg/wire takes: its goldens, those of before and of
+// alerts, and one of which every field says something.
 func examples(t *testing.T, name string) map[string][]byte {
 	t.Helper()
 	out := map[string][]byte{"full": full(t, name)}
-	for _, dir := range []string{"", "before"} {
-		path := filepath.Join(root, "pkg", "wire", "testdata", dir, name+".json")
+	for _, file := range []string{name, "before/" + name, name + "-alert"} {
+		path := filepath.Join(root, "pkg", "wire", "testdata", file+".json")
 		if data, err := os.ReadFile(path); err == nil {
 			out[path] = data
-		} else if dir == "" {
+		} else if file == name {
 			t.Fatal(err)
 		}
 	}
