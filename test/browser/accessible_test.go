@@ -14,6 +14,11 @@ func TestAxeNamesWhatIsNotAccessible(t *testing.T) {
 		"/heading":   page(`<h4 id="deep">Deep</h4>`),
 		"/landmark":  strings.NewReplacer("<main>", "<div>", "</main>", "</div>").Replace(page("")),
 	})
+	w := &witness{TB: t}
+	b := Start(t, Options{Hosts: []string{host}})
+	tab := b.Open(address + "/clean")
+	b.t = w
+	t.Cleanup(func() { b.t = t })
 	for _, c := range []struct{ path, rule, element, schemes string }{
 		{"/clean", "", "", ""},
 		{"/contrast", "color-contrast", "#pale", "light dark"},
@@ -24,8 +29,8 @@ func TestAxeNamesWhatIsNotAccessible(t *testing.T) {
 	} {
 		t.Run(c.path[1:], func(t *testing.T) {
 			var schemes []string
-			got := failures(t, Options{Hosts: []string{host}}, func(b *Browser) {
-				tab := b.Open(address + c.path)
+			got := w.during(func() {
+				tab.Navigate(address + c.path)
 				Accessible(tab)
 				for _, v := range tab.Violations() {
 					if v.Rule == c.rule && v.Element == c.element {

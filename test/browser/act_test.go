@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 )
 
 const form = `<form action="javascript:void 0">
@@ -71,6 +72,11 @@ func TestTheKeyboardAloneIsEnough(t *testing.T) {
 
 func TestAnActThatCannotBeDoneSaysWhy(t *testing.T) {
 	address, host := site(t, map[string]string{"/": page(form)})
+	w := &witness{TB: t}
+	b := Start(t, Options{Hosts: []string{host}})
+	tab := b.Open(address)
+	b.t, b.options.Patience = w, 300*time.Millisecond
+	t.Cleanup(func() { b.t = t })
 	for _, c := range []struct {
 		name string
 		act  func(tab *Tab)
@@ -86,11 +92,7 @@ func TestAnActThatCannotBeDoneSaysWhy(t *testing.T) {
 		{"never true", func(tab *Tab) { tab.Wait("1 > 2") }, []string{"1 > 2: it is not true"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got := failures(t, Options{Hosts: []string{host}, Patience: 5e9}, func(b *Browser) {
-				tab := b.Open(address)
-				b.options.Patience = 3e8
-				c.act(tab)
-			})
+			got := w.during(func() { c.act(tab) })
 			for _, want := range c.want {
 				if len(got) != 1 || !strings.Contains(got[0], want) {
 					t.Errorf("fails with %q, want %q", got, want)

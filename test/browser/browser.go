@@ -247,6 +247,24 @@ func (b *Browser) end() {
 		}
 	}
 	b.close()
+	b.checkLeaving()
+}
+
+// checkLeaving fails the test for what went beyond loopback, whoever of the browser sent it.
+func (b *Browser) checkLeaving() {
+	b.t.Helper()
+	log, err := os.ReadFile(b.netLog)
+	if err != nil {
+		b.t.Errorf("the browser: no network log: %v; it said:\n%s", err, b.process.said())
+		return
+	}
+	out, err := leaving(log)
+	if err != nil {
+		b.t.Errorf("the browser: %v", err)
+	}
+	for _, to := range out {
+		b.t.Errorf("the browser: it sent something beyond loopback, to %s", to)
+	}
 }
 
 // close ends Chromium in good order, which writes its logs, or else by force.

@@ -1,15 +1,18 @@
 package browser
 
 import (
+	"bufio"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // witness stands for the test that a browser belongs to, so that its failure can be looked at.
@@ -35,19 +38,22 @@ func (w *witness) Cleanup(f func()) { w.cleanups = append(w.cleanups, f) }
 func failures(t *testing.T, o Options, do func(b *Browser)) []string {
 	t.Helper()
 	w := &witness{TB: t}
-	during := func(f func()) {
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			f()
-		}()
-		<-done
-	}
-	during(func() { do(Start(w, o)) })
+	w.during(func() { do(Start(w, o)) })
 	for _, f := range slices.Backward(w.cleanups) {
-		during(f)
+		w.during(f)
 	}
 	return w.failures
+}
+
+// during runs a part of the test, which may end the test, and returns what it fails with.
+func (w *witness) during(do func()) []string {
+	before, done := len(w.failures), make(chan struct{})
+	go func() {
+		defer close(done)
+		do()
+	}()
+	<-done
+	return w.failures[before:]
 }
 
 // site serves pages by their path; Host is what a browser may ask.
@@ -246,4 +252,46 @@ func TestScreenshot(t *testing.T) {
 			t.Errorf("it is %d×%d", w, h)
 		}
 	})
+}
+
+// A test binary that is killed cannot stop its browser.
+func TestTheBrowserEndsWithTheProcessThatStartedIt(t *testing.T) {
+	const child = "GOPPROF_BROWSER_CHILD"
+	if os.Getenv(child) != "" {
+		b := Start(t, Options{})
+		b.Open("about:blank")
+		fmt.Printf("%s=%s\n", child, filepath.Dir(b.process.log))
+		select {}
+	}
+	short, err := os.MkdirTemp("", "b") // for all that the child cannot remove
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(short) })
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$")
+	cmd.Env = append(os.Environ(), child+"=1", "TMPDIR="+short)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var dir string
+	for lines := bufio.NewScanner(out); dir == "" && lines.Scan(); {
+		_, dir, _ = strings.Cut(lines.Text(), child+"=")
+	}
+	if dir == "" || len(processes(t, dir)) < 3 {
+		t.Errorf("it runs no browser in %q", dir)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Error(err)
+	}
+	_ = cmd.Wait() // it was killed
+	deadline := time.Now().Add(20 * time.Second)
+	for dir != "" && len(processes(t, dir)) > 0 {
+		if time.Now().After(deadline) {
+			t.Fatalf("processes %v are left", processes(t, dir))
+		}
+	}
 }

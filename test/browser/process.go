@@ -30,7 +30,9 @@ func flags(profile, netLog string) []string {
 		"--headless", "--remote-debugging-pipe", "--no-startup-window", "--user-data-dir=" + profile,
 		// No name resolves and no address is connected to, but loopback's. Nor by UDP.
 		"--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
-		"--no-proxy-server", "--force-webrtc-ip-handling-policy=disable_non_proxied_udp", "--disable-quic",
+		// What would go further goes to a proxy that is not there; loopback is never proxied.
+		"--proxy-server=http://127.0.0.1:9",
+		"--webrtc-ip-handling-policy=disable_non_proxied_udp", "--disable-quic",
 		// What it would ask others for by itself, and what disturbs.
 		"--disable-background-networking", "--disable-component-update", "--disable-domain-reliability", "--disable-sync",
 		"--disable-default-apps", "--disable-extensions", "--disable-client-side-phishing-detection", "--disable-breakpad",
