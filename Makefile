@@ -32,7 +32,7 @@ build: ## bin/agent, bin/aggregator and bin/kubectl-gopprof
 	go build -ldflags '$(LDFLAGS)' -o bin/ ./agent ./aggregator ./cmd/kubectl-gopprof
 
 .PHONY: tools
-tools: $(TOOLS)/influxd $(TOOLS)/versitygw $(TOOLS)/kustomize $(TOOLS)/monitors $(TOOLS)/nats $(TOOLS)/promtool $(TOOLS)/prometheus-alertmanager $(TOOLS)/staticcheck graphviz ## what tests and the demo need: influxd, versitygw, kustomize, monitors, nats, prometheus, alertmanager, staticcheck, graphviz
+tools: $(TOOLS)/influxd $(TOOLS)/versitygw $(TOOLS)/kustomize $(TOOLS)/monitors $(TOOLS)/nats $(TOOLS)/promtool $(TOOLS)/prometheus-alertmanager $(TOOLS)/staticcheck graphviz chromium ## what tests and the demo need: influxd, versitygw, kustomize, monitors, nats, prometheus, alertmanager, staticcheck, graphviz, chromium
 
 $(TOOLS)/influxd: tools/influxd/go.mod tools/influxd/go.sum
 	go build -C tools/influxd -o '$(CURDIR)/$@' github.com/influxdata/influxdb/cmd/influxd
@@ -61,6 +61,10 @@ $(TOOLS)/staticcheck: tools/lint/go.mod tools/lint/go.sum
 .PHONY: graphviz
 graphviz:
 	@tools/install.sh dot graphviz
+
+.PHONY: chromium
+chromium: # with a font, or pages have no text
+	@tools/install.sh chromium chromium fonts-dejavu-core
 
 .PHONY: compiler
 compiler: # the race detector needs cgo
