@@ -95,8 +95,9 @@ func newProgram(ctx context.Context, name, path string, log *zap.Logger) (runner
 const patience = 3 * time.Minute
 
 // newRig starts what every scenario has: InfluxDB, the inbox and the burner. Windows and
-// series are of three seconds.
-func newRig(t *testing.T) (context.Context, *rig.Rig) {
+// series are of three seconds. siblings are further pods of the burner's workload, which stay
+// quiet.
+func newRig(t *testing.T, siblings ...string) (context.Context, *rig.Rig) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
@@ -119,6 +120,9 @@ func newRig(t *testing.T) (context.Context, *rig.Rig) {
 	burner, err := parts.BuildBurner(ctx, t.TempDir())
 	must(t, err)
 	must(t, r.StartBurner(burner))
+	for _, pod := range siblings {
+		must(t, r.StartSibling(burner, pod))
+	}
 	must(t, r.StartInfluxDB(ctx))
 	must(t, r.StartInbox())
 	must(t, r.StartSeries(ctx))

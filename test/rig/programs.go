@@ -27,6 +27,7 @@ embedded:
 streams: {ack_wait: 10s}
 receive: {in_progress_interval: 2s, retry_delay: 1s}
 store: {url: "file://{{.Dir}}/reports"}
+views: {memory_bytes: 1073741824} # the race detector maps much
 {{- if .Inbox}}
 notify:
   receivers:
@@ -70,6 +71,17 @@ targets:
   owner: {{.Owner}}
   pprof: http://{{.Burner}}/debug/pprof
   cgroup: {{.Cgroup}}
+  build: "1"
+{{- range .Siblings}}
+- namespace: {{$.Namespace}}
+  workload: {{$.Workload}}
+  pod: {{.Pod}}
+  container: {{$.Container}}
+  owner: {{$.Owner}}
+  pprof: http://{{.Burner}}/debug/pprof
+  cgroup: {{.Cgroup}}
+  build: "1"
+{{- end}}
 `
 
 // values fills the templates.
@@ -79,7 +91,11 @@ type values struct {
 	Alertmanager, AlertSecret, Webhook                             string
 	AlertmanagerHost, AgentStatus, AggregatorStatus, Rules         string
 	Window, CPUSeconds, Warm, Quiet                                time.Duration
+	Siblings                                                       []sibling
 }
+
+// sibling is another pod of the workload.
+type sibling struct{ Pod, Burner, Cgroup string }
 
 func (r *Rig) write(name, text string) (path string, err error) {
 	path = filepath.Join(r.Dir, name)
@@ -118,22 +134,42 @@ func (r *Rig) StartInfluxDB(ctx context.Context) error {
 
 // StartBurner starts the service that will misbehave, in a cgroup with limits.
 func (r *Rig) StartBurner(binary string) error {
-	limits := parts.CgroupLimits{CPUCores: LimitCores, MemoryBytes: LimitBytes}
-	cgroup, err := parts.NewCgroup("gopprof-rig", limits)
+	b, cgroup, err := r.burner(binary)
 	if err != nil {
 		return err
 	}
-	r.later(func() { _ = cgroup.Remove() })
-	if err := cgroup.Prefer(); err != nil {
-		return err
-	}
-	if r.Burner, err = parts.StartBurner(binary, cgroup); err != nil {
-		return err
-	}
-	r.later(func() { _ = r.Burner.Stop() })
-	r.Cgroup, r.values.Cgroup, r.values.Burner = cgroup.Path, cgroup.Path, r.Burner.Addr
+	r.Burner, r.Cgroup, r.values.Cgroup, r.values.Burner = b, cgroup, cgroup, b.Addr
 	_, err = r.write("targets.yaml", targetsFile)
 	return err
+}
+
+// StartSibling starts one more pod of the same workload and build, which stays quiet.
+func (r *Rig) StartSibling(binary, pod string) error {
+	b, cgroup, err := r.burner(binary)
+	if err != nil {
+		return err
+	}
+	r.values.Siblings = append(r.values.Siblings, sibling{pod, b.Addr, cgroup})
+	_, err = r.write("targets.yaml", targetsFile)
+	return err
+}
+
+// burner starts one in a cgroup of its own, whose path it returns.
+func (r *Rig) burner(binary string) (*parts.Burner, string, error) {
+	cgroup, err := parts.NewCgroup("gopprof-rig", parts.CgroupLimits{CPUCores: LimitCores, MemoryBytes: LimitBytes})
+	if err != nil {
+		return nil, "", err
+	}
+	r.later(func() { _ = cgroup.Remove() })
+	if err := cgroup.Prefer(); err != nil {
+		return nil, "", err
+	}
+	b, err := parts.StartBurner(binary, cgroup)
+	if err != nil {
+		return nil, "", err
+	}
+	r.later(func() { _ = b.Stop() })
+	return b, cgroup.Path, nil
 }
 
 // StartSeries starts the second witness.

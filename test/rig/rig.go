@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -140,12 +141,19 @@ func (r *Rig) AwaitTarget(ctx context.Context) error {
 			return err
 		}
 		for _, n := range list.Nodes {
-			if len(n.Targets) == 1 && len(n.Targets[0].Local) > 0 {
+			if len(n.Targets) == 1+len(r.values.Siblings) && !slices.ContainsFunc(n.Targets, r.unknown) {
 				return nil
 			}
 		}
 		return fmt.Errorf("the aggregator does not know the target yet")
 	})
+}
+
+// unknown tells whether nothing was read of a target yet or, of a sibling, not enough to call
+// it quiet.
+func (r *Rig) unknown(t gopprof.TargetState) bool {
+	busy := func(s gopprof.RuleState) bool { return s.Reason != gopprof.ReasonBelowThreshold }
+	return len(t.Local) == 0 || t.Target.Pod != Pod && slices.ContainsFunc(t.Rules, busy)
 }
 
 // AwaitSeries waits until the second witness has written what a whole interval used: heat

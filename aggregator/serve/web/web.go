@@ -65,7 +65,7 @@ const (
 	livePolicy = "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
-//go:embed templates/*.html templates/style.css templates/live.js
+//go:embed templates/*.html templates/style.css templates/live.js templates/icon.svg
 var files embed.FS
 
 type pages struct {
@@ -100,6 +100,8 @@ func New(d Deps) http.Handler {
 	mux.HandleFunc("POST /operations/{id}/cancel", p.cancel)
 	p.routeViews(mux)
 	mux.HandleFunc("GET /style.css", asset("text/css; charset=utf-8", "style.css"))
+	mux.HandleFunc("GET /icon.svg", asset("image/svg+xml", "icon.svg"))
+	mux.HandleFunc("GET /favicon.ico", asset("image/svg+xml", "icon.svg")) // what browsers ask for by themselves
 	mux.HandleFunc("GET /live.js", asset("text/javascript; charset=utf-8", "live.js"))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		p.message(w, r, http.StatusNotFound, "There is no page at this address.")
