@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // Tab is an open tab.
@@ -22,10 +23,12 @@ type Tab struct {
 	loaded  string // the newest document that has loaded
 }
 
-// call sends a command to the tab. One that is not answered in time fails: a page can keep
-// its tab busy for ever.
+// answerTime is how long a tab may take for an answer: a page can keep it busy for ever.
+const answerTime = 30 * time.Second
+
+// call sends a command to the tab. One that is not answered in time fails.
 func (tab *Tab) call(method string, params args, result any) error {
-	ctx, cancel := context.WithTimeout(tab.b.ctx, tab.b.options.Patience)
+	ctx, cancel := context.WithTimeout(tab.b.ctx, answerTime)
 	defer cancel()
 	return tab.b.conn.call(ctx, tab.session, method, params, result)
 }
