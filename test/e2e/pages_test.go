@@ -47,7 +47,11 @@ func TestPages(t *testing.T) {
 	}
 	check("report")
 	tab.SetViewport(browser.Phone)
-	tab.Wait(`document.documentElement.scrollWidth <= innerWidth`)
+	var wide []string // what makes the page wider than the screen
+	tab.Eval(`[...document.querySelectorAll("main *, header *")].filter(e => e.getBoundingClientRect().right > screen.width + 1 && !e.closest(".wide, pre, .facts")).map(e => e.tagName + "." + e.className)`, &wide)
+	if len(wide) > 0 {
+		t.Errorf("wider than a phone: %v", wide)
+	}
 	check("report-on-a-phone")
 	tab.SetViewport(browser.Desktop)
 
