@@ -19,6 +19,8 @@ import (
 	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/pkg/ops"
 	"github.com/gopprof/gopprof/pkg/profile/profiletest"
+	"github.com/gopprof/gopprof/test/browser"
+	"github.com/gopprof/gopprof/test/hostile"
 )
 
 // TestMain makes the test program the process of a view.
@@ -76,7 +78,7 @@ views: {max_open: 2, memory_bytes: 1GiB} # the race detector multiplies memory
 		return ask(t, http.DefaultClient, "http://"+a.APIAddr()+"/gopprof/reports/"+path, nil)
 	}
 	for path, want := range map[string]string{
-		hot:                       "/gopprof/reports/" + hot + "/pprof/heap/",
+		hot:                       `href="../reports/` + hot + `/pprof/heap/flamegraph"`,
 		hot + "/pprof/heap":       "stackViewer({",
 		hot + "/pprof/heap/top":   `"Name":"main.leak"`,
 		hot + "/pprof/heap/peek":  "main.leak",
@@ -99,6 +101,32 @@ views: {max_open: 2, memory_bytes: 1GiB} # the race detector multiplies memory
 	}
 	if got, err := testutil.GatherAndCount(a.reg, "gopprof_aggregator_views_ended_total"); err != nil || got == 0 {
 		t.Errorf("no view was closed for another: %v", err)
+	}
+}
+
+// TestHostileViewsInABrowser: the scripts of pprof's pages show the names of a hostile profile
+// as text. Nothing else runs, and nobody is asked for anything.
+func TestHostileViewsInABrowser(t *testing.T) {
+	dir := t.TempDir()
+	c := DefaultConfig()
+	c.Status.Listen, c.Serve.Listen, c.Embedded.Listen, c.Embedded.Dir = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0", filepath.Join(dir, "nats")
+	c.Store.URL, c.Views.MemoryBytes = "file://"+dir+"/reports?create_dir=true", 1<<30
+	a := runApp(t, c)
+	var stacks []profiletest.Stack
+	for i, name := range append(hostile.Names(), profiletest.HostileNames()...) {
+		stacks = append(stacks, profiletest.On(int64(i+1)<<20, name, "main.main"))
+	}
+	hot, quiet := commit(t, a, profiletest.Heap(stacks...)), commit(t, a, profiletest.Heap(stacks[1:]...))
+	b := browser.Start(t, browser.Options{Hosts: []string{a.APIAddr()}})
+	tab := b.Open("http://" + a.APIAddr() + "/reports/" + hot)
+	for _, page := range []string{"flamegraph", "top", "peek", "against/" + quiet + "/flamegraph", "against/" + quiet + "/top"} {
+		tab.Navigate("http://" + a.APIAddr() + "/reports/" + hot + "/pprof/heap/" + page)
+		tab.Wait(`document.body.innerText.includes("main.main")`)
+		var origin string
+		tab.Eval(`self.origin`, &origin)
+		if origin != "null" {
+			t.Errorf("%s runs in origin %s", page, origin)
+		}
 	}
 }
 
