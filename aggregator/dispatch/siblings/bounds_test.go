@@ -90,7 +90,7 @@ func TestRecordsAreFull(t *testing.T) {
 	in(t, quiet, func(t *testing.T, l *lab) {
 		r := l.replica()
 		hot := r.fires("web-1")
-		l.incidents.full = true
+		l.incidents.Fill(true)
 		r.stored(l.taken("web-2"))
 		if err := r.GivenUp(t.Context(), l.taken("web-3"), gopprof.ReasonBytesLost, "chunk 1"); err != nil {
 			t.Error(err)

@@ -17,78 +17,18 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gopprof/gopprof/aggregator/dispatch"
+	"github.com/gopprof/gopprof/aggregator/dispatch/dispatchtest"
 	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
 
-// memory is a bucket in memory, shared by replicas.
-type memory struct {
-	mu       sync.Mutex
-	revision uint64
-	values   map[string][]byte
-	at       map[string]uint64
-	fail     error // of all
-	lost     bool  // what is written is not answered
-	full     bool  // nothing more can be written
-	writes   int
-}
-
-func newMemory() *memory { return &memory{values: map[string][]byte{}, at: map[string]uint64{}} }
-
-func (m *memory) Get(_ context.Context, key string) ([]byte, uint64, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.fail != nil {
-		return nil, 0, m.fail
-	}
-	if m.at[key] == 0 {
-		return nil, 0, bus.ErrNoKey
-	}
-	return m.values[key], m.at[key], nil
-}
-
-func (m *memory) Create(_ context.Context, key string, b []byte) (uint64, error) {
-	return m.put(key, b, 0)
-}
-
-func (m *memory) Update(_ context.Context, key string, b []byte, revision uint64) (uint64, error) {
-	return m.put(key, b, revision)
-}
-
-func (m *memory) put(key string, b []byte, revision uint64) (uint64, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.fail != nil {
-		return 0, m.fail
-	}
-	if m.at[key] != revision {
-		return 0, bus.ErrConflict
-	}
-	if m.full {
-		return 0, fmt.Errorf("writing: %w", bus.ErrFull)
-	}
-	m.revision++
-	m.writes++
-	m.values[key], m.at[key] = slices.Clone(b), m.revision
-	if m.lost {
-		return 0, bus.ErrAway
-	}
-	return m.revision, nil
-}
-
-func (m *memory) broken(err error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.fail = err
-}
-
 // lab is nodes with their agents, and what replicas share.
 type lab struct {
 	t         *testing.T
-	incidents *memory
-	budget    *memory
+	incidents *dispatchtest.KV
+	budget    *dispatchtest.KV
 	cfg       dispatch.Config
 	states    []gopprof.NodeState
 	paused    bool
@@ -104,7 +44,7 @@ const quiet = `
 	web-4 n4 b1 cpu=0.2 cores=1`
 
 func newLab(t *testing.T, pods string) *lab {
-	return &lab{t: t, incidents: newMemory(), budget: newMemory(), cfg: dispatch.DefaultConfig(), states: nodes(t, pods)}
+	return &lab{t: t, incidents: dispatchtest.NewKV(), budget: dispatchtest.NewKV(), cfg: dispatch.DefaultConfig(), states: nodes(t, pods)}
 }
 
 func (l *lab) Nodes() []gopprof.NodeState {
@@ -505,10 +445,10 @@ func TestDiedBeforeTheAgentsWereAsked(t *testing.T) {
 // A write that nobody confirms may have happened: then who is waited for is asked, too.
 func TestUnansweredWrite(t *testing.T) {
 	in(t, quiet, func(t *testing.T, l *lab) {
-		l.incidents.lost = true
+		l.incidents.Lose(true)
 		r := l.replica()
 		hot := r.fires("web-1")
-		l.incidents.lost = false
+		l.incidents.Lose(false)
 		if l.pods() != "web-2 web-3" {
 			t.Errorf("asked %s", l.pods())
 		}
@@ -521,7 +461,7 @@ func TestUnansweredWrite(t *testing.T) {
 func TestRecordsAreAway(t *testing.T) {
 	in(t, quiet, func(t *testing.T, l *lab) {
 		r := l.replica()
-		l.incidents.broken(bus.ErrAway)
+		l.incidents.Break(bus.ErrAway)
 		hot := r.fires("web-1")
 		if l.pods() != "" || testutil.ToFloat64(r.metrics.unrecorded) != 1 {
 			t.Errorf("asked %q though nothing was written", l.pods())
@@ -535,7 +475,7 @@ func TestRecordsAreAway(t *testing.T) {
 		r.expect(ahead, "0s ")
 		time.Sleep(46 * time.Second) // synctest's time
 		r.expect(hot, "0s ")
-		l.incidents.broken(nil)
+		l.incidents.Break(nil)
 		r.expect(hot, "0s ")
 	})
 }
