@@ -3,8 +3,8 @@
 //
 // Enter: firings that dispatch lets go, what the nodes told of their targets, captures that
 // have ended. Leave: requests to the agents of one or two quiet pods of the same workload and
-// build; for the hot capture, how long to wait for them, what became of each, and how many
-// pods of the workload were hot.
+// build, and where one cannot be captured to that of another; for the hot capture, how long to
+// wait for them, what became of each, and how many pods of the workload were hot.
 //
 // What was asked is a record of the incident in a key-value bucket, written before the firing
 // agent gets its go, changed only at the revision that was read: whichever replica gets the
@@ -45,12 +45,18 @@ type Budget interface {
 	Ended(ctx context.Context, capture string) error
 }
 
+// Reports are those that are stored. *store.Store is one.
+type Reports interface {
+	Committed(ctx context.Context, capture gopprof.Capture) (gopprof.Report, bool, error)
+}
+
 // Deps are what a Keeper works with.
 type Deps struct {
 	Incidents dispatch.KV // bucket gopprof-incidents
 	Agents    Agents
 	Nodes     Nodes
 	Budget    Budget
+	Reports   Reports       // nil: of what is stored only the records tell
 	Paused    func() bool   // whether nothing may be profiled now; nil: never
 	NewID     func() string // UUIDv7; nil makes real ones
 	Now       func() time.Time
