@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/gopprof/gopprof/aggregator/dispatch"
 	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
@@ -183,7 +184,7 @@ func (k *Keeper) read(ctx context.Context, incident string) (record, uint64, err
 // was read, again from the start when another replica wrote meanwhile. f returns false when
 // nothing changes. create tells whether a record that is not there is made.
 func (k *Keeper) change(ctx context.Context, incident string, create bool, f func(*record) bool) error {
-	for range attempts {
+	return dispatch.Contend(attempts, k.metrics.conflicts, func() error {
 		r, revision, err := k.read(ctx, incident)
 		if err != nil && !(create && errors.Is(err, bus.ErrNoKey)) {
 			return err
@@ -191,15 +192,11 @@ func (k *Keeper) change(ctx context.Context, incident string, create bool, f fun
 		if !f(&r) {
 			return nil
 		}
-		if err = k.write(ctx, incident, r, revision); err == nil {
-			return nil
-		}
-		if !errors.Is(err, bus.ErrConflict) {
+		if err = k.write(ctx, incident, r, revision); err != nil {
 			return fmt.Errorf("writing incident %q: %w", incident, err)
 		}
-		k.metrics.conflicts.Inc()
-	}
-	return fmt.Errorf("writing incident %q: %d times in a row %w", incident, attempts, bus.ErrConflict)
+		return nil
+	})
 }
 
 // encode returns the record as it is written: without the older siblings where it is too large.

@@ -32,12 +32,6 @@ type Agents interface {
 	RequestCapture(ctx context.Context, cluster, node string, r gopprof.CaptureRequest) (gopprof.CaptureReply, error)
 }
 
-// Nodes are what the agents told of their targets. *dispatch.Dispatcher is one.
-type Nodes interface {
-	Nodes() []gopprof.NodeState
-	StaleAfter() time.Duration // the silence after which a node is not believed any more
-}
-
 // Budget gives siblings their places. *dispatch.Dispatcher is one.
 type Budget interface {
 	// Sibling returns why a capture has no place, or "".
@@ -54,7 +48,7 @@ type Reports interface {
 type Deps struct {
 	Incidents dispatch.KV // bucket gopprof-incidents
 	Agents    Agents
-	Nodes     Nodes
+	Nodes     dispatch.Nodes
 	Budget    Budget
 	Reports   Reports       // nil: of what is stored only the records tell
 	Paused    func() bool   // whether nothing may be profiled now; nil: never
@@ -90,7 +84,7 @@ func New(cfg dispatch.Siblings, deps Deps, log *zap.Logger, reg prometheus.Regis
 }
 
 // Run returns when ctx has ended and the agents that were being asked then have answered, or
-// failed to: each has a few seconds. Asked must not be called any more by then.
+// failed to: each has a few seconds. Neither Asked nor Failed must be called any more by then.
 func (k *Keeper) Run(ctx context.Context) error {
 	<-ctx.Done()
 	k.asking.Wait()
