@@ -58,10 +58,13 @@ func (k *Keeper) closed(ctx context.Context, c gopprof.Capture, e ending) error 
 func (k *Keeper) end(ctx context.Context, incident string, c gopprof.Capture, e ending) (next *asked, err error) {
 	ended := false
 	err = k.change(ctx, incident, false, func(r *record) bool {
-		if ended = r.end(c, e); ended && e.replace {
+		ended, next = r.end(c, e), nil
+		if ended && e.replace {
 			k.replace(r, c.ID)
 		}
-		next = r.standIn(c.ID, k.deps.Now())
+		if e.replace {
+			next = r.standIn(c.ID, k.deps.Now())
+		}
 		return ended
 	})
 	switch {
