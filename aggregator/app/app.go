@@ -183,7 +183,7 @@ func (a *App) makeDispatch(ctx context.Context) error {
 		Records: records, Keys: keys, Control: control, Room: a.config.Streams.BucketBytes, Agents: a.bus, Nodes: a.dispatch, Selector: resolve.Selector, Alone: a.nats != nil,
 	}, a.log, a.reg)
 	a.siblings = siblings.New(a.config.Dispatch.Siblings, siblings.Deps{
-		Incidents: incidents, Agents: a.bus, Nodes: a.dispatch, Budget: a.dispatch, Paused: paused,
+		Incidents: incidents, Agents: a.bus, Nodes: a.dispatch, Budget: a.dispatch, Reports: a.store, Paused: paused,
 	}, a.log, a.reg)
 	return a.manual.Load(ctx)
 }

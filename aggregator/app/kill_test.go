@@ -90,7 +90,7 @@ var shopTarget = gopprof.Target{
 // budget as well, as one that a rule caused, so that both are closed at its end.
 func (s *scene) ask(mark string) gopprof.Capture {
 	s.t.Helper()
-	all := s.ends(s.bus, nil)
+	all := s.ends(s.bus, nil, nil)
 	all.dispatch.Observe(gopprof.NodeState{Cluster: bustest.Cluster, Node: "a", Targets: []gopprof.TargetState{{Target: shopTarget}}})
 	op, err := all.manual.Capture(s.t.Context(), gopprof.Manual{Who: "ada", Namespace: "shop", Pod: "api-0"})
 	if err != nil {
@@ -204,7 +204,7 @@ func (s *scene) starts(t *testing.T) []string {
 
 func (s *scene) operation(t *testing.T, c gopprof.Capture) gopprof.OperationCapture {
 	t.Helper()
-	op, err := s.ends(s.bus, nil).manual.Operation(t.Context(), c.Trigger.Request.Operation)
+	op, err := s.ends(s.bus, nil, nil).manual.Operation(t.Context(), c.Trigger.Request.Operation)
 	if err != nil {
 		t.Fatal(err)
 	}

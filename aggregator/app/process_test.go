@@ -101,7 +101,7 @@ func (w *world) start(cut string) (p *process, stop func(), wait func()) {
 	ctx, cancel := context.WithCancel(w.t.Context())
 	p = &process{t: w.t, cut: cut, gone: make(chan struct{}), end: cancel}
 	link, stored := w.open()
-	all := w.ends(link, p)
+	all := w.ends(link, stored, p)
 	line := &pipeline{
 		store: mortalStore{stored, p}, draw: mortalDrawer{w, p}, dispatch: all,
 		announce: announce.New(mortalPublisher{link, p}, zap.NewNop(), prometheus.NewRegistry()),
@@ -135,7 +135,7 @@ func (w *world) start(cut string) (p *process, stop func(), wait func()) {
 }
 
 // ends shares its records with those of all other processes. p nil is immortal.
-func (w *world) ends(link *bus.Aggregator, p *process) ends {
+func (w *world) ends(link *bus.Aggregator, stored storer, p *process) ends {
 	w.t.Helper()
 	records := func(bucket, step string) operations.KV {
 		b, err := link.Bucket(w.t.Context(), bucket)
@@ -154,7 +154,7 @@ func (w *world) ends(link *bus.Aggregator, p *process) ends {
 		Records: records(bus.BucketOperations, "write operation"), Keys: records(bus.BucketKeys, "write key"), Control: records(bus.BucketControl, "write control"), Nodes: d,
 	}, zap.NewNop(), prometheus.NewRegistry())
 	beside := siblings.New(w.siblings, siblings.Deps{
-		Incidents: records(bus.BucketIncidents, "write incident"), Agents: link, Nodes: d, Budget: d,
+		Incidents: records(bus.BucketIncidents, "write incident"), Agents: link, Nodes: d, Budget: d, Reports: stored,
 	}, zap.NewNop(), prometheus.NewRegistry())
 	return ends{d, manual, beside}
 }

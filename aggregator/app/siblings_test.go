@@ -49,17 +49,18 @@ func (refusing) Cancel(context.Context, gopprof.CancelRequest) (r gopprof.Captur
 func (refusing) Status(context.Context, gopprof.StatusRequest) (r gopprof.CaptureReply) { return }
 func (refusing) Pause(context.Context, gopprof.PauseRequest) (r gopprof.CaptureReply)   { return }
 
-// newHotScene starts the agents, and an aggregator that answers them.
-func newHotScene(t *testing.T, wait time.Duration, refuses map[string]gopprof.Reason) *hotScene {
+// newHotScene starts the agents, and an aggregator that answers them: so many siblings are
+// wanted.
+func newHotScene(t *testing.T, wanted int, wait time.Duration, refuses map[string]gopprof.Reason) *hotScene {
 	t.Helper()
 	s := &hotScene{scene: newScene(t), agents: map[string]*bus.Agent{}, asked: map[string]gopprof.CaptureRequest{}, around: make(chan explain.Around, 8)}
-	s.siblings = dispatch.Siblings{PerCapture: 2, Wait: wait}
+	s.siblings = dispatch.Siblings{PerCapture: wanted, Wait: wait}
 	s.explained = func(c gopprof.Capture, around explain.Around) {
 		if c.Trigger.Kind == gopprof.TriggerRule {
 			s.around <- around
 		}
 	}
-	all := s.ends(s.bus, nil)
+	all := s.ends(s.bus, nil, nil)
 	s.background(func(ctx context.Context) error {
 		return s.bus.Answer(ctx, decisions{all.dispatch, all.siblings}.Decide)
 	})
@@ -126,6 +127,16 @@ func taken(id, incident, node string, trigger gopprof.Trigger) gopprof.Capture {
 // sibling waits until the agent of a node was asked, and sends what it takes.
 func (s *hotScene) sibling(node string) gopprof.Capture {
 	s.t.Helper()
+	c := s.takes(node)
+	if err := s.agents[node].PublishCapture(s.t.Context(), c); err != nil {
+		s.t.Fatal(err)
+	}
+	return c
+}
+
+// takes waits until the agent of a node was asked, and returns what it takes.
+func (s *hotScene) takes(node string) gopprof.Capture {
+	s.t.Helper()
 	c := taken("", "", node, gopprof.Trigger{Kind: gopprof.TriggerSibling, At: time.Now(), Request: &gopprof.Request{}})
 	bustest.Eventually(s.t, node+" is asked", func() bool {
 		s.mu.Lock()
@@ -133,9 +144,6 @@ func (s *hotScene) sibling(node string) gopprof.Capture {
 		c.ID, c.Incident = s.asked[node].Capture, s.asked[node].Incident
 		return c.ID != ""
 	})
-	if err := s.agents[node].PublishCapture(s.t.Context(), c); err != nil {
-		s.t.Fatal(err)
-	}
 	return c
 }
 
@@ -164,7 +172,7 @@ func told(r gopprof.Report) string {
 // aggregator that is killed meanwhile and the next one; then its report is made once, with
 // both of them to compare with.
 func TestHotCaptureWaitsForItsSiblings(t *testing.T) {
-	s := newHotScene(t, time.Minute, nil)
+	s := newHotScene(t, 2, time.Minute, nil)
 	hot := s.fire(1)
 	s.publish(hot)
 	for range 2 {
@@ -213,11 +221,11 @@ func (s *hotScene) comparedWith(t *testing.T, want ...gopprof.Capture) {
 // One refuses, one accepts and never sends anything: the report is made when the time is over,
 // and says so. What comes after that is stored beside it.
 func TestSiblingsThatNeverCome(t *testing.T) {
-	s := newHotScene(t, 3*time.Second, map[string]gopprof.Reason{"b": gopprof.ReasonNodeBusy})
+	s := newHotScene(t, 2, 3*time.Second, map[string]gopprof.Reason{"b": gopprof.ReasonNodeBusy})
 	_, stop, wait := s.start("")
 	hot := s.fire(0)
 	bustest.Eventually(t, "the refusal is known", func() bool {
-		_, all := s.ends(s.bus, nil).siblings.Of(t.Context(), hot)
+		_, all := s.ends(s.bus, nil, nil).siblings.Of(t.Context(), hot)
 		return told(gopprof.Report{Siblings: all}) == "api-b failed node_busy, api-c asked"
 	})
 	s.publish(hot)
@@ -236,4 +244,45 @@ func TestSiblingsThatNeverCome(t *testing.T) {
 	if again := s.report(hot); told(again) != told(r) || !again.MadeAt.Equal(r.MadeAt) {
 		t.Errorf("the report was made again: %q", told(again))
 	}
+}
+
+// A sibling's report was stored, and then its record could not be written: it did come, and is
+// compared with.
+func TestSiblingWhoseRecordWasNotWritten(t *testing.T) {
+	s := newHotScene(t, 2, 3*time.Second, nil)
+	_, stop, wait := s.start("")
+	hot := s.fire(0)
+	b := s.takes("b")
+	stored := s.store()
+	key, err := stored.PutProfile(t.Context(), b, b.Profiles[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := gopprof.Report{Version: gopprof.ReportVersion, ID: b.ID, Capture: b, MadeAt: time.Now().UTC(), Files: []gopprof.File{{Kind: gopprof.KindCPU, Profile: key}}}
+	if err := stored.Commit(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	s.publish(hot)
+	if got := told(s.report(hot)); got != "api-b stored, api-c asked" {
+		t.Errorf("it says of its siblings %q", got)
+	}
+	s.comparedWith(t, b)
+	stop()
+	wait()
+}
+
+// The first pod that is asked refuses: the report names it, and the one that came instead.
+func TestSiblingInsteadOfAnother(t *testing.T) {
+	s := newHotScene(t, 1, time.Minute, map[string]gopprof.Reason{"b": gopprof.ReasonNotStarted})
+	_, stop, wait := s.start("")
+	hot := s.fire(1)
+	s.publish(hot)
+	c := s.sibling("c")
+	if got := told(s.report(hot)); got != "api-b failed not_started, api-c stored" {
+		t.Errorf("it says of its siblings %q", got)
+	}
+	s.comparedWith(t, c)
+	s.settled()
+	stop()
+	wait()
 }

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gopprof/gopprof/aggregator/dispatch/dispatchtest"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
@@ -14,7 +15,7 @@ type timed struct {
 	t *testing.T
 }
 
-func newTimed(t *testing.T, budget *memory) timed {
+func newTimed(t *testing.T, budget *dispatchtest.KV) timed {
 	c := newClock()
 	return timed{c, newDispatcher(testConfig(), c.deps(budget)), t}
 }
@@ -49,7 +50,7 @@ func (d timed) granted(within time.Duration) (n int) {
 func TestBudgetThoughTheClockIsSet(t *testing.T) {
 	perHour := testConfig().Budget.PerWorkloadPerHour
 	for set, first := range map[time.Duration]int{time.Hour: perHour, -time.Hour: 0, -24 * time.Hour: 0} {
-		d := newTimed(t, newMemory())
+		d := newTimed(t, dispatchtest.NewKV())
 		if n := d.granted(20 * time.Minute); n != perHour {
 			t.Fatalf("%d granted before the clock was set, want %d", n, perHour)
 		}
@@ -65,7 +66,7 @@ func TestBudgetThoughTheClockIsSet(t *testing.T) {
 
 // Two captures of an hour's four, both ended: the clock that is set back refuses nobody.
 func TestEndedCapturesDoNotRunAgain(t *testing.T) {
-	d := newTimed(t, newMemory())
+	d := newTimed(t, dispatchtest.NewKV())
 	if first, second := d.fire(), d.fire(); !first || !second {
 		t.Fatal("refused within the budget")
 	}
@@ -77,7 +78,7 @@ func TestEndedCapturesDoNotRunAgain(t *testing.T) {
 
 // What runs while the clock is set back counts as running no longer than its lifetime.
 func TestRunningCapturesThoughTheClockIsSet(t *testing.T) {
-	d := newTimed(t, newMemory())
+	d := newTimed(t, dispatchtest.NewKV())
 	for range testConfig().Budget.PerWorkloadAtOnce {
 		if !d.Decide(t.Context(), firing("web", "cpu", d.now())).Go {
 			t.Fatal("refused within the budget")
@@ -96,27 +97,27 @@ func TestRunningCapturesThoughTheClockIsSet(t *testing.T) {
 // A budget that lasts is not written again and again, nor by replicas whose clocks are a
 // little apart.
 func TestClocksThatAreALittleApartCostNothing(t *testing.T) {
-	budget := newMemory()
+	budget := dispatchtest.NewKV()
 	ahead, behind := newTimed(t, budget), newTimed(t, budget)
 	ahead.add(time.Minute)
 	if n := ahead.granted(10 * time.Minute); n != 4 {
 		t.Fatalf("%d granted", n)
 	}
 	behind.add(10 * time.Minute)
-	writes := budget.writes
-	if n := behind.granted(10 * time.Minute); n != 0 || budget.writes != writes {
-		t.Errorf("%d granted and %d writes by the other replica", n, budget.writes-writes)
+	writes := budget.Writes()
+	if n := behind.granted(10 * time.Minute); n != 0 || budget.Writes() != writes {
+		t.Errorf("%d granted and %d writes by the other replica", n, budget.Writes()-writes)
 	}
 	set := newTimed(t, budget)
 	set.add(-time.Hour)
-	if n := set.granted(30 * time.Minute); n != 0 || budget.writes > writes+1 {
-		t.Errorf("%d granted and %d writes after the clock was set back, want 1 write", n, budget.writes-writes)
+	if n := set.granted(30 * time.Minute); n != 0 || budget.Writes() > writes+1 {
+		t.Errorf("%d granted and %d writes after the clock was set back, want 1 write", n, budget.Writes()-writes)
 	}
 }
 
 // A node is neither lost nor kept for ever by a clock that is set.
 func TestNodesThoughTheClockIsSet(t *testing.T) {
-	d := newTimed(t, newMemory())
+	d := newTimed(t, dispatchtest.NewKV())
 	heard := func() int {
 		d.Observe(gopprof.NodeState{Cluster: "c", Node: "n"})
 		return len(d.Nodes())

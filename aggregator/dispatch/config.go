@@ -45,8 +45,8 @@ type Budget struct {
 // Siblings are quiet pods of a hot pod's workload and build, profiled at the same time: what
 // they do not do is what makes the hot one hot.
 type Siblings struct {
-	// PerCapture is how many of them are asked for beside one hot capture; 0 is none, and
-	// reports say less about why.
+	// PerCapture is how many of them are captured beside one hot pod: where one refuses within
+	// wait, another is asked instead. 0 is none, and reports say less about why.
 	PerCapture int `yaml:"per_capture"`
 	// Wait is how much longer than its profile takes a hot capture may wait for them before
 	// its report is made. It ends earlier when all have arrived. An agent that cannot begin

@@ -33,6 +33,12 @@ type KV interface {
 	Update(ctx context.Context, key string, value []byte, revision uint64) (next uint64, err error)
 }
 
+// Nodes are what the agents told of their targets. *Dispatcher is one.
+type Nodes interface {
+	Nodes() []gopprof.NodeState
+	StaleAfter() time.Duration // the silence after which a node is not believed any more
+}
+
 // Deps are what a Dispatcher works with.
 type Deps struct {
 	Budget KV            // one key: what was granted (bucket gopprof-budget)

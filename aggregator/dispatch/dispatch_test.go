@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/gopprof/gopprof/aggregator/dispatch/dispatchtest"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
@@ -30,7 +31,7 @@ func newClock() *clock {
 func (c *clock) now() time.Time      { return time.Unix(0, c.nanoseconds.Load()).UTC() }
 func (c *clock) add(d time.Duration) { c.nanoseconds.Add(int64(d)) }
 func (c *clock) newID() string       { return idAt(c.now()) }
-func (c *clock) deps(budget *memory) Deps {
+func (c *clock) deps(budget *dispatchtest.KV) Deps {
 	return Deps{Budget: budget, Now: c.now, NewID: c.newID}
 }
 
@@ -39,7 +40,7 @@ func newDispatcher(cfg Config, deps Deps) *Dispatcher {
 }
 
 func TestReplicasShareOneBudget(t *testing.T) {
-	c, budget := newClock(), newMemory()
+	c, budget := newClock(), dispatchtest.NewKV()
 	cfg := testConfig()
 	cfg.Budget = Budget{PerWorkloadAtOnce: 7, PerWorkloadPerHour: 100, TotalAtOnce: 100, TotalPerHour: 100}
 	var granted atomic.Int32
@@ -65,13 +66,13 @@ func TestReplicasShareOneBudget(t *testing.T) {
 	if n != 1 {
 		t.Errorf("they belong to %d incidents, not one", n)
 	}
-	if budget.writes != 7 {
-		t.Errorf("the budget was written %d times: refusals must cost nothing", budget.writes)
+	if budget.Writes() != 7 {
+		t.Errorf("the budget was written %d times: refusals must cost nothing", budget.Writes())
 	}
 }
 
 func TestAnswersSurviveRestart(t *testing.T) {
-	c, budget := newClock(), newMemory()
+	c, budget := newClock(), dispatchtest.NewKV()
 	first := newDispatcher(testConfig(), c.deps(budget))
 	asked := []gopprof.Firing{firing("web", "cpu", noon), firing("web", "cpu", noon), firing("web", "cpu", noon)}
 	var answers []gopprof.Decision
@@ -91,17 +92,17 @@ func TestAnswersSurviveRestart(t *testing.T) {
 }
 
 func TestUnreachableBudget(t *testing.T) {
-	c, budget := newClock(), newMemory()
+	c, budget := newClock(), dispatchtest.NewKV()
 	core, logs := observer.New(zapcore.InfoLevel)
 	reg := prometheus.NewRegistry()
 	d := New(testConfig(), c.deps(budget), zap.New(core), reg)
-	budget.broken(errors.New("away"))
+	budget.Break(errors.New("away"))
 	for range 3 {
 		if a := d.Decide(t.Context(), firing("web", "cpu", noon)); a.Go || a.Reason != gopprof.ReasonNoAnswer {
 			t.Errorf("answer without a budget: %+v", a)
 		}
 	}
-	budget.broken(nil)
+	budget.Break(nil)
 	if a := d.Decide(t.Context(), firing("web", "cpu", noon)); !a.Go {
 		t.Errorf("answer once the budget is back: %+v", a)
 	}
@@ -115,7 +116,7 @@ func TestUnreachableBudget(t *testing.T) {
 
 func TestDecideEndsWithItsContext(t *testing.T) {
 	c := newClock()
-	d := newDispatcher(testConfig(), c.deps(newMemory()))
+	d := newDispatcher(testConfig(), c.deps(dispatchtest.NewKV()))
 	<-d.ledgers // somebody else works on it for ever
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
@@ -125,7 +126,7 @@ func TestDecideEndsWithItsContext(t *testing.T) {
 }
 
 func TestUnreadableBudgetStartsAnew(t *testing.T) {
-	c, budget := newClock(), newMemory()
+	c, budget := newClock(), dispatchtest.NewKV()
 	if _, err := budget.Create(t.Context(), ledgerKey, []byte("{broken")); err != nil {
 		t.Fatal(err)
 	}
@@ -138,21 +139,21 @@ func TestUnreadableBudgetStartsAnew(t *testing.T) {
 }
 
 func TestNotAnID(t *testing.T) {
-	budget := newMemory()
+	budget := dispatchtest.NewKV()
 	d := newDispatcher(testConfig(), newClock().deps(budget))
 	f := firing("web", "cpu", noon)
 	f.Capture = "../../etc/passwd"
 	if a := d.Decide(t.Context(), f); a.Go || a.Reason != gopprof.ReasonBadInput {
 		t.Errorf("answer: %+v", a)
 	}
-	if budget.writes != 0 {
+	if budget.Writes() != 0 {
 		t.Error("it cost the budget")
 	}
 }
 
 func TestEndFreesAPlace(t *testing.T) {
 	c := newClock()
-	d := newDispatcher(testConfig(), c.deps(newMemory()))
+	d := newDispatcher(testConfig(), c.deps(dispatchtest.NewKV()))
 	f := firing("web", "cpu", noon)
 	d.Decide(t.Context(), f)
 	d.Decide(t.Context(), firing("web", "cpu", noon))
@@ -173,7 +174,7 @@ func TestEndFreesAPlace(t *testing.T) {
 
 func TestNodes(t *testing.T) {
 	c := newClock()
-	d := newDispatcher(testConfig(), c.deps(newMemory()))
+	d := newDispatcher(testConfig(), c.deps(dispatchtest.NewKV()))
 	d.Observe(gopprof.NodeState{Cluster: "c", Node: "b", At: noon.Add(8760 * time.Hour)}) // its clock is a year ahead
 	d.Observe(gopprof.NodeState{Cluster: "c", Node: "a"})
 	if n := d.Nodes(); len(n) != 2 || n[0].Node != "a" || !n[1].At.Equal(noon) {
@@ -227,21 +228,21 @@ func mistakes(check func(report func(key, problem string))) (keys []string) {
 
 // slowly is a bucket that takes its time to read.
 type slowly struct {
-	*memory
+	*dispatchtest.KV
 	reads atomic.Int32
 }
 
 func (s *slowly) Get(ctx context.Context, key string) ([]byte, uint64, error) {
 	s.reads.Add(1)
 	time.Sleep(100 * time.Millisecond) // synctest's time
-	return s.memory.Get(ctx, key)
+	return s.KV.Get(ctx, key)
 }
 
 // Agents wait for a second: a thousand who ask in the same moment share a few looks at the
 // budget, and none is left to decide alone.
 func TestPeakIsAnsweredInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, budget := newClock(), &slowly{memory: newMemory()}
+		c, budget := newClock(), &slowly{KV: dispatchtest.NewKV()}
 		deps := c.deps(nil)
 		deps.Budget = budget
 		d := newDispatcher(testConfig(), deps)
@@ -269,13 +270,13 @@ func TestPeakIsAnsweredInTime(t *testing.T) {
 
 // While profiling is paused nobody gets a capture, and nothing is used up.
 func TestPausedDecisions(t *testing.T) {
-	c, paused, budget := newClock(), true, newMemory()
+	c, paused, budget := newClock(), true, dispatchtest.NewKV()
 	deps := c.deps(budget)
 	deps.Paused = func() bool { return paused }
 	d := newDispatcher(testConfig(), deps)
 	f := firing("web", "cpu", noon)
-	if a := d.Decide(t.Context(), f); a.Go || a.Reason != gopprof.ReasonPaused || budget.writes != 0 {
-		t.Errorf("paused: %+v, %d writes", a, budget.writes)
+	if a := d.Decide(t.Context(), f); a.Go || a.Reason != gopprof.ReasonPaused || budget.Writes() != 0 {
+		t.Errorf("paused: %+v, %d writes", a, budget.Writes())
 	}
 	paused = false
 	if a := d.Decide(t.Context(), f); !a.Go {

@@ -3,6 +3,8 @@ package dispatch
 import (
 	"encoding/json"
 	"testing"
+
+	"github.com/gopprof/gopprof/aggregator/dispatch/dispatchtest"
 )
 
 // FuzzLedger: whatever the ledger has become, agents get an answer, the same one again, and
@@ -17,7 +19,7 @@ func FuzzLedger(f *testing.F) {
 	f.Add([]byte(`{"grants":[{"c":"` + firing("web", "cpu", noon).Capture + `","i":"x"},{"t":"9999-12-31T23:59:59Z"},{"e":"0001-01-01T00:00:00Z"}]}`))
 	f.Add([]byte("{broken"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		c, budget := newClock(), newMemory()
+		c, budget := newClock(), dispatchtest.NewKV()
 		if _, err := budget.Create(t.Context(), ledgerKey, data); err != nil {
 			t.Fatal(err)
 		}
@@ -30,7 +32,7 @@ func FuzzLedger(f *testing.F) {
 		if again := d.Decide(t.Context(), x); again != first {
 			t.Errorf("answer %+v, then %+v", first, again)
 		}
-		if written, _, err := budget.Get(t.Context(), ledgerKey); err != nil || budget.writes > 1 && (!json.Valid(written) || len(written) > 2*len(data)+1000) {
+		if written, _, err := budget.Get(t.Context(), ledgerKey); err != nil || budget.Writes() > 1 && (!json.Valid(written) || len(written) > 2*len(data)+1000) {
 			t.Errorf("written: %.300q, %v", written, err)
 		}
 	})

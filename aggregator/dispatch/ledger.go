@@ -38,7 +38,7 @@ func (d *Dispatcher) changeLedger(ctx context.Context, change func(ledger) (ledg
 		return err
 	}
 	defer func() { d.ledgers <- read }()
-	for range attempts {
+	return Contend(attempts, d.metrics.conflicts, func() error {
 		if !read.at.After(called) {
 			if err := d.refresh(ctx, read); err != nil {
 				return fmt.Errorf("reading the budget: %w", err)
@@ -49,17 +49,12 @@ func (d *Dispatcher) changeLedger(ctx context.Context, change func(ledger) (ledg
 		if !changed && !set {
 			return nil
 		}
-		err := d.write(ctx, read, next)
-		if err == nil {
-			return nil
-		}
-		read.at = time.Time{} // somebody else wrote, or nobody knows whether we did
-		if !errors.Is(err, bus.ErrConflict) {
+		if err := d.write(ctx, read, next); err != nil {
+			read.at = time.Time{} // somebody else wrote, or nobody knows whether we did
 			return fmt.Errorf("writing the budget: %w", err)
 		}
-		d.metrics.conflicts.Inc()
-	}
-	return fmt.Errorf("writing the budget: %d times in a row %w", attempts, bus.ErrConflict)
+		return nil
+	})
 }
 
 // holdLedger waits until nobody else of this process works on the ledger.

@@ -5,13 +5,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gopprof/gopprof/aggregator/dispatch/dispatchtest"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
 // Siblings have places of their own in the totals: none of their workload's, at most half of
 // all, and one for each capture however often it is asked for.
 func TestSiblingsInTheBudget(t *testing.T) {
-	c, budget := newClock(), newMemory()
+	c, budget := newClock(), dispatchtest.NewKV()
 	cfg := testConfig()
 	cfg.Budget = Budget{PerWorkloadAtOnce: 2, PerWorkloadPerHour: 2, TotalAtOnce: 4, TotalPerHour: 10}
 	d, other := newDispatcher(cfg, c.deps(budget)), newDispatcher(cfg, c.deps(budget))
@@ -28,8 +29,8 @@ func TestSiblingsInTheBudget(t *testing.T) {
 	ask(first, "")
 	ask(second, "")
 	ask(third, gopprof.ReasonBudget) // half of the places
-	if budget.writes != 3 {
-		t.Errorf("%d writes, want 3", budget.writes)
+	if budget.Writes() != 3 {
+		t.Errorf("%d writes, want 3", budget.Writes())
 	}
 	again := d.Decide(t.Context(), firing("web", "cpu", noon))
 	if !again.Go || again.Incident != incident {
@@ -51,7 +52,7 @@ func TestSiblingsInTheBudget(t *testing.T) {
 
 // Their part of an hour is used up by them alone, and an incident is not prolonged by them.
 func TestSiblingsInAnHour(t *testing.T) {
-	c, budget := newClock(), newMemory()
+	c, budget := newClock(), dispatchtest.NewKV()
 	cfg := testConfig() // 6 in an hour
 	d := newDispatcher(cfg, c.deps(budget))
 	incident := d.Decide(t.Context(), firing("web", "cpu", noon)).Incident
@@ -68,15 +69,15 @@ func TestSiblingsInAnHour(t *testing.T) {
 }
 
 func TestSiblingsWhilePausedOrAway(t *testing.T) {
-	c, budget, paused := newClock(), newMemory(), true
+	c, budget, paused := newClock(), dispatchtest.NewKV(), true
 	deps := c.deps(budget)
 	deps.Paused = func() bool { return paused }
 	d := newDispatcher(testConfig(), deps)
-	if got, err := d.Sibling(t.Context(), idAt(noon), idAt(noon)); got != gopprof.ReasonPaused || err != nil || budget.writes != 0 {
+	if got, err := d.Sibling(t.Context(), idAt(noon), idAt(noon)); got != gopprof.ReasonPaused || err != nil || budget.Writes() != 0 {
 		t.Errorf("paused: %q, %v", got, err)
 	}
 	paused = false
-	budget.broken(errors.New("away"))
+	budget.Break(errors.New("away"))
 	if got, err := d.Sibling(t.Context(), idAt(noon), idAt(noon)); got != gopprof.ReasonNoAnswer || err == nil {
 		t.Errorf("away: %q, %v", got, err)
 	}

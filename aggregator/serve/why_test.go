@@ -55,7 +55,7 @@ func TestWhyOnTheReportPage(t *testing.T) {
 		"few samples", "main.price burns 61 %", "<h2>Why</h2>",
 		"this pod: others of its workload are quiet", "6 pods, 5 of this build: 1 hot, 4 quiet",
 		"main.price takes 61 %", `class="confidence sure">sure<`, "Look first at <code><bdi>main.price</bdi></code>", "main.price → main.price",
-		"CPU in main.price", "61.0 %", "2.0 %", "Time to the limit", "1h30m<", "3.0 MiB", "1.500 cores", "12345<",
+		"CPU in main.price", "61.0 %", "2.0 %", "Time to the limit", "1h30m<", "3 MiB<", "1.500 cores", "12345<",
 		`<img class="evidence" src="../api/v1/reports/` + id + `/evidence.svg" alt="CPU use of this pod in the 15 minutes`,
 		"What grew: cpu", "1.930 cores here, 0.410 cores in others.", `<a href="../reports/` + r.Explanation.Differences[0].With[0].Report + `"><bdi>web-2</bdi></a>`, "<small>earlier</small>", ", <bdi>main.price</bdi>.",
 		"1.200 cores <small>62.0 %</small>", "78.0 %", "31.4<", "or less, of the same work", "What grew: heap", "Nothing differs by more than chance",

@@ -12,17 +12,28 @@ import (
 
 // Percent writes a ratio. What is not all is never "100 %", what is not nothing never "0 %".
 func Percent(ratio float64) string {
+	if ratio > 10 {
+		return "more than 1000 %"
+	}
+	return percent(ratio, 0)
+}
+
+// Tenths writes a ratio as Percent does, for tables: with a digit after the point, however
+// large it is.
+func Tenths(ratio float64) string { return percent(ratio, 1) }
+
+func percent(ratio float64, digits int) string {
+	write := func(v float64) string { return strconv.FormatFloat(v, 'f', digits, 64) + " %" }
+	step := math.Pow10(-digits) // in per cent
 	switch {
 	case math.IsNaN(ratio) || ratio < 0:
 		return "an unknown share"
-	case ratio > 10:
-		return "more than 1000 %"
-	case ratio > 0 && ratio < 0.005:
-		return "less than 1 %"
-	case ratio < 1 && ratio > 0.99:
-		return "99 %"
+	case ratio > 0 && ratio*100 < step/2:
+		return "less than " + write(step)
+	case ratio < 1 && ratio*100 > 100-step:
+		return write(100 - step)
 	}
-	return strconv.FormatFloat(math.Round(ratio*100), 'f', 0, 64) + " %"
+	return write(math.Round(ratio*100/step) * step)
 }
 
 // Digits writes a number with about three digits.

@@ -43,17 +43,9 @@ publish: {retry_max: 2s}
 nats: {url: "{{.NATS}}", nkey_file: {{.Dir}}/agent.nk, reconnect_wait: 1s}
 `
 
-const aggregatorYAML = `
-status: {listen: "127.0.0.1:0"}
-serve: {listen: "127.0.0.1:0"}
-embedded:
-  listen: {{.Listen}}
-  dir: {{.Dir}}/nats
-  agents: [{cluster: {{.Cluster}}, node: {{.Node}}, nkey: {{.AgentKey}}}]
-streams: {ack_wait: 10s}
-receive: {in_progress_interval: 2s, retry_delay: 1s}
+// aggregatorYAML lets as many captures be made as there are cases to play.
+const aggregatorYAML = rig.AggregatorYAML + `
 dispatch: {budget: {total_per_hour: 1000}}
-store: {url: "file://{{.Dir}}/reports"}
 `
 
 // bench is gopprof at work, before which one case after the other is played.

@@ -15,9 +15,10 @@ import (
 	"github.com/gopprof/gopprof/test/series"
 )
 
-// The configurations differ from the defaults in their places, and in shorter windows and
-// series, so that nobody has to wait.
-const aggregatorConfig = `
+// AggregatorYAML is the aggregator's configuration where Config names none. It and the agent's
+// differ from the defaults in their places, and in shorter windows and series, so that nobody
+// has to wait.
+const AggregatorYAML = `
 status: {listen: "127.0.0.1:0"}
 serve: {listen: "127.0.0.1:0"}
 embedded:
@@ -196,7 +197,7 @@ func (r *Rig) AggregatorConfig() (path string, err error) {
 			return "", err
 		}
 	}
-	return r.write("aggregator.yaml", cmp.Or(r.AggregatorYAML, aggregatorConfig))
+	return r.write("aggregator.yaml", cmp.Or(r.AggregatorYAML, AggregatorYAML))
 }
 
 // AgentConfig writes the agent's configuration.

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
+	"github.com/gopprof/gopprof/aggregator/dispatch"
 	"github.com/gopprof/gopprof/aggregator/dispatch/operations"
 	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/bus/bustest"
@@ -56,7 +57,7 @@ func target() gopprof.Target {
 }
 
 // run runs a Keeper on the real bus until stop is called.
-func run(t *testing.T, cfg operations.Config, a *bus.Aggregator, n operations.Nodes) (k *operations.Keeper, stop func()) {
+func run(t *testing.T, cfg operations.Config, a *bus.Aggregator, n dispatch.Nodes) (k *operations.Keeper, stop func()) {
 	t.Helper()
 	bucket := func(name string) *bus.Bucket {
 		b, err := a.Bucket(t.Context(), name)

@@ -104,12 +104,6 @@ func (k *Keeper) watchedControl(key string, value []byte, revision uint64) {
 // come back to NATS, or to us, a while after it.
 func (k *Keeper) waver() { k.unsteady.Store(k.deps.Now().UnixNano()) }
 
-// weAreAway tells whether it was our own connection that failed, and not an agent that did
-// not answer in time.
-func weAreAway(err error) bool {
-	return errors.Is(err, bus.ErrAway) && !errors.Is(err, context.DeadlineExceeded)
-}
-
 // steady tells whether an agent that is not there is gone.
 func (k *Keeper) steady() bool {
 	return k.deps.Now().Sub(time.Unix(0, k.unsteady.Load())) >= k.cfg.GoneAfter
@@ -249,18 +243,11 @@ func (k *Keeper) ask(ctx context.Context, s start) (state gopprof.OperationCaptu
 		Namespace: t.Namespace, Pod: t.Pod, PodUID: t.PodUID, Container: t.Container,
 		Kinds: m.Kinds, CPUSeconds: m.CPUSeconds, Deadline: k.deps.Now().Add(k.cfg.StartWithin),
 	})
-	switch {
-	case errors.Is(err, bus.ErrInvalid):
-		return failed(gopprof.ReasonInternal, err.Error()), true
-	case errors.Is(err, bus.ErrNoAgent):
-		return failed(gopprof.ReasonNoAnswer, fmt.Sprintf("no agent answers for node %q", t.Node)), false
-	case weAreAway(err):
+	if dispatch.WeAreAway(err) {
 		k.waver()
-		return failed(gopprof.ReasonNoAnswer, "NATS was away"), false
-	case err != nil:
-		return failed(gopprof.ReasonNoAnswer, fmt.Sprintf("the agent of node %q did not answer within %s", t.Node, k.cfg.AgentTimeout)), false
-	case !reply.Accepted:
-		return refusal(reply), true
+	}
+	if reason, detail := dispatch.Refusal(t.Node, k.cfg.AgentTimeout, reply, err); reason != "" {
+		return failed(reason, detail), err == nil || errors.Is(err, bus.ErrInvalid)
 	}
 	now := k.deps.Now().UTC()
 	return gopprof.OperationCapture{State: gopprof.CaptureProfiling, Started: now, Until: now.Add(duration(m))}, true
@@ -290,7 +277,7 @@ func (k *Keeper) askAfter(ctx context.Context, op gopprof.Operation, oc gopprof.
 func (k *Keeper) answered(op gopprof.Operation, oc gopprof.OperationCapture, reply gopprof.CaptureReply, err error) (gopprof.OperationCapture, bool) {
 	now := k.deps.Now()
 	t := k.trialOf(oc.Capture)
-	if weAreAway(err) {
+	if dispatch.WeAreAway(err) {
 		k.waver()
 	}
 	if err != nil && !k.steady() {
@@ -327,11 +314,9 @@ func (k *Keeper) answered(op gopprof.Operation, oc gopprof.OperationCapture, rep
 	return oc, false
 }
 
+// refusal is the state of a capture that its agent refused.
 func refusal(r gopprof.CaptureReply) gopprof.OperationCapture {
-	if !dispatch.IsAgentReason(r.Reason) {
-		return failed(gopprof.ReasonNoAnswer, fmt.Sprintf("the agent refused without a reason that is known here: %.64q", r.Reason))
-	}
-	return failed(r.Reason, fmt.Sprintf("%.500s", r.Detail))
+	return failed(dispatch.Refusal("", 0, r, nil))
 }
 
 func (k *Keeper) logBegun(s start, answer gopprof.OperationCapture) {

@@ -330,12 +330,12 @@ func TestRecordsAway(t *testing.T) {
 		defer stop()
 		id := ask(t, k, gopprof.Manual{Workload: deployment("web"), CPUSeconds: 10}).ID
 		synctest.Wait()
-		l.kv.broken(errors.New("away"))
+		l.kv.Break(errors.New("away"))
 		time.Sleep(25 * time.Second)
 		if _, err := k.Capture(t.Context(), gopprof.Manual{Namespace: "shop", Pod: "web-0"}); err == nil {
 			t.Error("taken in, though it cannot be written down")
 		}
-		l.kv.broken(nil)
+		l.kv.Break(nil)
 		if op := wait(t, k, id); states(op)["stored"] != 3 {
 			t.Errorf("%v", states(op))
 		}

@@ -3,7 +3,6 @@ package operations
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -14,118 +13,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
+	"github.com/gopprof/gopprof/aggregator/dispatch/dispatchtest"
 	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
-
-// memory is a bucket in memory, shared by replicas.
-type memory struct {
-	mu       sync.Mutex
-	revision uint64
-	values   map[string]entry
-	watchers []func(key string, value []byte, revision uint64)
-	fail     error
-	writes   int
-}
-
-type entry struct {
-	bytes    []byte
-	revision uint64
-}
-
-func newMemory() *memory { return &memory{values: map[string]entry{}} }
-
-func (m *memory) Get(ctx context.Context, key string) ([]byte, uint64, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.fail != nil {
-		return nil, 0, m.fail
-	}
-	v, ok := m.values[key]
-	if !ok {
-		return nil, 0, bus.ErrNoKey
-	}
-	return v.bytes, v.revision, ctx.Err()
-}
-
-func (m *memory) Create(_ context.Context, key string, b []byte) (uint64, error) {
-	return m.put(key, b, 0)
-}
-
-func (m *memory) Update(_ context.Context, key string, b []byte, revision uint64) (uint64, error) {
-	return m.put(key, b, revision)
-}
-
-func (m *memory) put(key string, b []byte, revision uint64) (uint64, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.fail != nil {
-		return 0, m.fail
-	}
-	if m.values[key].revision != revision {
-		return 0, bus.ErrConflict
-	}
-	m.revision++
-	m.writes++
-	m.values[key] = entry{slices.Clone(b), m.revision}
-	for _, show := range m.watchers {
-		go show(key, slices.Clone(b), m.revision)
-	}
-	return m.revision, nil
-}
-
-func (m *memory) Delete(_ context.Context, key string) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.values, key)
-	return m.fail
-}
-
-// keys counts the keys that begin so.
-func (m *memory) keys(prefix string) (n int) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for key := range m.values {
-		if strings.HasPrefix(key, prefix) {
-			n++
-		}
-	}
-	return n
-}
-
-// Watch shows changes in any order: revisions must be looked at.
-func (m *memory) Watch(ctx context.Context, show func(key string, value []byte, revision uint64), shown func()) error {
-	m.mu.Lock()
-	if m.fail != nil {
-		defer m.mu.Unlock()
-		return m.fail
-	}
-	at := len(m.watchers)
-	m.watchers = append(m.watchers, show)
-	there := maps.Clone(m.values)
-	m.mu.Unlock()
-	for key, v := range there {
-		show(key, v.bytes, v.revision)
-	}
-	shown()
-	<-ctx.Done()
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.watchers[at] = func(string, []byte, uint64) {}
-	return nil
-}
-
-func (m *memory) broken(err error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.fail = err
-}
 
 // lab is agents that do what real ones do, or what they should not, and the aggregators
 // that ask them.
 type lab struct {
 	t    *testing.T
-	kv   *memory
+	kv   *dispatchtest.KV
 	cfg  Config
 	room int64
 
@@ -155,7 +52,7 @@ type agent struct {
 }
 
 func newLab(t *testing.T) *lab {
-	return &lab{t: t, kv: newMemory(), cfg: DefaultConfig(), agents: map[string]*agent{}, at: gauge{}, peak: gauge{}}
+	return &lab{t: t, kv: dispatchtest.NewKV(), cfg: DefaultConfig(), agents: map[string]*agent{}, at: gauge{}, peak: gauge{}}
 }
 
 // pods adds pods of a workload, spread over nodes.

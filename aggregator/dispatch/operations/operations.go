@@ -46,12 +46,6 @@ type Agents interface {
 	RequestPause(ctx context.Context, cluster, node string, r gopprof.PauseRequest) (gopprof.CaptureReply, error)
 }
 
-// Nodes are what the agents told of their targets. *dispatch.Dispatcher is one.
-type Nodes interface {
-	Nodes() []gopprof.NodeState
-	StaleAfter() time.Duration // the silence after which a node is not believed any more
-}
-
 // Selector reads a label selector as Kubernetes writes it.
 type Selector func(selector string) (matches func(labels map[string]string) bool, err error)
 
@@ -62,7 +56,7 @@ type Deps struct {
 	Control  KV    // bucket gopprof-control
 	Room     int64 // bytes that Records may hold; the oldest ended operations give way. 0: no bound
 	Agents   Agents
-	Nodes    Nodes
+	Nodes    dispatch.Nodes
 	Selector Selector
 	// Alone tells that no other replica can be there: nobody waits for another's lease.
 	Alone bool

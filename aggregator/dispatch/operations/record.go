@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/gopprof/gopprof/aggregator/dispatch"
 	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
@@ -145,31 +146,27 @@ func away(err error) error {
 // change reads an operation, lets f change it, and writes that at the revision that was
 // read, again from the start when somebody else wrote meanwhile. f returns false when
 // nothing changes. The operation as it then is comes back.
-func (k *Keeper) change(ctx context.Context, id string, f func(op *gopprof.Operation) bool) (gopprof.Operation, error) {
-	for range attempts {
-		op, revision, err := k.read(ctx, id)
-		if err != nil {
-			return op, err
+func (k *Keeper) change(ctx context.Context, id string, f func(op *gopprof.Operation) bool) (op gopprof.Operation, err error) {
+	err = dispatch.Contend(attempts, k.metrics.conflicts, func() (err error) {
+		var revision uint64
+		if op, revision, err = k.read(ctx, id); err != nil {
+			return err
 		}
 		if !f(&op) {
 			k.note(op, revision, 0)
-			return op, nil
+			return nil
 		}
 		value, err := json.Marshal(op)
-		if err != nil {
-			return op, fmt.Errorf("writing operation %q: %w", id, err)
-		}
-		next, err := k.deps.Records.Update(ctx, id, value, revision)
 		if err == nil {
-			k.note(op, next, len(value))
-			return op, nil
+			revision, err = k.deps.Records.Update(ctx, id, value, revision)
 		}
-		if !errors.Is(err, bus.ErrConflict) {
-			return op, away(fmt.Errorf("writing operation %q: %w", id, err))
+		if err != nil {
+			return away(fmt.Errorf("writing operation %q: %w", id, err))
 		}
-		k.metrics.conflicts.Inc()
-	}
-	return gopprof.Operation{}, fmt.Errorf("writing operation %q: %d times in a row %w", id, attempts, bus.ErrConflict)
+		k.note(op, revision, len(value))
+		return nil
+	})
+	return op, err
 }
 
 // advanceCapture takes one capture of an operation to a later state, and returns whether it

@@ -104,8 +104,8 @@ func TestWhoIsMeant(t *testing.T) {
 				if len(op.Captures) != c.want {
 					t.Errorf("%d captures, want %d", len(op.Captures), c.want)
 				}
-				if (err != nil) != (len(l.kv.values) == 0) {
-					t.Errorf("%d records, %v", len(l.kv.values), err)
+				if (err != nil) != (l.kv.Keys("") == 0) {
+					t.Errorf("%d records, %v", l.kv.Keys(""), err)
 				}
 			})
 		})
@@ -159,8 +159,8 @@ func TestQueueIsBounded(t *testing.T) {
 		if gopprof.ReasonOf(err) != gopprof.ReasonBudget || !strings.Contains(err.Error(), "4 captures wait") {
 			t.Errorf("%v", err)
 		}
-		if _, err := k.Capture(t.Context(), gopprof.Manual{Namespace: "shop", Workload: deployment("web"), MaxPods: 2, Key: "k"}); gopprof.ReasonOf(err) != gopprof.ReasonBudget || l.kv.keys("key-") != 0 {
-			t.Errorf("with a key: %v, %d keys are kept", err, l.kv.keys("key-"))
+		if _, err := k.Capture(t.Context(), gopprof.Manual{Namespace: "shop", Workload: deployment("web"), MaxPods: 2, Key: "k"}); gopprof.ReasonOf(err) != gopprof.ReasonBudget || l.kv.Keys("key-") != 0 {
+			t.Errorf("with a key: %v, %d keys are kept", err, l.kv.Keys("key-"))
 		}
 		ask(t, k, gopprof.Manual{Pod: "web-0"})
 		wait(t, k, first.ID)

@@ -3,7 +3,6 @@ package siblings
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -23,6 +22,8 @@ const (
 	answerWithin = 3 * time.Second
 	// writeWithin bounds what is written after its answer.
 	writeWithin = 5 * time.Second
+	// writeAgain is how long the records are left alone that were away.
+	writeAgain = time.Second
 	// maxSeconds bounds the profile that an agent can make us ask others for.
 	maxSeconds = 600
 )
@@ -84,7 +85,7 @@ func (k *Keeper) plan(f gopprof.Firing, kinds []gopprof.Kind) plan {
 	for _, t := range chosen {
 		p.fresh = append(p.fresh, asked{
 			Sibling: gopprof.Sibling{Capture: k.deps.NewID(), Target: named(t), Kinds: kinds, State: gopprof.SiblingAsked},
-			For:     f.Capture, At: now, Until: now.Add(k.cfg.Wait),
+			For:     f.Capture, At: now, Until: now.Add(k.cfg.Wait), CPUSeconds: f.CPUSeconds,
 		})
 	}
 	return p
@@ -122,59 +123,75 @@ func (k *Keeper) askFor(ctx context.Context, incident string, f gopprof.Firing) 
 	}
 	for _, a := range r.Asked {
 		if a.For == f.Capture && a.State == gopprof.SiblingAsked && k.deps.Now().Before(a.Until) {
-			k.asking.Go(func() { k.ask(ctx, incident, a, f.CPUSeconds) })
+			k.asking.Go(func() { k.ask(ctx, incident, a) })
 		}
 	}
 }
 
-// ask asks one agent, and writes down at once when there will be no capture: nobody waits
-// for it then.
-func (k *Keeper) ask(ctx context.Context, incident string, a asked, cpuSeconds float64) {
-	reason, detail := k.request(ctx, incident, a, cpuSeconds)
-	k.metrics.asked.WithLabelValues(string(reason)).Inc()
+// ask asks one agent, and where that refuses the one that is asked instead, and so on.
+func (k *Keeper) ask(ctx context.Context, incident string, a asked) {
+	for next := &a; next != nil; {
+		next = k.askOne(ctx, incident, *next)
+	}
+}
+
+// askOne asks one agent, and writes down at once when there will be no capture: nobody waits
+// for it then. It returns who is asked instead, or nil.
+func (k *Keeper) askOne(ctx context.Context, incident string, a asked) *asked {
+	refused := k.request(ctx, incident, a)
+	k.metrics.asked.WithLabelValues(string(refused.reason)).Inc()
 	log := k.log.With(zap.String("incident", incident), zap.String("capture", a.Capture), zap.String("node", a.Target.Node),
 		zap.String("namespace", a.Target.Namespace), zap.String("pod", a.Target.Pod))
-	if reason == "" {
+	if refused.reason == "" {
 		log.Info("sibling asked", zap.String("beside", a.For))
-		return
+		return nil
 	}
-	log.Info("sibling refused", zap.String("beside", a.For), zap.String("reason", string(reason)), zap.String("detail", detail))
-	ctx, cancel := context.WithTimeout(ctx, writeWithin)
-	defer cancel()
-	err := errors.Join(
-		k.end(ctx, incident, gopprof.Capture{ID: a.Capture, Target: a.Target}, gopprof.SiblingFailed, reason, detail),
-		k.deps.Budget.Ended(ctx, a.Capture),
-	)
+	log.Info("sibling refused", zap.String("beside", a.For), zap.String("reason", string(refused.reason)), zap.String("detail", refused.detail))
+	next, err := k.writeRefusal(ctx, incident, a, refused)
 	if err != nil { // its hot capture waits to the end of its time
 		log.Warn("refusal of a sibling not written", zap.Error(err))
 	}
+	return next
 }
 
-// request puts the request to the agent and returns why there will be no capture, or "".
-func (k *Keeper) request(ctx context.Context, incident string, a asked, cpuSeconds float64) (gopprof.Reason, string) {
-	if reason, detail := k.place(ctx, incident, a); reason != "" {
-		return reason, detail
-	}
-	var reply gopprof.CaptureReply
-	var err error
-	for range tries {
-		if reply, err = k.requestOnce(ctx, incident, a, cpuSeconds); err == nil || errors.Is(err, bus.ErrNoAgent) || errors.Is(err, bus.ErrInvalid) {
+// writeRefusal gives a sibling's place back before another one is asked, and tries again when
+// the records are away for a moment: what was not confirmed may be written.
+func (k *Keeper) writeRefusal(ctx context.Context, incident string, a asked, refused ending) (next *asked, err error) {
+	for try := range tries {
+		if try > 0 {
+			time.Sleep(writeAgain)
+		}
+		within, cancel := context.WithTimeout(ctx, writeWithin)
+		freed := k.deps.Budget.Ended(within, a.Capture)
+		next, err = k.end(within, incident, gopprof.Capture{ID: a.Capture, Target: a.Target}, refused)
+		cancel()
+		if err = errors.Join(freed, err); err == nil {
 			break
 		}
 	}
-	switch {
-	case errors.Is(err, bus.ErrInvalid):
-		return gopprof.ReasonInternal, err.Error()
-	case errors.Is(err, bus.ErrNoAgent):
-		return gopprof.ReasonNoAnswer, fmt.Sprintf("no agent answers for node %q", a.Target.Node)
-	case err != nil:
-		return gopprof.ReasonNoAnswer, fmt.Sprintf("the agent of node %q did not answer within %s", a.Target.Node, tries*answerWithin)
-	case reply.Accepted:
-		return "", ""
-	case !dispatch.IsAgentReason(reply.Reason):
-		return gopprof.ReasonNoAnswer, fmt.Sprintf("the agent refused without a reason that is known here: %.64q", reply.Reason)
+	return next, err
+}
+
+// request puts the request to the agent and returns why there will be no capture; without a
+// reason there will be one. Where the budget has no place for this pod it has none for another,
+// and who did not answer may have begun: then nobody is asked instead.
+func (k *Keeper) request(ctx context.Context, incident string, a asked) ending {
+	refused := ending{state: gopprof.SiblingFailed}
+	if refused.reason, refused.detail = k.place(ctx, incident, a); refused.reason != "" {
+		return refused
 	}
-	return reply.Reason, reply.Detail
+	var reply gopprof.CaptureReply
+	var err error
+	unheard := false
+	for range tries {
+		if reply, err = k.requestOnce(ctx, incident, a); err == nil || errors.Is(err, bus.ErrNoAgent) || errors.Is(err, bus.ErrInvalid) {
+			break
+		}
+		unheard = true
+	}
+	refused.reason, refused.detail = dispatch.Refusal(a.Target.Node, tries*answerWithin, reply, err)
+	refused.replace = err == nil || !unheard
+	return refused
 }
 
 func (k *Keeper) place(ctx context.Context, incident string, a asked) (gopprof.Reason, string) {
@@ -187,13 +204,13 @@ func (k *Keeper) place(ctx context.Context, incident string, a asked) (gopprof.R
 	return reason, ""
 }
 
-func (k *Keeper) requestOnce(ctx context.Context, incident string, a asked, cpuSeconds float64) (gopprof.CaptureReply, error) {
+func (k *Keeper) requestOnce(ctx context.Context, incident string, a asked) (gopprof.CaptureReply, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 	t := a.Target
 	return k.deps.Agents.RequestCapture(ctx, t.Cluster, t.Node, gopprof.CaptureRequest{
 		Capture: a.Capture, Incident: incident, Kind: gopprof.TriggerSibling,
 		Namespace: t.Namespace, Pod: t.Pod, PodUID: t.PodUID, Container: t.Container,
-		Kinds: a.Kinds, CPUSeconds: cpuSeconds, Deadline: a.Until,
+		Kinds: a.Kinds, CPUSeconds: a.CPUSeconds, Deadline: a.Until,
 	})
 }

@@ -48,7 +48,7 @@ func TestUnknownWordsOfAgents(t *testing.T) {
 		}
 		r := l.replica()
 		hot := r.fires("web-1")
-		r.expect(hot, "0s web-2 failed no_answer, web-3 failed no_answer")
+		r.expect(hot, "0s web-2 failed no_answer, web-3 failed no_answer, web-4 failed no_answer")
 		if n := testutil.CollectAndCount(r.metrics.asked); n != 1 {
 			t.Errorf("%d reasons counted, want 1", n)
 		}
@@ -72,7 +72,7 @@ func TestRecordOfAbsurdNames(t *testing.T) {
 				return gopprof.CaptureReply{Reason: gopprof.ReasonNodeBusy, Detail: absurd}, nil
 			}
 			hot := r.fires("web-1")
-			r.expect(hot, "0s web-2 failed node_busy, web-3 failed node_busy")
+			r.expect(hot, "0s web-2 failed node_busy, web-3 failed node_busy, web-4 failed node_busy")
 			l.reply = nil
 			r.expect(r.fires("web-9"), "45s web-2 asked, web-3 asked")
 			value, _, err := l.incidents.Get(t.Context(), hot.Incident)
@@ -90,7 +90,7 @@ func TestRecordsAreFull(t *testing.T) {
 	in(t, quiet, func(t *testing.T, l *lab) {
 		r := l.replica()
 		hot := r.fires("web-1")
-		l.incidents.full = true
+		l.incidents.Fill(true)
 		r.stored(l.taken("web-2"))
 		if err := r.GivenUp(t.Context(), l.taken("web-3"), gopprof.ReasonBytesLost, "chunk 1"); err != nil {
 			t.Error(err)

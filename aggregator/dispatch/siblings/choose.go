@@ -28,7 +28,8 @@ type question struct {
 	now        time.Time
 	staleAfter time.Duration
 	paused     bool
-	most       int // siblings wanted
+	most       int              // siblings wanted
+	known      []gopprof.Target // pods that are not to be asked (again), whose nodes come last
 }
 
 // choose counts the pods of the firing one's workload, as the nodes told of them last, and
@@ -44,7 +45,7 @@ func choose(q question) (gopprof.Fleet, []gopprof.Target) {
 		fleet.Build += one(same)
 		fleet.Hot += one(p.hot)
 		fleet.Quiet += one(p.quiet)
-		if same && p.quiet && !p.paused && p.unfired() {
+		if same && p.quiet && !p.paused && p.unfired() && !q.knows(p.Target.Pod) {
 			healthy = append(healthy, p)
 		}
 	}
@@ -54,7 +55,11 @@ func choose(q question) (gopprof.Fleet, []gopprof.Target) {
 	slices.SortFunc(healthy, func(a, b pod) int {
 		return cmp.Or(cmp.Compare(b.use, a.use), cmp.Compare(a.Target.Pod, b.Target.Pod))
 	})
-	return fleet, spread(healthy, q.firing.Target.Node, q.most)
+	return fleet, q.spread(healthy)
+}
+
+func (q question) knows(pod string) bool {
+	return slices.ContainsFunc(q.known, func(t gopprof.Target) bool { return t.Pod == pod })
 }
 
 // pod is another pod of the workload, as it was seen last.
@@ -142,10 +147,13 @@ func (q question) newest(t gopprof.TargetState) (gopprof.Window, float64, bool) 
 }
 
 // spread takes the first of each node, and then, if they are not enough, the first of the
-// others. The firing pod's node comes last.
-func spread(from []pod, firing string, most int) []gopprof.Target {
+// others. The nodes of the firing pod and of those that are known come last.
+func (q question) spread(from []pod) []gopprof.Target {
 	var apart, beside []gopprof.Target
-	taken := map[string]bool{firing: true}
+	taken := map[string]bool{q.firing.Target.Node: true}
+	for _, t := range q.known {
+		taken[t.Node] = true
+	}
 	for _, p := range from {
 		if taken[p.Target.Node] {
 			beside = append(beside, p.Target)
@@ -155,7 +163,7 @@ func spread(from []pod, firing string, most int) []gopprof.Target {
 		apart = append(apart, p.Target)
 	}
 	all := append(apart, beside...)
-	return all[:min(most, len(all))]
+	return all[:min(q.most, len(all))]
 }
 
 func one(b bool) int {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,85 +18,27 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gopprof/gopprof/aggregator/dispatch"
+	"github.com/gopprof/gopprof/aggregator/dispatch/dispatchtest"
 	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
 
-// memory is a bucket in memory, shared by replicas.
-type memory struct {
-	mu       sync.Mutex
-	revision uint64
-	values   map[string][]byte
-	at       map[string]uint64
-	fail     error // of all
-	lost     bool  // what is written is not answered
-	full     bool  // nothing more can be written
-	writes   int
-}
-
-func newMemory() *memory { return &memory{values: map[string][]byte{}, at: map[string]uint64{}} }
-
-func (m *memory) Get(_ context.Context, key string) ([]byte, uint64, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.fail != nil {
-		return nil, 0, m.fail
-	}
-	if m.at[key] == 0 {
-		return nil, 0, bus.ErrNoKey
-	}
-	return m.values[key], m.at[key], nil
-}
-
-func (m *memory) Create(_ context.Context, key string, b []byte) (uint64, error) {
-	return m.put(key, b, 0)
-}
-
-func (m *memory) Update(_ context.Context, key string, b []byte, revision uint64) (uint64, error) {
-	return m.put(key, b, revision)
-}
-
-func (m *memory) put(key string, b []byte, revision uint64) (uint64, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.fail != nil {
-		return 0, m.fail
-	}
-	if m.at[key] != revision {
-		return 0, bus.ErrConflict
-	}
-	if m.full {
-		return 0, fmt.Errorf("writing: %w", bus.ErrFull)
-	}
-	m.revision++
-	m.writes++
-	m.values[key], m.at[key] = slices.Clone(b), m.revision
-	if m.lost {
-		return 0, bus.ErrAway
-	}
-	return m.revision, nil
-}
-
-func (m *memory) broken(err error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.fail = err
-}
-
 // lab is nodes with their agents, and what replicas share.
 type lab struct {
 	t         *testing.T
-	incidents *memory
-	budget    *memory
+	incidents *dispatchtest.KV
+	budget    *dispatchtest.KV
 	cfg       dispatch.Config
 	states    []gopprof.NodeState
-	paused    bool
+	paused    atomic.Bool
 
-	mu    sync.Mutex
-	asked []gopprof.CaptureRequest
-	reply func(gopprof.CaptureRequest) (gopprof.CaptureReply, error) // nil: accepted
+	mu     sync.Mutex
+	stored map[string]gopprof.Report // by capture
+	away   error                     // of who keeps them
+	asked  []gopprof.CaptureRequest
+	reply  func(gopprof.CaptureRequest) (gopprof.CaptureReply, error) // nil: accepted
 }
 
 const quiet = `
@@ -104,7 +47,7 @@ const quiet = `
 	web-4 n4 b1 cpu=0.2 cores=1`
 
 func newLab(t *testing.T, pods string) *lab {
-	return &lab{t: t, incidents: newMemory(), budget: newMemory(), cfg: dispatch.DefaultConfig(), states: nodes(t, pods)}
+	return &lab{t: t, incidents: dispatchtest.NewKV(), budget: dispatchtest.NewKV(), cfg: dispatch.DefaultConfig(), states: nodes(t, pods), stored: map[string]gopprof.Report{}}
 }
 
 func (l *lab) Nodes() []gopprof.NodeState {
@@ -124,16 +67,23 @@ func (l *lab) Nodes() []gopprof.NodeState {
 func (l *lab) StaleAfter() time.Duration { return 90 * time.Second }
 
 func (l *lab) RequestCapture(_ context.Context, cluster, node string, r gopprof.CaptureRequest) (gopprof.CaptureReply, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	if want := strings.Replace(r.Pod, "web-", "n", 1); cluster != "c" || node != want {
 		l.t.Errorf("node %q of %q asked for %q", node, cluster, r.Pod)
 	}
+	l.mu.Lock()
 	l.asked = append(l.asked, r)
+	l.mu.Unlock()
 	if l.reply == nil {
 		return gopprof.CaptureReply{Accepted: true}, nil
 	}
 	return l.reply(r)
+}
+
+func (l *lab) Committed(_ context.Context, c gopprof.Capture) (gopprof.Report, bool, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r, ok := l.stored[c.ID]
+	return r, ok, l.away
 }
 
 func (l *lab) pods() string {
@@ -155,9 +105,9 @@ type replica struct {
 }
 
 func (l *lab) replica() replica {
-	paused := func() bool { return l.paused }
+	paused := l.paused.Load
 	d := dispatch.New(l.cfg, dispatch.Deps{Budget: l.budget, Paused: paused}, zap.NewNop(), prometheus.NewRegistry())
-	k := New(l.cfg.Siblings, Deps{Incidents: l.incidents, Agents: l, Nodes: l, Budget: d, Paused: paused}, zap.NewNop(), prometheus.NewRegistry())
+	k := New(l.cfg.Siblings, Deps{Incidents: l.incidents, Agents: l, Nodes: l, Budget: d, Reports: l, Paused: paused}, zap.NewNop(), prometheus.NewRegistry())
 	return replica{k, d, l}
 }
 
@@ -266,13 +216,13 @@ func TestSiblingsThatDoNotCome(t *testing.T) {
 		"never answer at all": {nil, "45s web-2 asked, web-3 asked", 3},
 		"refuse": {func(gopprof.CaptureRequest) (gopprof.CaptureReply, error) {
 			return gopprof.CaptureReply{Reason: gopprof.ReasonNodeBusy, Detail: "2 run"}, nil
-		}, "0s web-2 failed node_busy, web-3 failed node_busy", 1},
+		}, "0s web-2 failed node_busy, web-3 failed node_busy, web-4 failed node_busy", 1},
 		"one refuses": {func(q gopprof.CaptureRequest) (gopprof.CaptureReply, error) {
 			return gopprof.CaptureReply{Accepted: q.Pod == "web-2", Reason: gopprof.ReasonGone}, nil
-		}, "45s web-2 asked, web-3 failed gone", 2},
+		}, "45s web-2 asked, web-3 failed gone, web-4 failed gone", 2},
 		"no agent is there": {func(gopprof.CaptureRequest) (gopprof.CaptureReply, error) {
 			return gopprof.CaptureReply{}, fmt.Errorf("asking: %w", bus.ErrNoAgent)
-		}, "0s web-2 failed no_answer, web-3 failed no_answer", 1},
+		}, "0s web-2 failed no_answer, web-3 failed no_answer, web-4 failed no_answer", 1},
 		"the agents hang": {func(gopprof.CaptureRequest) (gopprof.CaptureReply, error) {
 			return gopprof.CaptureReply{}, context.DeadlineExceeded
 		}, "0s web-2 failed no_answer, web-3 failed no_answer", 1},
@@ -343,6 +293,7 @@ func TestWhoSpeaksForASibling(t *testing.T) {
 				t.Errorf("%s: %q", name, got)
 			}
 		}
+		time.Sleep(15 * time.Second) // synctest's time: nobody is asked instead any more
 		c.Failures = []gopprof.Failure{{Kind: gopprof.KindCPU, Reason: gopprof.ReasonContended, Detail: "in use"}}
 		if err := r.Failed(t.Context(), c); err != nil {
 			t.Error(err)
@@ -505,10 +456,10 @@ func TestDiedBeforeTheAgentsWereAsked(t *testing.T) {
 // A write that nobody confirms may have happened: then who is waited for is asked, too.
 func TestUnansweredWrite(t *testing.T) {
 	in(t, quiet, func(t *testing.T, l *lab) {
-		l.incidents.lost = true
+		l.incidents.Lose(true)
 		r := l.replica()
 		hot := r.fires("web-1")
-		l.incidents.lost = false
+		l.incidents.Lose(false)
 		if l.pods() != "web-2 web-3" {
 			t.Errorf("asked %s", l.pods())
 		}
@@ -521,7 +472,7 @@ func TestUnansweredWrite(t *testing.T) {
 func TestRecordsAreAway(t *testing.T) {
 	in(t, quiet, func(t *testing.T, l *lab) {
 		r := l.replica()
-		l.incidents.broken(bus.ErrAway)
+		l.incidents.Break(bus.ErrAway)
 		hot := r.fires("web-1")
 		if l.pods() != "" || testutil.ToFloat64(r.metrics.unrecorded) != 1 {
 			t.Errorf("asked %q though nothing was written", l.pods())
@@ -535,7 +486,7 @@ func TestRecordsAreAway(t *testing.T) {
 		r.expect(ahead, "0s ")
 		time.Sleep(46 * time.Second) // synctest's time
 		r.expect(hot, "0s ")
-		l.incidents.broken(nil)
+		l.incidents.Break(nil)
 		r.expect(hot, "0s ")
 	})
 }
@@ -581,7 +532,7 @@ func TestBudgetOfSiblings(t *testing.T) {
 
 func TestNobodyIsAsked(t *testing.T) {
 	for name, change := range map[string]func(*lab, *gopprof.Firing, *gopprof.Decision){
-		"paused":       func(l *lab, _ *gopprof.Firing, _ *gopprof.Decision) { l.paused = true },
+		"paused":       func(l *lab, _ *gopprof.Firing, _ *gopprof.Decision) { l.paused.Store(true) },
 		"switched off": func(l *lab, _ *gopprof.Firing, _ *gopprof.Decision) { l.cfg.Siblings.PerCapture = 0 },
 		"refused": func(_ *lab, _ *gopprof.Firing, d *gopprof.Decision) {
 			*d = gopprof.Decision{Reason: gopprof.ReasonBudget}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/gopprof/gopprof/aggregator/dispatch"
 	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
@@ -39,14 +40,21 @@ type hot struct {
 	Until    time.Time     `json:"until"` // when its report is made at the latest
 	Fleet    gopprof.Fleet `json:"fleet"`
 	Siblings []string      `json:"siblings"` // captures
+	// By which others are chosen instead of those that come to nothing; empty in records of
+	// before.
+	Pod       string           `json:"pod,omitempty"`
+	Resource  gopprof.Resource `json:"resource,omitempty"`
+	Threshold float64          `json:"threshold,omitempty"`
 }
 
 // asked is a sibling that was asked for.
 type asked struct {
 	gopprof.Sibling
-	For   string    `json:"for"` // the hot capture that it was asked for first
-	At    time.Time `json:"at"`
-	Until time.Time `json:"until"` // whoever has not begun by then does not begin
+	For        string    `json:"for"`   // the hot capture that it was asked for first
+	At         time.Time `json:"at"`    // when that was, or the one that it stands in for was asked
+	Until      time.Time `json:"until"` // whoever has not begun by then does not begin
+	CPUSeconds float64   `json:"cpu_seconds,omitempty"`
+	Instead    string    `json:"instead,omitempty"` // of one that came to nothing: the capture that was asked for then
 }
 
 // hotOne returns a hot capture of a node, or nil.
@@ -99,19 +107,27 @@ func (r *record) add(p plan) bool {
 	if r.hotOne(p.firing.Capture, p.firing.Target) != nil {
 		return false
 	}
-	h := hot{Capture: p.firing.Capture, Cluster: p.firing.Target.Cluster, Node: p.firing.Target.Node, At: p.now, Until: p.until, Fleet: p.fleet}
+	h := hot{
+		Capture: p.firing.Capture, Cluster: p.firing.Target.Cluster, Node: p.firing.Target.Node, At: p.now, Until: p.until, Fleet: p.fleet,
+		Pod: p.firing.Target.Pod, Resource: p.firing.Resource, Threshold: p.firing.Threshold,
+	}
 	serving := r.serving(p)
 	if len(serving) == 0 {
 		serving = p.fresh
-		r.Asked = append(r.Asked, p.fresh...)
+		r.ask(p.fresh...)
 	}
 	for _, a := range serving {
 		h.Siblings = append(h.Siblings, a.Capture)
 	}
 	r.Hot = append(r.Hot, h)
 	r.Hot = r.Hot[max(0, len(r.Hot)-maxHot):]
-	r.Asked = r.Asked[max(0, len(r.Asked)-maxAsked):]
 	return true
+}
+
+// ask writes down who is asked, without the oldest where they are too many.
+func (r *record) ask(fresh ...asked) {
+	r.Asked = append(r.Asked, fresh...)
+	r.Asked = r.Asked[max(0, len(r.Asked)-maxAsked):]
 }
 
 // serving are the siblings that another capture of the incident was given lately and that
@@ -133,17 +149,17 @@ func (a asked) latest(p plan) time.Time { return a.At.Add(p.until.Sub(p.now)) }
 
 // end marks the end of a sibling that was asked of that node, false when nothing changes.
 // What failed may still turn out to be stored: an agent's answer can be lost on its way.
-func (r *record) end(of gopprof.Capture, state gopprof.SiblingState, reason gopprof.Reason, detail string) bool {
+func (r *record) end(of gopprof.Capture, e ending) bool {
 	i := r.index(of.ID)
 	if i < 0 {
 		return false
 	}
 	a := &r.Asked[i]
 	if a.Target.Cluster != of.Target.Cluster || a.Target.Node != of.Target.Node || a.State == gopprof.SiblingStored ||
-		a.State == gopprof.SiblingFailed && state == gopprof.SiblingFailed {
+		a.State == gopprof.SiblingFailed && e.state == gopprof.SiblingFailed {
 		return false
 	}
-	a.State, a.Reason, a.Detail = state, reason, detail
+	a.State, a.Reason, a.Detail = e.state, e.reason, e.detail
 	return true
 }
 
@@ -168,7 +184,7 @@ func (k *Keeper) read(ctx context.Context, incident string) (record, uint64, err
 // was read, again from the start when another replica wrote meanwhile. f returns false when
 // nothing changes. create tells whether a record that is not there is made.
 func (k *Keeper) change(ctx context.Context, incident string, create bool, f func(*record) bool) error {
-	for range attempts {
+	return dispatch.Contend(attempts, k.metrics.conflicts, func() error {
 		r, revision, err := k.read(ctx, incident)
 		if err != nil && !(create && errors.Is(err, bus.ErrNoKey)) {
 			return err
@@ -176,15 +192,11 @@ func (k *Keeper) change(ctx context.Context, incident string, create bool, f fun
 		if !f(&r) {
 			return nil
 		}
-		if err = k.write(ctx, incident, r, revision); err == nil {
-			return nil
-		}
-		if !errors.Is(err, bus.ErrConflict) {
+		if err = k.write(ctx, incident, r, revision); err != nil {
 			return fmt.Errorf("writing incident %q: %w", incident, err)
 		}
-		k.metrics.conflicts.Inc()
-	}
-	return fmt.Errorf("writing incident %q: %d times in a row %w", incident, attempts, bus.ErrConflict)
+		return nil
+	})
 }
 
 // encode returns the record as it is written: without the older siblings where it is too large.

@@ -3,8 +3,8 @@
 //
 // Enter: firings that dispatch lets go, what the nodes told of their targets, captures that
 // have ended. Leave: requests to the agents of one or two quiet pods of the same workload and
-// build; for the hot capture, how long to wait for them, what became of each, and how many
-// pods of the workload were hot.
+// build, and where one cannot be captured to that of another; for the hot capture, how long to
+// wait for them, what became of each, and how many pods of the workload were hot.
 //
 // What was asked is a record of the incident in a key-value bucket, written before the firing
 // agent gets its go, changed only at the revision that was read: whichever replica gets the
@@ -32,12 +32,6 @@ type Agents interface {
 	RequestCapture(ctx context.Context, cluster, node string, r gopprof.CaptureRequest) (gopprof.CaptureReply, error)
 }
 
-// Nodes are what the agents told of their targets. *dispatch.Dispatcher is one.
-type Nodes interface {
-	Nodes() []gopprof.NodeState
-	StaleAfter() time.Duration // the silence after which a node is not believed any more
-}
-
 // Budget gives siblings their places. *dispatch.Dispatcher is one.
 type Budget interface {
 	// Sibling returns why a capture has no place, or "".
@@ -45,12 +39,18 @@ type Budget interface {
 	Ended(ctx context.Context, capture string) error
 }
 
+// Reports are those that are stored. *store.Store is one.
+type Reports interface {
+	Committed(ctx context.Context, capture gopprof.Capture) (gopprof.Report, bool, error)
+}
+
 // Deps are what a Keeper works with.
 type Deps struct {
 	Incidents dispatch.KV // bucket gopprof-incidents
 	Agents    Agents
-	Nodes     Nodes
+	Nodes     dispatch.Nodes
 	Budget    Budget
+	Reports   Reports       // nil: of what is stored only the records tell
 	Paused    func() bool   // whether nothing may be profiled now; nil: never
 	NewID     func() string // UUIDv7; nil makes real ones
 	Now       func() time.Time
@@ -84,7 +84,7 @@ func New(cfg dispatch.Siblings, deps Deps, log *zap.Logger, reg prometheus.Regis
 }
 
 // Run returns when ctx has ended and the agents that were being asked then have answered, or
-// failed to: each has a few seconds. Asked must not be called any more by then.
+// failed to: each has a few seconds. Neither Asked nor Failed must be called any more by then.
 func (k *Keeper) Run(ctx context.Context) error {
 	<-ctx.Done()
 	k.asking.Wait()

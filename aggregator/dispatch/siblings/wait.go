@@ -12,6 +12,10 @@ import (
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
+// lookWithin bounds the looking for siblings whose end was not written down: a report is never
+// held up by it.
+const lookWithin = 5 * time.Second
+
 // Ready returns how much longer a capture's report should wait for its siblings: 0 when all
 // have ended, or there are none. It falls to 0 with time, whatever else happens.
 func (k *Keeper) Ready(ctx context.Context, c gopprof.Capture) time.Duration {
@@ -51,7 +55,8 @@ func (k *Keeper) unknown(c gopprof.Capture, now time.Time) time.Duration {
 
 // Of returns what a capture's report says of its siblings, and what was known of the
 // workload's pods when its rule fired; nil when nothing was. Those that are still asked for
-// came too late. When the record cannot be read, the report says nothing of them.
+// came too late: no report of theirs is stored, whether or not their record could be written.
+// When the hot capture's record cannot be read, the report says nothing of them.
 func (k *Keeper) Of(ctx context.Context, c gopprof.Capture) (*gopprof.Fleet, []gopprof.Sibling) {
 	if !k.compared(c) {
 		return nil, nil
@@ -68,11 +73,32 @@ func (k *Keeper) Of(ctx context.Context, c gopprof.Capture) (*gopprof.Fleet, []g
 		return nil, nil
 	}
 	var out []gopprof.Sibling
+	looking, cancel := context.WithTimeout(ctx, lookWithin)
+	defer cancel()
 	for _, a := range r.of(*h) {
+		if k.came(looking, c.Incident, a) {
+			a.State, a.Reason, a.Detail = gopprof.SiblingStored, "", ""
+		}
 		if a.State == gopprof.SiblingAsked {
 			k.metrics.late.Inc()
 		}
 		out = append(out, a.Sibling)
 	}
 	return &h.Fleet, out
+}
+
+// came tells whether a sibling's report is stored though its record does not say so: that may
+// not have been written yet, and an agent that did not answer may have begun all the same.
+func (k *Keeper) came(ctx context.Context, incident string, a asked) bool {
+	open := a.State == gopprof.SiblingAsked || a.State == gopprof.SiblingFailed && a.Reason == gopprof.ReasonNoAnswer
+	if !open || k.deps.Reports == nil {
+		return false
+	}
+	r, found, err := k.deps.Reports.Committed(ctx, gopprof.Capture{ID: a.Capture, Target: a.Target})
+	if err != nil {
+		k.log.Warn("it is not known whether a sibling's report is stored", zap.String("incident", incident), zap.String("capture", a.Capture), zap.Error(err))
+		return false
+	}
+	c := r.Capture
+	return found && c.Trigger.Kind == gopprof.TriggerSibling && c.Incident == incident && c.Target.Cluster == a.Target.Cluster && c.Target.Node == a.Target.Node
 }

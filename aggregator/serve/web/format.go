@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"github.com/gopprof/gopprof/pkg/api"
+	"github.com/gopprof/gopprof/pkg/figures"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
@@ -29,7 +30,7 @@ func functions(root string) template.FuncMap {
 		"entry":     func(path, label, place string) entry { return entry{path, label, path == place} },
 		"ended":     func(op gopprof.Operation) int { n, _ := progress(op); return n },
 		"value":     value,
-		"percent":   percent,
+		"percent":   figures.Tenths,
 		"share":     share,
 		"use":       use,
 		"condition": condition,
@@ -38,7 +39,7 @@ func functions(root string) template.FuncMap {
 		"clock":     func(t time.Time) string { return t.UTC().Format("15:04:05") },
 		"date":      func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
 		"iso":       func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-		"size":      func(n int64) string { return bytesText(float64(n)) },
+		"size":      func(n int64) string { return figures.Size(float64(n)) },
 		"figure":    figure,
 		"typical":   typical,
 		"scope":     scopeWords,
@@ -84,35 +85,19 @@ func value(v int64, unit string) string {
 		}
 		return d.Round(10 * time.Microsecond).String()
 	case "bytes":
-		return bytesText(float64(v))
+		return figures.Size(float64(v))
 	case "count", "":
 		return fmt.Sprint(v)
 	}
 	return fmt.Sprintf("%d %s", v, clean(unit, 20))
 }
 
-// bytesText writes bytes as pprof does, with binary prefixes.
-func bytesText(v float64) string {
-	units := []string{"B", "KiB", "MiB", "GiB", "TiB"}
-	i := 0
-	for ; v >= 1024 && i < len(units)-1; i++ {
-		v /= 1024
-	}
-	if i == 0 {
-		return fmt.Sprintf("%.0f B", v)
-	}
-	return fmt.Sprintf("%.1f %s", v, units[i])
-}
-
-// percent writes a ratio (0–1).
-func percent(ratio float64) string { return fmt.Sprintf("%.1f %%", ratio*100) }
-
 // share writes a part of a total in per cent.
 func share(part, total int64) string {
 	if total == 0 {
 		return "–"
 	}
-	return percent(float64(part) / float64(total))
+	return figures.Tenths(float64(part) / float64(total))
 }
 
 // tone is how the page colours a result: one of the style sheet's own words.
@@ -126,9 +111,9 @@ func tone(r gopprof.AgreementResult) string {
 
 // condition writes what a rule found true.
 func condition(e *gopprof.Evidence) string {
-	s := fmt.Sprintf("%s above %s of %s", e.Resource, percent(e.Threshold), e.Yardstick())
+	s := fmt.Sprintf("%s above %s of %s", e.Resource, figures.Tenths(e.Threshold), e.Yardstick())
 	if e.Resource == gopprof.ResourceThrottled {
-		s = "throttled in more than " + percent(e.Threshold) + " of the periods"
+		s = "throttled in more than " + figures.Tenths(e.Threshold) + " of the periods"
 	}
 	if e.AtOnce {
 		return s + ", once"
@@ -142,9 +127,9 @@ func use(w gopprof.Window, r gopprof.Resource) string {
 	case gopprof.ResourceCPU:
 		return against(fmt.Sprintf("%.3f cores", w.CPU.Mean), fmt.Sprintf("%.3f", w.CPU.Limit), w.CPU)
 	case gopprof.ResourceMemory:
-		return against(bytesText(w.Memory.Mean), bytesText(w.Memory.Limit), w.Memory)
+		return against(figures.Size(w.Memory.Mean), figures.Size(w.Memory.Limit), w.Memory)
 	case gopprof.ResourceThrottled:
-		return "throttled in " + percent(w.ThrottledRatio) + " of the periods"
+		return "throttled in " + figures.Tenths(w.ThrottledRatio) + " of the periods"
 	}
 	return ""
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gopprof/gopprof/pkg/figures"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
@@ -14,9 +15,9 @@ import (
 func figure(v float64, unit string) string {
 	switch unit {
 	case "ratio":
-		return percent(v)
+		return figures.Tenths(v)
 	case "bytes":
-		return bytesText(v)
+		return figures.Size(v)
 	case "seconds":
 		return seconds(v)
 	case "count", "":

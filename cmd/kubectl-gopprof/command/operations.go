@@ -97,18 +97,26 @@ func (c *commands) cancel() *cobra.Command {
 		Example: c.named(cancelExamples), Args: cobra.ExactArgs(1),
 		ValidArgsFunction: c.asked(operationWords, cobra.ShellCompDirectiveNoFileComp),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := gopprof.CheckID(args[0]); err != nil {
-				return usageError{err}
-			}
-			cl, err := c.client()
-			if err != nil {
-				return err
-			}
-			op, err := cl.Cancel(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			return write(c.Out, []string{"cancelled: " + show.Progress(op)})
+			return c.end(args[0], func(cl *client.Client) (string, error) {
+				op, err := cl.Cancel(cmd.Context(), args[0])
+				return "cancelled: " + show.Progress(op), err
+			})
 		},
 	}
+}
+
+// end ends what has an ID, and says what was done.
+func (c *commands) end(id string, do func(cl *client.Client) (said string, err error)) error {
+	if err := gopprof.CheckID(id); err != nil {
+		return usageError{err}
+	}
+	cl, err := c.client()
+	if err != nil {
+		return err
+	}
+	said, err := do(cl)
+	if err != nil {
+		return err
+	}
+	return write(c.Out, []string{said})
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gopprof/gopprof/cmd/kubectl-gopprof/client"
 	"github.com/gopprof/gopprof/cmd/kubectl-gopprof/show"
 	"github.com/gopprof/gopprof/pkg/api"
 	"github.com/gopprof/gopprof/pkg/gopprof"
@@ -111,18 +112,10 @@ func (c *commands) unsilence() *cobra.Command {
 	return &cobra.Command{
 		Use: "unsilence SILENCE", Short: "End a silence before its time", Example: c.named(silenceExamples), Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := gopprof.CheckID(args[0]); err != nil {
-				return usageError{err}
-			}
-			cl, err := c.client()
-			if err != nil {
-				return err
-			}
-			s, err := cl.EndSilence(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			return write(c.Out, []string{fmt.Sprintf("%s in %s is told of again", s.Workload, s.Namespace)})
+			return c.end(args[0], func(cl *client.Client) (string, error) {
+				s, err := cl.EndSilence(cmd.Context(), args[0])
+				return fmt.Sprintf("%s in %s is told of again", s.Workload, s.Namespace), err
+			})
 		},
 	}
 }
