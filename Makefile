@@ -122,6 +122,12 @@ update-example: ## docs/example: a real report of explain-bench, its text and pi
 	@$(MAKE) explain-bench CASE=one-of-six EXPLAIN='-before 6m -keep .cache/example'
 	go run ./docs/gen -example .cache/example/one-of-six/hot
 
+.PHONY: update-pictures
+update-pictures: tools ## docs/example: pictures of the pages, as the test that walks them sees them
+	@rm -rf .cache/pictures
+	GOPPROF_SCREENSHOTS='$(CURDIR)/.cache/pictures' go test -count=1 -timeout 10m -run '^TestPages$$' ./test/e2e
+	go run ./docs/gen -pictures .cache/pictures/TestPages
+
 .PHONY: lint
 lint: verify-fmt verify-vet verify-staticcheck verify-imports verify-tidy verify-docs verify-shell ## every static check
 

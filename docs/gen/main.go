@@ -32,9 +32,13 @@ func main() {
 	check := flag.Bool("check", false, "write nothing, fail when a file is out of date")
 	root := flag.String("root", ".", "top of the source tree")
 	example := flag.String("example", "", "directory of a report that explain-bench kept, to be taken into docs/example first")
+	pictures := flag.String("pictures", "", "directory of the pictures of pages that a test kept, to be taken into docs/example first")
 	flag.Parse()
 	err := error(nil)
-	if *example != "" {
+	if *pictures != "" {
+		err = takePictures(*root, *pictures)
+	}
+	if err == nil && *example != "" {
 		err = takeExample(*root, *example)
 	}
 	if err == nil {

@@ -99,6 +99,12 @@ const patience = 3 * time.Minute
 // quiet.
 func newRig(t *testing.T, siblings ...string) (context.Context, *rig.Rig) {
 	t.Helper()
+	return newRigOf(t, time.Second, siblings...)
+}
+
+// newRigOf is newRig with CPU profiles of another length.
+func newRigOf(t *testing.T, cpu time.Duration, siblings ...string) (context.Context, *rig.Rig) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	self, err := os.Executable()
@@ -106,7 +112,7 @@ func newRig(t *testing.T, siblings ...string) (context.Context, *rig.Rig) {
 		t.Fatal(err)
 	}
 	r := rig.New(rig.Config{
-		Dir: t.TempDir(), Window: 3 * time.Second, CPUSeconds: time.Second,
+		Dir: t.TempDir(), Window: 3 * time.Second, CPUSeconds: cpu,
 		Agent: []string{self, "agent"}, Aggregator: []string{self, "aggregator"},
 	})
 	t.Cleanup(r.Stop)

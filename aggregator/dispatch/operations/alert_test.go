@@ -90,11 +90,11 @@ func TestAlertWhileNATSIsAway(t *testing.T) {
 		l.pods("web", 3, "a")
 		k, stop := l.start()
 		defer stop()
-		l.kv.broken(bus.ErrAway)
+		l.kv.Break(bus.ErrAway)
 		if _, _, err := k.CaptureOnce(t.Context(), alertOf("web-0")); gopprof.ReasonOf(err) != gopprof.ReasonNoAnswer {
 			t.Errorf("while NATS is away: %v", err)
 		}
-		l.kv.broken(nil)
+		l.kv.Break(nil)
 		if _, before, err := k.CaptureOnce(t.Context(), alertOf("web-0")); err != nil || before {
 			t.Errorf("afterwards: %v, %v", before, err)
 		}
