@@ -3,7 +3,6 @@ package web
 import (
 	"cmp"
 	"net/http"
-	"strings"
 
 	"github.com/gopprof/gopprof/pkg/api"
 	"github.com/gopprof/gopprof/pkg/gopprof"
@@ -178,5 +177,3 @@ func workloadOf(t gopprof.Target) (workload, pod string) {
 	}
 	return "", t.Pod
 }
-
-func trimSlash(s string) string { return strings.TrimSuffix(s, "/") }
