@@ -80,8 +80,8 @@ demo: build $(TOOLS)/influxd graphviz ## the whole of gopprof with real parts on
 ##### Testing
 
 .PHONY: test
-test: tools compiler ## every test, with the race detector
-	go test -race -timeout 25m $(TESTFLAGS) ./...
+test: tools compiler ## every test, with the race detector; pictures of the pages stay in .cache/screenshots
+	GOPPROF_SCREENSHOTS='$(CURDIR)/.cache/screenshots' go test -race -timeout 25m $(TESTFLAGS) ./...
 
 .PHONY: fuzz
 fuzz: ## every fuzz test in turn, for FUZZTIME (1m) each

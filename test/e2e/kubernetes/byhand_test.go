@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/test/browser"
 )
 
 // developer is somebody with the role "edit" in the shop and no other right, on a machine
@@ -196,10 +198,41 @@ func (d developer) bare(ctx context.Context, t *testing.T, band []podOf) {
 		if m := serving.FindStringSubmatch(s.Text()); m != nil {
 			d.isProfile(ctx, t, "http://"+m[1]+at+"/pods/"+band[0].Name+"/proxy/debug/pprof/profile?seconds=2")
 			d.isProfile(ctx, t, "http://"+m[1]+at+"/deployments/band/proxy/debug/pprof/heap")
+			d.pages(ctx, t, m[1], at+"/gateway/pages/proxy", band[0].Name)
 			return
 		}
 	}
 	t.Error("kubectl proxy did not start")
+}
+
+// pages walks through `kubectl proxy` in a real browser, with the developer's own rights: a
+// report, its flame graph, and a capture by hand until its report. Another site's page could
+// not ask for one.
+func (d developer) pages(ctx context.Context, t *testing.T, host, at, pod string) {
+	b := browser.Start(t, browser.Options{Hosts: []string{host}})
+	tab := b.Open("http://" + host + at)
+	tab.Wait(`location.pathname.endsWith("/gateway/pages/proxy/reports") && document.querySelectorAll("tbody tr").length > 0`)
+	tab.Navigate("http://" + host + at + "/reports?kind=cpu&pod=" + pod)
+	tab.Click(browser.CSS(`tbody tr:first-child td:nth-child(3) a`))
+	tab.Wait(`!!document.querySelector("#cpu")`)
+	tab.Wait(`[...document.images].every(i => { i.loading = "eager"; return i.complete && i.naturalWidth > 0 })`)
+	tab.Click(browser.CSS(`#cpu a[href$="/flamegraph"]`))
+	tab.Wait(`document.body.innerText.includes("root")`)
+	tab.Navigate("http://" + host + at + "/operations/new?what=pod&name=" + pod)
+	tab.Fill(browser.CSS(`input[name="seconds"]`), "1")
+	tab.Click(browser.Role("button", "Profile now"))
+	tab.Wait(`(document.querySelector("#live") || document.body).innerText.includes(": done.")`)
+	tab.Click(browser.Role("link", "report"))
+	tab.Wait(`(document.querySelector("h1") || document.body).innerText.includes("` + pod + `")`)
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+host+at+"/operations", strings.NewReader("what=pod&name="+pod))
+	must(t, err)
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Sec-Fetch-Site", "cross-site")
+	answer, err := http.DefaultClient.Do(r)
+	must(t, err)
+	if _ = answer.Body.Close(); answer.StatusCode != http.StatusForbidden {
+		t.Errorf("from another site's page: %d", answer.StatusCode)
+	}
 }
 
 // pauses is refused to a developer; whoever may stops everything.
