@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"path"
@@ -224,13 +225,16 @@ func TestVerifyComesBeforeEachDial(t *testing.T) {
 		if len(steps) == 3 {
 			return tg, gopprof.ReasonTerminating
 		}
-		tg.Endpoint, tg.ContainerID = moved.target(t, "a").Endpoint, "new"
+		tg.Endpoint, tg.ContainerID, tg.Labels = moved.target(t, "a").Endpoint, "new", "app.kubernetes.io/name=web,track="
 		return tg, ""
 	}
 	kinds := []gopprof.Kind{gopprof.KindHeap, gopprof.KindAllocs, gopprof.KindGoroutine, gopprof.KindMutex}
 	c, err := newTaker(testConfig(), Deps{Verify: verify}).Take(t.Context(), byHand(id1, old.target(t, "a"), kinds...))
 	if err != nil || len(c.Profiles) != 2 || c.Target.ContainerID != "new" {
 		t.Fatalf("capture %+v, %v", c, err)
+	}
+	if want := map[string]string{"app.kubernetes.io/name": "web", "track": ""}; !maps.Equal(c.Labels, want) {
+		t.Errorf("labels %q, want those of the target as it was verified, %q", c.Labels, want)
 	}
 	wantFailure(t, c, gopprof.KindGoroutine, gopprof.ReasonTerminating)
 	wantFailure(t, c, gopprof.KindMutex, gopprof.ReasonTerminating)

@@ -164,7 +164,7 @@ func (j *job) takeKind(c *gopprof.Capture, k gopprof.Kind) error {
 		return err
 	}
 	if len(c.Profiles) == 0 {
-		c.Target = got.target
+		c.Target, c.Labels = got.target, gopprof.SplitLabels(got.target.Labels)
 	}
 	if k == gopprof.KindCPU {
 		c.CPUSeconds, c.Requests = got.cpuSeconds, got.requests

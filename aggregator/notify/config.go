@@ -3,7 +3,6 @@ package notify
 import (
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
@@ -68,7 +67,8 @@ type Route struct {
 	// Matchers are conditions that a report must all meet: name="value", or with !=, =~ and !~
 	// (a regular expression of the whole value). Names are cluster, node, namespace, workload,
 	// workload_kind, pod, container, owner, trigger, rule, agreement, cause (the main one),
-	// confidence, scope, incident and report.
+	// confidence, scope, incident and report, and those of the pod's own labels:
+	// label_app_kubernetes_io_name="web", with _ for what is neither letter nor digit.
 	Matchers []string `yaml:"matchers"`
 	// Continue goes on to the next route of the level, though this one matched.
 	Continue bool `yaml:"continue"`
@@ -87,9 +87,10 @@ type Telling struct {
 	// Triggers are the triggers of which reports are told: rule, alert, manual, sibling.
 	// Empty is rule and alert: who asks by hand looks at the answer anyway.
 	Triggers []gopprof.TriggerKind `yaml:"triggers"`
-	// GroupBy are the labels that reports have in common which are told in one message.
-	// Default incident; report is a message for each. A webhook without template gets each
-	// report by itself. This and what follows is inherited from the route above.
+	// GroupBy are the labels that reports have in common which are told in one message: any that
+	// matchers may name. Default incident; report is a message for each. A webhook without
+	// template gets each report by itself. This and what follows is inherited from the route
+	// above.
 	GroupBy []string `yaml:"group_by"`
 	// GroupWait is how long a first report waits for others of its group. Default 30s; 1ms is
 	// not at all.
@@ -221,8 +222,8 @@ func (r Telling) Check(report func(key, problem string)) {
 		}
 	}
 	for i, name := range r.GroupBy {
-		if !slices.Contains(labelNames(), name) {
-			report(at("group_by", i), strconv.Quote(name)+" is none of "+strings.Join(labelNames(), ", "))
+		if err := checkLabel(name); err != nil {
+			report(at("group_by", i), err.Error())
 		}
 	}
 	r.checkTimes(report)

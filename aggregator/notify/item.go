@@ -2,6 +2,7 @@ package notify
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -16,6 +17,8 @@ const (
 	maxLine    = 400
 	mostLinks  = 8
 	mostHeat   = 60
+	mostLabels = 64
+	maxLabel   = 317 // name of a label: 253 of a domain, a slash and 63
 )
 
 const linkReport = "Report"
@@ -27,7 +30,7 @@ func ItemOf(r gopprof.Report) Item {
 		Report: Clean(r.ID, 64), Incident: Clean(c.Incident, 64),
 		Cluster: Clean(t.Cluster, maxName), Node: Clean(t.Node, maxName), Namespace: Clean(t.Namespace, maxName),
 		Workload: Clean(t.Workload.String(), maxName), Pod: Clean(t.Pod, maxName), Container: Clean(t.Container, maxName),
-		Owner: Clean(t.Owner, maxName), Trigger: Clean(string(c.Trigger.Kind), 50), Agreement: Clean(string(c.Agreement.Result), 50),
+		Owner: Clean(t.Owner, maxName), Labels: podLabels(c.Labels), Trigger: Clean(string(c.Trigger.Kind), 50), Agreement: Clean(string(c.Agreement.Result), 50),
 		What: Clean(what(c), 200), Summary: Clean(r.Explanation.Summary, maxSummary),
 		Warnings: cleanAll(r.Explanation.Warnings, 8, maxLine), Taken: c.Start.UTC(),
 		Facts: facts(r), Top: topFunctions(r), Links: links(r), Files: files(r),
@@ -44,6 +47,20 @@ func ItemOf(r gopprof.Report) Item {
 		i.Heat = heat(c.History, e.Resource)
 	}
 	return i
+}
+
+// podLabels are the pod's labels as they may be shown.
+func podLabels(all map[string]string) map[string]string {
+	var out map[string]string
+	for _, key := range slices.Sorted(maps.Keys(all)) {
+		if shown := Clean(key, maxLabel); shown != "" && len(out) < mostLabels {
+			if out == nil {
+				out = map[string]string{}
+			}
+			out[shown] = Clean(all[key], maxName)
+		}
+	}
+	return out
 }
 
 // what says what happened.

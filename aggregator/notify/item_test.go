@@ -1,7 +1,10 @@
 package notify
 
 import (
+	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -27,5 +30,30 @@ func TestItemOfAnAlert(t *testing.T) {
 	r.Capture.Trigger.Alert.GeneratorURL = "javascript:alert(1)"
 	if i := ItemOf(r); slices.ContainsFunc(i.Links, func(l Link) bool { return l.Name == "Alert" }) {
 		t.Errorf("links %v", i.Links)
+	}
+}
+
+// A pod's labels are lines, by their names in Kubernetes, and few; a pod that is named by
+// a line alone has none.
+func TestItemsLabels(t *testing.T) {
+	r := gopprof.Report{}
+	if i := ItemOf(r); i.Labels != nil {
+		t.Errorf("of none: %v", i.Labels)
+	}
+	longest := strings.Repeat("d", 253) + "/" + strings.Repeat("n", 63)
+	r.Capture.Labels = map[string]string{"app.kubernetes.io/name": "web", "a\u202eb": "x\ny\x1b[0m", "\u200b": "unseen", "long": strings.Repeat("v", 5000), longest: ""}
+	i := ItemOf(r)
+	want := map[string]string{"app.kubernetes.io/name": "web", "ab": "x y[0m", "long": strings.Repeat("v", maxName-1) + "…", longest: ""}
+	if !maps.Equal(i.Labels, want) {
+		t.Errorf("%q", i.Labels)
+	}
+	if i.short().Labels != nil || i.Labels == nil {
+		t.Errorf("in short %v, in full %v", i.short().Labels, i.Labels)
+	}
+	for k := range 1000 {
+		r.Capture.Labels[fmt.Sprint(k)] = "x"
+	}
+	if n := len(ItemOf(r).Labels); n != mostLabels {
+		t.Errorf("%d labels", n)
 	}
 }

@@ -1,8 +1,9 @@
 package notify
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -10,8 +11,7 @@ import (
 	"github.com/gopprof/gopprof/pkg/matcher"
 )
 
-// Labels of a report, that routes match and groups are made by. A pod's own labels are not
-// sent with its captures, so that they are not among them.
+// Labels of a report, that routes match and groups are made by, beside the pod's own.
 const (
 	labelCluster      = "cluster"
 	labelNode         = "node"
@@ -31,7 +31,11 @@ const (
 	labelReport       = "report"
 )
 
-// labelNames lists every label.
+// prefixPod begins the names of the pod's own labels, as those that kube-state-metrics gives
+// them.
+const prefixPod = "label_"
+
+// labelNames lists every label that is not the pod's own.
 func labelNames() []string {
 	return []string{
 		labelCluster, labelNode, labelNamespace, labelWorkload, labelWorkloadKind, labelPod, labelContainer, labelOwner,
@@ -39,7 +43,34 @@ func labelNames() []string {
 	}
 }
 
-// labels are a report's. The cause is the main one; what a report does not have is empty.
+// podLabel is the name of a pod's label: label_app_kubernetes_io_name is that of
+// app.kubernetes.io/name. What may not stand in the name of a Prometheus label becomes _.
+func podLabel(key string) string {
+	return prefixPod + strings.Map(func(r rune) rune {
+		switch {
+		case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9':
+			return r
+		}
+		return '_'
+	}, key)
+}
+
+// checkLabel refuses the name of a label that no report can have.
+func checkLabel(name string) error {
+	key, ofPod := strings.CutPrefix(name, prefixPod)
+	switch {
+	case ofPod && key != "" && podLabel(key) == name:
+		return nil
+	case ofPod && key != "":
+		return fmt.Errorf("%q must be written %s", name, podLabel(key))
+	case !slices.Contains(labelNames(), name):
+		return fmt.Errorf("%q is none of %s, nor %s with the name of a pod's label", name, strings.Join(labelNames(), ", "), prefixPod)
+	}
+	return nil
+}
+
+// labels are a report's. The cause is the main one; what a report does not have is empty. Of
+// labels of a pod that are named alike the first that has a value counts.
 type labels map[string]string
 
 func labelsOf(r gopprof.Report) labels {
@@ -58,19 +89,21 @@ func labelsOf(r gopprof.Report) labels {
 			l[labelCause], l[labelConfidence] = string(v.Causes[0].Kind), string(v.Causes[0].Confidence)
 		}
 	}
+	for _, key := range slices.Sorted(maps.Keys(c.Labels)) {
+		name := podLabel(key)
+		l[name] = cmp.Or(l[name], c.Labels[key])
+	}
 	return l
 }
 
 // parseMatcher reads a condition on a report's labels.
 func parseMatcher(s string) (matcher.Matcher, error) {
 	m, err := matcher.Parse(s)
-	switch {
-	case err != nil:
-		return m, err
-	case strings.HasPrefix(m.Name, "label_"):
-		return m, errors.New("pods' own labels are not sent with their captures: match namespace, workload or owner")
-	case !slices.Contains(labelNames(), m.Name):
-		return m, fmt.Errorf("%q is none of %s", m.Name, strings.Join(labelNames(), ", "))
+	if err == nil {
+		return m, checkLabel(m.Name)
 	}
-	return m, nil
+	if name := strings.TrimSpace(s[:max(0, strings.IndexAny(s, "=!"))]); strings.HasPrefix(name, prefixPod) {
+		err = cmp.Or(checkLabel(name), err) // it may stand there as in Kubernetes
+	}
+	return m, err
 }

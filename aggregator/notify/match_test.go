@@ -9,11 +9,13 @@ import (
 
 	"github.com/gopprof/gopprof/pkg/config"
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/pkg/wire"
 )
 
 func TestMatchersThatAreRefused(t *testing.T) {
 	for text, want := range map[string]string{
-		"": "must be", "shop": "must be", "=x": "must be", "nosuch=x": "is none of", "label_app=x": "not sent with their captures",
+		"": "must be", "shop": "must be", "=x": "must be", "nosuch=x": "is none of", "label_=x": "is none of", "labels_app=x": "is none of",
+		`label_app.kubernetes.io/name="web"`: "must be written label_app_kubernetes_io_name", `label_app=~"("`: "regular expression",
 		`namespace="x`: "quotes", `namespace=~"("`: "regular expression", "a b=c": "must be",
 	} {
 		if _, err := parseMatcher(text); err == nil || !strings.Contains(err.Error(), want) {
@@ -90,6 +92,56 @@ func TestTree(t *testing.T) {
 	}
 }
 
+// A pod's labels, from an agent's target through the report's message to who is told and what
+// is told together.
+func TestRouteByPodLabels(t *testing.T) {
+	c := DefaultConfig()
+	if err := config.Parse("a.yaml", []byte(`
+receivers: [{name: ops, channel: slack, url_file: /u}, {name: shop, channel: slack, url_file: /u}, {name: edge, channel: slack, url_file: /u}]
+default: {receivers: [ops]}
+routes:
+- {matchers: ['label_app_kubernetes_io_name="web"', 'label_canary!="yes"'], receivers: [shop], group_by: [namespace, label_team]}
+- {matchers: ['label_tier=~"front|edge"'], receivers: [edge], group_by: [label_app_kubernetes_io_name]}
+`), &c); err != nil {
+		t.Fatal(err)
+	}
+	for name, x := range map[string]struct {
+		labels          map[string]string
+		receiver, group string
+	}{
+		"the application":     {map[string]string{"app.kubernetes.io/name": "web", "team": "cart"}, "shop", "namespace=shop, label_team=cart"},
+		"without a team":      {map[string]string{"app.kubernetes.io/name": "web"}, "shop", "namespace=shop, label_team="},
+		"kept out":            {map[string]string{"app.kubernetes.io/name": "web", "canary": "yes"}, "ops", "incident=019a2b3c-0000-7abc-9def-000000000001"},
+		"expression":          {map[string]string{"tier": "edge", "app.kubernetes.io/name": "proxy"}, "edge", "label_app_kubernetes_io_name=proxy"},
+		"half an expression":  {map[string]string{"tier": "edges"}, "ops", "incident=019a2b3c-0000-7abc-9def-000000000001"},
+		"written alike":       {map[string]string{"app_kubernetes_io_name": "proxy", "app.kubernetes.io/name": "web"}, "shop", "namespace=shop, label_team="},
+		"alike, one is empty": {map[string]string{"app_kubernetes_io_name": "web", "app.kubernetes.io/name": ""}, "shop", "namespace=shop, label_team="},
+		"of another case":     {map[string]string{"Tier": "edge"}, "ops", "incident=019a2b3c-0000-7abc-9def-000000000001"},
+		"none":                {nil, "ops", "incident=019a2b3c-0000-7abc-9def-000000000001"},
+		"a known name":        {map[string]string{"namespace": "pay", "owner": "shop"}, "ops", "incident=019a2b3c-0000-7abc-9def-000000000001"},
+	} {
+		joined, ok := gopprof.JoinLabels(x.labels)
+		target := gopprof.Target{Node: "n", Namespace: "shop", Pod: "web-1", Labels: joined}
+		const id = "019a2b3c-4d5e-7f60-8a1b-2c3d4e5f6071"
+		data, err := wire.EncodeReport(gopprof.Report{Version: gopprof.ReportVersion, ID: id, Capture: gopprof.Capture{
+			ID: id, Incident: "019a2b3c-0000-7abc-9def-000000000001", Target: target, Labels: gopprof.SplitLabels(target.Labels), Trigger: gopprof.Trigger{Kind: gopprof.TriggerRule},
+		}})
+		if err != nil || !ok {
+			t.Fatal(name, ok, err)
+		}
+		r, err := wire.DecodeReport(data)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		ways, silence := newTree(c).route(r)
+		if len(ways) != 1 || ways[0].receiver != x.receiver {
+			t.Errorf("%s: %v %q, want %s", name, ways, silence, x.receiver)
+		} else if got := ways[0].route.group(labelsOf(r)); got != x.group {
+			t.Errorf("%s: grouped by %q, want %q", name, got, x.group)
+		}
+	}
+}
+
 // What routes inherit: how reports are grouped, and nothing else.
 func TestInheritance(t *testing.T) {
 	c := DefaultConfig()
@@ -114,7 +166,8 @@ func TestRouteMistakes(t *testing.T) {
 		"matchers[0]":     Route{Matchers: []string{"nosuch=x"}}.Check,
 		"matchers[1]":     Route{Matchers: []string{"pod=x", `trigger="manual"`}}.Check,
 		"matchers[2]":     Route{Matchers: []string{"pod=x", "pod=y", `agreement="contradicted"`}}.Check,
-		"group_by[0]":     Telling{GroupBy: []string{"label_app"}}.Check,
+		"group_by[0]":     Telling{GroupBy: []string{"nosuch"}}.Check,
+		"group_by[1]":     Telling{GroupBy: []string{"label_app", "label_app.kubernetes.io/name"}}.Check,
 		"group_wait":      Telling{GroupWait: 2 * time.Hour}.Check,
 		"group_interval":  Telling{GroupInterval: time.Millisecond}.Check,
 		"repeat_interval": Telling{RepeatInterval: time.Second}.Check,

@@ -62,6 +62,9 @@ type Item struct {
 	Rule      string `json:"rule,omitempty"`
 	Agreement string `json:"agreement,omitempty"`
 
+	// Labels are the pod's, by their names in Kubernetes.
+	Labels map[string]string `json:"labels,omitempty"`
+
 	What     string    `json:"what"` // "cpu at 93 % of its limit"
 	Summary  string    `json:"summary,omitempty"`
 	Warnings []string  `json:"warnings,omitempty"`
@@ -138,7 +141,7 @@ func (i Item) pod() string { return i.Cluster + "\x00" + i.Namespace + "\x00" + 
 
 // short is the item without what only the first of a message shows.
 func (i Item) short() Item {
-	i.Facts, i.Top, i.Heat, i.Files, i.Warnings = nil, nil, nil, nil, nil
+	i.Facts, i.Top, i.Heat, i.Files, i.Warnings, i.Labels = nil, nil, nil, nil, nil, nil
 	if len(i.Links) > 1 {
 		i.Links = i.Links[:1]
 	}

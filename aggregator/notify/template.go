@@ -122,7 +122,7 @@ func samples() []Message {
 	item := Item{
 		Report: id, Incident: id, Cluster: "prod", Node: "node-a", Namespace: "shop", Workload: "Deployment/web", Pod: "web-1", Container: "web",
 		Owner: "team-shop", Trigger: "rule", Rule: "cpu", Agreement: "confirmed", What: "cpu at 93 % of its limit", Summary: "main.price burns 61 % of the CPU",
-		Warnings: []string{"few samples"}, Causes: []Cause{{"code_hot", "sure", "main.price burns 61 % of the CPU"}}, Scope: "pod", Ratio: 0.93, Taken: at,
+		Labels: map[string]string{"app.kubernetes.io/name": "web"}, Warnings: []string{"few samples"}, Causes: []Cause{{"code_hot", "sure", "main.price burns 61 % of the CPU"}}, Scope: "pod", Ratio: 0.93, Taken: at,
 		Facts: []Fact{{"Workload", "Deployment/web"}}, Top: []string{"61% main.price"}, Links: []Link{{linkReport, "https://gopprof.example/reports/" + id}},
 		Command: "kubectl gopprof open " + id, Threshold: 0.8,
 	}

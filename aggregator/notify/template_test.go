@@ -12,11 +12,12 @@ func TestTemplatesThatAreRefused(t *testing.T) {
 		"{{.Titel}}":                 "can't evaluate field Titel",
 		"{{nosuch .Title}}":          "function \"nosuch\" not defined",
 		"{{(index .Parts 0).Owner}}": "Owner",
-		"{{index .Parts 0 | len}}":   "len of type",
-		"{{(index .Parts 0).Pods}}":  "index out of range", // of a test message, which has no part
-		strings.Repeat("x", 20_000):  "longer than",
-		`{{printf "%70000d" 1}}`:     "writes more than",
-		`{{define "a"}}{{template "a"}}{{end}}{{template "a"}}`: "", // too deep, or too slow
+		"{{range .Parts}}{{range .Items}}{{.Labels.app}}{{end}}{{end}}": "no entry for key", // most pods have another
+		"{{index .Parts 0 | len}}":                                      "len of type",
+		"{{(index .Parts 0).Pods}}":                                     "index out of range", // of a test message, which has no part
+		strings.Repeat("x", 20_000):                                     "longer than",
+		`{{printf "%70000d" 1}}`:                                        "writes more than",
+		`{{define "a"}}{{template "a"}}{{end}}{{template "a"}}`:         "", // too deep, or too slow
 	} {
 		if err := checkTemplate(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.60s: %v, not %q", text, err, want)
@@ -42,8 +43,9 @@ func TestTemplateThatNeverEnds(t *testing.T) {
 func TestTemplatesThatAreTaken(t *testing.T) {
 	for text, want := range map[string]string{
 		"": "", "{{.Title}}": "shop/web-1: cpu at 93 % of its limit",
-		"{{range .Parts}}{{range .Items}}{{.Owner}} {{.Cause.Line}}{{end}}{{end}}": "team-shop main.price burns 61 % of the CPU",
-		"{{if .Test}}test{{else}}{{join \" / \" .Lines}}{{end}}":                   "main.price burns 61 % of the CPU / Cause: code_hot, sure",
+		`{{range .Parts}}{{range .Items}}{{index .Labels "app.kubernetes.io/name"}}{{index .Labels "nosuch"}}{{end}}{{end}}`: "web",
+		"{{range .Parts}}{{range .Items}}{{.Owner}} {{.Cause.Line}}{{end}}{{end}}":                                           "team-shop main.price burns 61 % of the CPU",
+		"{{if .Test}}test{{else}}{{join \" / \" .Lines}}{{end}}":                                                             "main.price burns 61 % of the CPU / Cause: code_hot, sure",
 		`{"t": {{json .Title}}}`: `{"t": "shop/web-1: cpu at 93 % of its limit"}`,
 	} {
 		if err := checkTemplate(text); err != nil {

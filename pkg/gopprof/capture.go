@@ -23,6 +23,9 @@ type Capture struct {
 	// counter; 0 when that is not known.
 	Requests float64 `json:"requests,omitempty"`
 	Agent    string  `json:"agent,omitempty"` // version of the agent that made it
+	// Labels are those of the target's pod when it was taken; of one with more than can be told
+	// there are none.
+	Labels map[string]string `json:"labels,omitempty"`
 	// History is what was seen of the target in the minutes before.
 	History History `json:"history,omitzero"`
 }

@@ -107,7 +107,8 @@ type Target struct {
 	// Counter counts the target's requests, if it is known.
 	Counter Counter `json:"-"`
 
-	// Labels are the pod's, as JoinLabels writes them; they are told with the node's state.
+	// Labels are the pod's, as JoinLabels writes them; they are told with the node's state
+	// and with captures.
 	Labels string `json:"-"`
 	// ByHand is a target that nobody watches, because its cgroup is not this node's.
 	ByHand bool `json:"-"`

@@ -136,8 +136,8 @@ func checkTargetState(s gopprof.NodeState, t gopprof.TargetState) error {
 	if err := checkOwn(s, t.Target); err != nil {
 		return err
 	}
-	if _, ok := gopprof.JoinLabels(t.Labels); !ok {
-		return fmt.Errorf("target %q: %w: labels that no pod has", clip(t.Target.Key()), ErrInvalid)
+	if err := checkLabels(t.Target, t.Labels); err != nil {
+		return err
 	}
 	for _, windows := range [][]gopprof.Window{t.Local, t.Series} {
 		if err := checkWindows(windows); err != nil {

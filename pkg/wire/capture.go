@@ -49,6 +49,9 @@ func checkCapture(c gopprof.Capture) error {
 	if err := checkTarget(c.Target); err != nil {
 		return err
 	}
+	if err := checkLabels(c.Target, c.Labels); err != nil {
+		return err
+	}
 	if err := checkWords("agent", maxText, c.Agent); err != nil {
 		return err
 	}
@@ -73,7 +76,8 @@ func checkCapture(c gopprof.Capture) error {
 // EncodeReport returns the message for a report. Functions are left out, the lightest
 // first, where names as long as a profiled program likes make it too large for one message,
 // then the history of the capture, then whom it was compared with and the paths of the verdict,
-// and at last what an alert said beside its name; the stored report has them all.
+// then what an alert said beside its name, and at last what the witnesses said of any but the newest
+// intervals; the stored report has them all. The pod's labels stay: they say who is told.
 func EncodeReport(r gopprof.Report) (data []byte, err error) {
 	r.Capture = tidyCapture(r.Capture)
 	if err := checkReport(r); err != nil {
@@ -81,7 +85,8 @@ func EncodeReport(r gopprof.Report) (data []byte, err error) {
 	}
 	e := event{ID: r.ID, Source: aggregatorSource, Type: TypeReport, Subject: aboutTarget(r.Capture.Target), Time: r.MadeAt}
 	bare := withoutHistory(withFunctions(r, 0))
-	for _, lighter := range []gopprof.Report{r, withFunctions(r, 10), withFunctions(r, 0), bare, withVerdictOnly(bare), withAlertNamed(withVerdictOnly(bare))} {
+	named := withAlertNamed(withVerdictOnly(bare))
+	for _, lighter := range []gopprof.Report{r, withFunctions(r, 10), withFunctions(r, 0), bare, withVerdictOnly(bare), named, withNewestCompared(named)} {
 		data, err = encode(e, lighter)
 		if !errors.Is(err, ErrTooLarge) {
 			break
@@ -122,6 +127,14 @@ func withVerdictOnly(r gopprof.Report) gopprof.Report {
 		v.Causes[i].Path = nil
 	}
 	r.Explanation.Verdict = &v
+	return r
+}
+
+// withNewestCompared keeps the intervals that both witnesses saw last.
+func withNewestCompared(r gopprof.Report) gopprof.Report {
+	const most = 100
+	a := &r.Capture.Agreement
+	a.Compared = a.Compared[max(0, len(a.Compared)-most):]
 	return r
 }
 

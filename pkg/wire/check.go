@@ -50,6 +50,14 @@ func checkTarget(t gopprof.Target) error {
 	return checkWords("target", maxText, t.PodUID, t.ContainerID, t.Image, t.Owner, t.Endpoint.Scheme, t.Endpoint.Host, t.Endpoint.Path)
 }
 
+// checkLabels refuses more labels of a target's pod, or others, than an agent tells.
+func checkLabels(t gopprof.Target, labels map[string]string) error {
+	if _, ok := gopprof.JoinLabels(labels); !ok {
+		return fmt.Errorf("target %q: %w: labels that no pod has", clip(t.Key()), ErrInvalid)
+	}
+	return nil
+}
+
 func checkNames(field string, names ...string) error { return checkWords(field, maxName, names...) }
 
 // checkWords refuses what is too long, or would do something where it is printed: control

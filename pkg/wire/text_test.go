@@ -3,6 +3,7 @@ package wire_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -129,6 +130,12 @@ func TestReportOfTheLargestCapture(t *testing.T) {
 	if err != nil || len(got.Links) != 48 || got.Explanation.Summary != r.Explanation.Summary || len(got.Explanation.Profiles) != len(gopprof.Kinds()) {
 		t.Errorf("read as %.1000v, %v", got, err)
 	}
+	if !maps.Equal(got.Capture.Labels, c.Labels) {
+		t.Errorf("the labels are lost, and routes match them: %v", got.Capture.Labels)
+	}
+	if n := len(got.Capture.Agreement.Compared); n != 100 || len(r.Capture.Agreement.Compared) != 500 {
+		t.Errorf("%d intervals told of %d", n, len(r.Capture.Agreement.Compared))
+	}
 	if got.Explanation.Verdict == nil || len(got.Explanation.Verdict.Causes) != 7 {
 		t.Errorf("the verdict is lost: %+v", got.Explanation.Verdict)
 	}
@@ -146,6 +153,7 @@ func largestCapture(text func(n int) string) gopprof.Capture {
 		Endpoint: gopprof.Endpoint{Scheme: text(1024), Host: text(1024), Port: 6060, Path: text(1024)},
 	}
 	c.Agent = text(1024)
+	c.Labels = map[string]string{text(315): text(700), text(316): text(708)} // 2043 bytes and two marks each
 	c.Requests = 0.1234567890123456e-100
 	c.Trigger.Request = &gopprof.Request{Who: text(1024), Operation: text(1024)}
 	c.Trigger.Alert = &gopprof.Alert{Name: text(253), Fingerprint: text(64), StartsAt: at, GeneratorURL: text(1000), Receiver: text(253),

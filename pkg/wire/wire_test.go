@@ -49,6 +49,7 @@ func window(minute int, ratio float64) gopprof.Window {
 func capture() gopprof.Capture {
 	return gopprof.Capture{
 		ID: captureID, Incident: incidentID, Target: target(), Start: at, End: at.Add(30 * time.Second), CPUSeconds: 14.5, Requests: 4321, Agent: "v0.1.0",
+		Labels: map[string]string{"app.kubernetes.io/name": "cart", "pod-template-hash": "5d9f7c", "canary": ""},
 		Trigger: gopprof.Trigger{Kind: gopprof.TriggerRule, At: at, Evidence: &gopprof.Evidence{
 			Rule: "cpu", Resource: gopprof.ResourceCPU, Policy: gopprof.PolicyConfirm, Threshold: 0.8, WindowSeconds: 60,
 			Windows: []gopprof.Window{window(-2, 0.91), window(-1, 0.93)},
@@ -357,6 +358,17 @@ func TestDataIsChecked(t *testing.T) {
 		{"capture", "data.target.runtime", map[string]any{"gogc": strings.Repeat("1", 65)}, wire.ErrInvalid},
 		{"capture", "data.target.runtime", map[string]any{"gomemlimit": "\x1b[0m"}, wire.ErrInvalid},
 		{"capture", "data.target.runtime", map[string]any{"gomaxprocs": 4}, wire.ErrInvalid},
+		{"capture", "data.labels", entries(64, "x"), nil},
+		{"capture", "data.labels", entries(65, "x"), wire.ErrInvalid},
+		{"capture", "data.labels", entries(3, strings.Repeat("x", 700)), wire.ErrInvalid},
+		{"capture", "data.labels", map[string]string{"": "x"}, wire.ErrInvalid},
+		{"capture", "data.labels", map[string]string{"a=b": "x"}, wire.ErrInvalid},
+		{"capture", "data.labels", map[string]string{"app": "web,tier=front"}, wire.ErrInvalid},
+		{"capture", "data.labels", map[string]string{"app": "\x1b[0m"}, wire.ErrInvalid},
+		{"capture", "data.labels", map[string]string{"app\u202e": "x"}, wire.ErrInvalid},
+		{"capture", "data.labels", map[string]any{"app": 7}, wire.ErrInvalid},
+		{"capture", "data.labels", "app=web", wire.ErrInvalid},
+		{"report", "data.capture.labels", entries(65, "x"), wire.ErrInvalid},
 		{"capture", "data.history.local", points(gopprof.MaxHistory+1, nil), wire.ErrTooLarge},
 		{"capture", "data.history.series", points(gopprof.MaxHistory+1, nil), wire.ErrTooLarge},
 		{"capture", "data.history.seriesBy", "cadvisor", wire.ErrInvalid},
@@ -488,7 +500,7 @@ func TestMessagesOfBefore(t *testing.T) {
 	for _, x := range []*gopprof.Target{&c.Target, &f.Target} {
 		x.Build, x.Runtime = "", gopprof.Runtime{}
 	}
-	c.Requests, c.History, f.Threshold, f.Kinds, f.CPUSeconds = 0, gopprof.History{}, 0, nil, 0
+	c.Labels, c.Requests, c.History, f.Threshold, f.Kinds, f.CPUSeconds = nil, 0, gopprof.History{}, 0, nil, 0
 	data, err := os.ReadFile("testdata/before/capture.json")
 	if err != nil {
 		t.Fatal(err)

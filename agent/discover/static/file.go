@@ -53,8 +53,8 @@ type Entry struct {
 	MetricsPath string `yaml:"metrics_path"`
 	// Runtime is what the program's environment tells the Go runtime.
 	Runtime Runtime `yaml:"runtime"`
-	// Labels are what selectors find the program by, as a pod's are: {tier: front}. Keys and
-	// values are as in Kubernetes.
+	// Labels are what selectors find the program by, and routes match its reports by, as a pod's
+	// are: {tier: front}. Keys and values are as in Kubernetes.
 	Labels map[string]string `yaml:"labels"`
 	// Owner is who is told, a key of the aggregator's routes. Default: nobody in
 	// particular.

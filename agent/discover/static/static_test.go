@@ -47,7 +47,8 @@ func TestTargetsOfAFile(t *testing.T) {
 	want := []gopprof.Target{{
 		Cluster: "prod", Node: "host-1", Namespace: "shop", Workload: gopprof.Workload{Kind: "Host", Name: "checkout"},
 		Pod: "host-1", Container: "checkout", Owner: "#team-shop",
-		Image: "checkout:1.4", Build: "3f9a2c1", Runtime: gopprof.Runtime{GOGC: "off", GOMEMLIMIT: "400MiB", GOMAXPROCS: "2"},
+		Labels: "app.kubernetes.io/name=checkout,tier=front",
+		Image:  "checkout:1.4", Build: "3f9a2c1", Runtime: gopprof.Runtime{GOGC: "off", GOMEMLIMIT: "400MiB", GOMAXPROCS: "2"},
 		Counter:  gopprof.Counter{Metric: "http_requests_total", Path: "/metrics"},
 		Endpoint: gopprof.Endpoint{Scheme: "http", Host: "127.0.0.1", Port: 6060, Path: "/debug/pprof"},
 		Cgroup:   gopprof.Cgroup{Path: "/system.slice/checkout.service"},

@@ -290,6 +290,7 @@ func Hostile(s string) gopprof.Report {
 	t := &r.Capture.Target
 	t.Cluster, t.Node, t.Namespace, t.Pod, t.Container, t.Owner = s, s, s, s, s, s
 	t.Workload = gopprof.Workload{Kind: s, Name: s}
+	r.Capture.Labels = map[string]string{s: s, "app.kubernetes.io/name": s}
 	r.Capture.Trigger.Evidence.Rule = s
 	r.Capture.Trigger.Request = &gopprof.Request{Who: s}
 	r.Capture.Agreement.Reason, r.Capture.Agreement.Result = gopprof.Reason(s), gopprof.AgreementResult(s)

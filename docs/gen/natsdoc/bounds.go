@@ -78,6 +78,7 @@ func texts() map[string]schemadoc.Object {
 func lists() map[string]schemadoc.Object {
 	said := keywords("maxProperties", gopprof.MaxAlertEntries, "propertyNames", text(gopprof.MaxAlertName), "additionalProperties", keywords("type", "string").With(text(gopprof.MaxAlertText)))
 	plain := keywords("pattern", printable, "not", keywords("pattern", "[,=]"))
+	pods := keywords("maxProperties", 64, "propertyNames", keywords("minLength", 1).With(plain), "additionalProperties", keywords("type", "string").With(plain))
 	return map[string]schemadoc.Object{
 		"Alert.labels":         said,
 		"Alert.annotations":    said,
@@ -89,7 +90,8 @@ func lists() map[string]schemadoc.Object {
 		"CaptureRequest.kinds": keywords("maxItems", len(gopprof.Kinds())),
 		"History.local":        keywords("maxItems", gopprof.MaxHistory),
 		"History.series":       keywords("maxItems", gopprof.MaxHistory),
-		"TargetState.labels":   keywords("maxProperties", 64, "propertyNames", keywords("minLength", 1).With(plain), "additionalProperties", keywords("type", "string").With(plain)),
+		"Capture.labels":       pods,
+		"TargetState.labels":   pods,
 	}
 }
 
