@@ -13,8 +13,12 @@ import (
 
 // What may stand before a person, written down apart from the code that sees to it.
 var (
-	htmlElements  = strings.Fields("html head meta title link body header main footer nav h1 h2 p a bdi small table caption thead tbody tr th td time section pre code ul li form label input button span div dl dt dd strong em br")
-	htmlTag       = regexp.MustCompile(`<\s*/?\s*([^\s/>]+)([^>]*)>`)
+	htmlElements = strings.Fields("html head meta title link body header main footer nav h1 h2 p a bdi small table caption thead tbody tr th td time section pre code ul li form label input button span div dl dt dd strong em br h3 img select option")
+	htmlTag      = regexp.MustCompile(`<\s*/?\s*([^\s/>]+)([^>]*)>`)
+	// The addresses of our pages: relative, so that none can lead to another host, and each of
+	// a place that there is.
+	htmlAddress   = regexp.MustCompile(`^(#main|\?[^\s"]*|(\.\./)*(icon\.svg|style\.css|(reports|targets|operations|api/v1/reports)([/?][^\s"\\]*)?))$`)
+	htmlPicture   = regexp.MustCompile(`^(\.\./)*api/v1/reports/[0-9a-f-]{36}/(drawings/[a-z]+|evidence\.svg)$`)
 	htmlAttribute = regexp.MustCompile(`([^\s=]+)="([^"]*)"`)
 )
 
@@ -55,11 +59,28 @@ func checkHTML(t *testing.T, page []byte) {
 
 func checkHTMLAttribute(t *testing.T, name, value string) {
 	t.Helper()
-	if strings.HasPrefix(name, "on") || slices.Contains([]string{"style", "srcdoc", "http-equiv", "src"}, name) {
+	if strings.HasPrefix(name, "on") || slices.Contains([]string{"style", "srcdoc", "http-equiv"}, name) || name == "src" && !htmlPicture.MatchString(value) {
 		t.Errorf("attribute %s=%q", name, value)
 	}
-	if (name == "href" || name == "action") && (!strings.HasPrefix(value, "/") || strings.HasPrefix(value, "//")) {
+	if (name == "href" || name == "action") && !htmlAddress.MatchString(value) {
 		t.Errorf("attribute %s=%q leads away", name, value)
+	}
+}
+
+// TestWhatLeadsAway: the check of addresses lets none through that leads to another host, or
+// to what is no place of ours.
+func TestWhatLeadsAway(t *testing.T) {
+	for _, bad := range []string{"", "/", "//evil.example", "https://evil.example/", "javascript:alert(1)", "../javascript:alert(1)", "..//evil.example", "../../evil", "reportsx", "reports\\evil", "data:,x",
+		"reports:x", "/reports", "#x", "api/v2/x", "../../../etc/passwd"} {
+		if htmlAddress.MatchString(bad) {
+			t.Errorf("%q is let through", bad)
+		}
+		if htmlPicture.MatchString(bad) {
+			t.Errorf("%q is let through as a picture", bad)
+		}
+	}
+	if !htmlAddress.MatchString("../reports/x?y=z") || !htmlPicture.MatchString("../api/v1/reports/01938f00-0000-7000-8000-000000000001/drawings/cpu") {
+		t.Error("our own addresses lead away")
 	}
 }
 
