@@ -3,6 +3,8 @@ package apiservice
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"html"
 	"mime"
 	"net/http"
 	"strings"
@@ -48,9 +50,13 @@ func (s *service) profile(w http.ResponseWriter, r *http.Request, a asked) {
 // the pages, for browsers that come through `kubectl proxy`.
 func (s *service) gateway(w http.ResponseWriter, r *http.Request, a asked) {
 	root, ok := roots[a.name]
-	if ok && a.name == gatewayPages && a.rest == "" && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
-		http.Redirect(w, r, gatewayOf(a.namespace, gatewayPages)+"reports", http.StatusFound)
-		return
+	if a.name == gatewayPages {
+		led := &ledWriter{ResponseWriter: w}
+		w = led
+		if a.rest == "" && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+			led.lead(gatewayOf(a.namespace, gatewayPages) + "reports")
+			return
+		}
 	}
 	if !ok || a.rest == "" {
 		writeStatus(w, http.StatusNotFound, "the HTTP API is at "+gatewayOf(a.namespace, gatewayAPI)+", the pages are at "+gatewayOf(a.namespace, gatewayPages)+"reports")
@@ -96,6 +102,42 @@ func (w *locatedWriter) Write(p []byte) (int, error) {
 
 // Unwrap lets http.ResponseController reach the connection.
 func (w *locatedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// ledWriter leads on by a page what would be led on by a redirection: an API server lets none
+// through from behind it (it answers 502 in its place).
+type ledWriter struct {
+	http.ResponseWriter
+	led bool
+}
+
+func (w *ledWriter) WriteHeader(status int) {
+	if to := w.Header().Get("Location"); to != "" && status/100 == 3 {
+		w.Header().Del("Location")
+		w.lead(to)
+		return
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *ledWriter) lead(to string) {
+	w.led = true
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Security-Policy", "default-src 'none'")
+	w.ResponseWriter.WriteHeader(http.StatusOK)
+	to = html.EscapeString(to)
+	_, _ = fmt.Fprintf(w.ResponseWriter, "<!doctype html>\n<html lang=\"en\"><head><title>gopprof</title><link rel=\"icon\" href=\"data:,\"><meta http-equiv=\"refresh\" content=\"0; url=%s\"></head>"+
+		"<body><main><h1>gopprof</h1><p><a href=\"%s\">Go on</a></p></main></body></html>\n", to, to)
+}
+
+func (w *ledWriter) Write(p []byte) (int, error) {
+	if w.led {
+		return len(p), nil // what stands below a redirection
+	}
+	return w.ResponseWriter.Write(p)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *ledWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // mostProblemBytes bounds what is read of a problem.
 const mostProblemBytes = 64 << 10
