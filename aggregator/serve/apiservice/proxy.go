@@ -122,7 +122,7 @@ func (w *ledWriter) WriteHeader(status int) {
 func (w *ledWriter) lead(to string) {
 	w.led = true
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Security-Policy", "default-src 'none'")
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; img-src data:")
 	w.ResponseWriter.WriteHeader(http.StatusOK)
 	to = html.EscapeString(to)
 	_, _ = fmt.Fprintf(w.ResponseWriter, "<!doctype html>\n<html lang=\"en\"><head><title>gopprof</title><link rel=\"icon\" href=\"data:,\"><meta http-equiv=\"refresh\" content=\"0; url=%s\"></head>"+
