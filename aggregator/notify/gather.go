@@ -95,11 +95,11 @@ func (n *Notifier) schedule(receiver, key string, g group) {
 	d := g.decide(n.deps.Now(), n.lease())
 	switch d.act {
 	case actNothing:
-		n.pending.forget(receiver, key)
+		n.pending.forget(receiver, key, g.revision)
 	case actWait:
-		n.pending.set(receiver, key, d.until)
+		n.pending.set(receiver, key, d.until, g.revision)
 	default:
-		n.pending.set(receiver, key, n.deps.Now())
+		n.pending.set(receiver, key, n.deps.Now(), g.revision)
 	}
 }
 
@@ -109,11 +109,12 @@ type pending struct {
 	mu   sync.Mutex // guards all
 	due  map[string]map[string]time.Time
 	wake map[string]chan struct{}
+	seen map[string]uint64        // the newest revision of each record that said when
 	held map[string]chan struct{} // records that this process changes; closed when that is done
 }
 
 func newPending() *pending {
-	return &pending{due: map[string]map[string]time.Time{}, wake: map[string]chan struct{}{}, held: map[string]chan struct{}{}}
+	return &pending{due: map[string]map[string]time.Time{}, wake: map[string]chan struct{}{}, seen: map[string]uint64{}, held: map[string]chan struct{}{}}
 }
 
 // lock keeps other goroutines of this process from changing a record, so that it is not its
@@ -153,9 +154,22 @@ func (p *pending) wakeOf(receiver string) chan struct{} {
 	return p.wake[receiver]
 }
 
-func (p *pending) set(receiver, key string, due time.Time) {
+// stale tells whether a newer revision of the record has said when: what was read before it
+// must not take its place. 0 is none, and never stale. p.mu is held.
+func (p *pending) stale(key string, revision uint64) bool {
+	if revision != 0 && revision < p.seen[key] {
+		return true
+	}
+	p.seen[key] = max(p.seen[key], revision)
+	return false
+}
+
+func (p *pending) set(receiver, key string, due time.Time, revision uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.stale(key, revision) {
+		return
+	}
 	if p.due[receiver] == nil {
 		p.due[receiver] = map[string]time.Time{}
 	}
@@ -166,9 +180,13 @@ func (p *pending) set(receiver, key string, due time.Time) {
 	}
 }
 
-func (p *pending) forget(receiver, key string) {
+func (p *pending) forget(receiver, key string, revision uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.stale(key, revision) {
+		return
+	}
+	delete(p.seen, key)
 	delete(p.due[receiver], key)
 }
 

@@ -44,9 +44,9 @@ func (n *Notifier) orphanUntil(g group) time.Time {
 
 func (n *Notifier) scheduleOrphan(key string, g group) {
 	if at := n.orphanUntil(g); at.IsZero() {
-		n.pending.forget(orphans, key)
+		n.pending.forget(orphans, key, g.revision)
 	} else {
-		n.pending.set(orphans, key, at)
+		n.pending.set(orphans, key, at, g.revision)
 	}
 }
 

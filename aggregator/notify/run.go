@@ -48,11 +48,13 @@ func (n *Notifier) Run(ctx context.Context) error {
 }
 
 // see notes a record that was changed, by whomever.
-func (n *Notifier) see(key string, value []byte, _ uint64) {
+func (n *Notifier) see(key string, value []byte, revision uint64) {
 	if !strings.HasPrefix(key, groupPrefix) || value == nil {
 		return
 	}
-	switch g := groupOf(value); {
+	g := groupOf(value)
+	g.revision = revision
+	switch {
 	case g.Receiver == "" || !strings.HasPrefix(key, groupPrefix+g.Receiver+"."): // not ours
 	case n.gone(g.Receiver) != nil:
 		n.scheduleOrphan(key, g)

@@ -128,7 +128,7 @@ func (n *Notifier) claim(ctx context.Context, due []claim) (claimed []claim, ok 
 	for k, c := range all {
 		switch {
 		case errors.Is(errs[k], bus.ErrConflict):
-			n.pending.set(due[k].g.Receiver, due[k].key, n.deps.Now()) // read anew
+			n.pending.set(due[k].g.Receiver, due[k].key, n.deps.Now(), 0) // read anew
 		case errs[k] != nil:
 			if ok {
 				n.log.Warn("what is told cannot be recorded", zap.String("receiver", due[k].g.Receiver), zap.Error(errs[k]))
