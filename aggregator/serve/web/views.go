@@ -92,12 +92,7 @@ func (p *pages) viewPage(w http.ResponseWriter, r *http.Request) {
 }
 
 // levels leads from a view's page to where the server is mounted.
-func levels(r *http.Request) string {
-	if r.PathValue("other") != "" {
-		return "../../../../../../"
-	}
-	return "../../../../"
-}
+func levels(r *http.Request) string { return strings.Repeat("../", levelOf(r)) }
 
 // viewOf returns what a request looks at, of reports that its caller may see. Errors that a
 // person may read are *gopprof.Error.
