@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
@@ -12,11 +13,40 @@ import (
 	"github.com/gopprof/gopprof/test/hostile"
 )
 
-// fuzz feeds one decoder: what it takes must be written and read again without a change,
-// what it refuses must be refused by name.
-func fuzz[T any](f *testing.F, golden string, decode func([]byte) (T, error), encode func(T) ([]byte, error)) {
-	seeds(f, golden)
+// FuzzDecode gives what comes to every decoder, for each may be sent another's message.
+func FuzzDecode(f *testing.F) {
+	messages, err := filepath.Glob("testdata/*.json")
+	if err != nil || len(messages) == 0 {
+		f.Fatal("no golden messages: ", err)
+	}
+	for _, golden := range messages {
+		seeds(f, golden)
+	}
+	from := wire.From{Cluster: "prod", Node: "node-1"}
+	decoders := map[string]func(*testing.T, []byte){
+		"capture":         keeps(wire.DecodeCapture, wire.EncodeCapture),
+		"report":          keeps(wire.DecodeReport, wire.EncodeReport),
+		"firing":          keeps(wire.DecodeFiring, wire.EncodeFiring),
+		"state":           keeps(wire.DecodeState, wire.EncodeState),
+		"capture request": keeps(wire.DecodeCaptureRequest, wire.EncodeCaptureRequest),
+		"cancel request":  keeps(wire.DecodeCancelRequest, wire.EncodeCancelRequest),
+		"status request":  keeps(wire.DecodeStatusRequest, wire.EncodeStatusRequest),
+		"pause request":   keeps(wire.DecodePauseRequest, wire.EncodePauseRequest),
+		"decision":        keeps(decodeDecision, func(d gopprof.Decision) ([]byte, error) { return wire.EncodeDecision(captureID, d) }),
+		"capture reply":   keeps(decodeReply, func(r gopprof.CaptureReply) ([]byte, error) { return wire.EncodeCaptureReply(from, captureID, r) }),
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
+		for name, decode := range decoders {
+			t.Log(name) // shown when it fails
+			decode(t, data)
+		}
+	})
+}
+
+// keeps checks one decoder: what it takes must be written and read again without a change,
+// what it refuses must be refused by name.
+func keeps[T any](decode func([]byte) (T, error), encode func(T) ([]byte, error)) func(*testing.T, []byte) {
+	return func(t *testing.T, data []byte) {
 		noun, err := decode(data)
 		if err != nil {
 			if !named(err) {
@@ -38,7 +68,7 @@ func fuzz[T any](f *testing.F, golden string, decode func([]byte) (T, error), en
 		if second, err := encode(again); err != nil || !bytes.Equal(first, second) {
 			t.Fatalf("changed on its way, %v:\n%s\n%s", err, first, second)
 		}
-	})
+	}
 }
 
 func named(err error) bool {
@@ -52,7 +82,7 @@ func named(err error) bool {
 
 func seeds(f *testing.F, golden string) {
 	f.Helper()
-	data, err := os.ReadFile("testdata/" + golden + ".json")
+	data, err := os.ReadFile(golden)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -76,45 +106,4 @@ func seeds(f *testing.F, golden string) {
 	for _, s := range []string{"", "null", "{}", "[]", `{"specversion":"1.0"}`, `{"data":{}}`, "\x00", `{"id":"\ud800"}`} {
 		f.Add([]byte(s))
 	}
-}
-
-func FuzzDecodeCapture(f *testing.F) { fuzz(f, "capture", wire.DecodeCapture, wire.EncodeCapture) }
-
-func FuzzDecodeAlertCapture(f *testing.F) {
-	fuzz(f, "capture-alert", wire.DecodeCapture, wire.EncodeCapture)
-}
-
-func FuzzDecodeAlertRequest(f *testing.F) {
-	fuzz(f, "capture-request-alert", wire.DecodeCaptureRequest, wire.EncodeCaptureRequest)
-}
-
-func FuzzDecodeReport(f *testing.F) { fuzz(f, "report", wire.DecodeReport, wire.EncodeReport) }
-
-func FuzzDecodeFiring(f *testing.F) { fuzz(f, "firing", wire.DecodeFiring, wire.EncodeFiring) }
-
-func FuzzDecodeState(f *testing.F) { fuzz(f, "state", wire.DecodeState, wire.EncodeState) }
-
-func FuzzDecodeCaptureRequest(f *testing.F) {
-	fuzz(f, "capture-request", wire.DecodeCaptureRequest, wire.EncodeCaptureRequest)
-}
-
-func FuzzDecodeCancelRequest(f *testing.F) {
-	fuzz(f, "cancel-request", wire.DecodeCancelRequest, wire.EncodeCancelRequest)
-}
-
-func FuzzDecodeStatusRequest(f *testing.F) {
-	fuzz(f, "status-request", wire.DecodeStatusRequest, wire.EncodeStatusRequest)
-}
-
-func FuzzDecodePauseRequest(f *testing.F) {
-	fuzz(f, "pause-request", wire.DecodePauseRequest, wire.EncodePauseRequest)
-}
-
-func FuzzDecodeDecision(f *testing.F) {
-	fuzz(f, "decision", decodeDecision, func(d gopprof.Decision) ([]byte, error) { return wire.EncodeDecision(captureID, d) })
-}
-
-func FuzzDecodeCaptureReply(f *testing.F) {
-	from := wire.From{Cluster: "prod", Node: "node-1"}
-	fuzz(f, "capture-reply", decodeReply, func(r gopprof.CaptureReply) ([]byte, error) { return wire.EncodeCaptureReply(from, captureID, r) })
 }
