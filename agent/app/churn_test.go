@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gopprof/gopprof/pkg/bus/bustest"
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/test/poll"
 )
 
 const many = 250 // pods of one node
@@ -108,7 +108,7 @@ func TestSuccessorUnderTheSameName(t *testing.T) {
 	k.vanish()
 	second := k.start("api-0", "u2", 0.95)
 	k.turnUntil(t, 3*time.Minute)
-	bustest.Eventually(t, "the second pod's capture is published", func() bool { return k.taken() == 1 })
+	poll.Until(t, "the second pod's capture is published", func() bool { return k.taken() == 1 })
 	close(slow.until)
 	if err := k.drain(t.Context()); err != nil {
 		t.Fatal(err)

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/gopprof/gopprof/agent/take"
-	"github.com/gopprof/gopprof/pkg/bus/bustest"
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/test/poll"
 )
 
 // continuous is a tool that profiles the burner all the time, as continuous profilers do:
@@ -72,7 +72,7 @@ func TestProfilerHeldMostOfTheTime(t *testing.T) {
 		t.Errorf("asked %d times in %s, want %d at most", n, took, most)
 	}
 	before := theirs.Load()
-	bustest.Eventually(t, "the other tool goes on", func() bool { return theirs.Load() > before })
+	poll.Until(t, "the other tool goes on", func() bool { return theirs.Load() > before })
 	stop()
 	p.dialled.Store(0)
 	if c, err := taker.Take(t.Context(), orderFor(p.now(), lifetime, gopprof.KindCPU)); err != nil || len(c.Profiles) != 1 || p.dialled.Load() > 2 {

@@ -18,9 +18,9 @@ import (
 	"github.com/gopprof/gopprof/agent/observe"
 	"github.com/gopprof/gopprof/agent/observe/cadvisor"
 	"github.com/gopprof/gopprof/agent/take"
-	"github.com/gopprof/gopprof/pkg/bus/bustest"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/test/parts"
+	"github.com/gopprof/gopprof/test/poll"
 )
 
 // What becomes of a capture when its target, a real burner in a real cgroup, dies under it,
@@ -168,7 +168,7 @@ func orderFor(t gopprof.Target, lifetime time.Duration, kinds ...gopprof.Kind) g
 // profiling waits until somebody holds the burner's CPU profiler.
 func (p *place) profiling() {
 	p.t.Helper()
-	bustest.Eventually(p.t, "the burner is profiled", func() bool {
+	poll.Until(p.t, "the burner is profiled", func() bool {
 		resp, err := http.Get("http://" + p.listen + "/debug/pprof/goroutine?debug=1")
 		if err != nil {
 			return false

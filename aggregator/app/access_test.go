@@ -21,6 +21,8 @@ import (
 	authz "k8s.io/api/authorization/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/scheme"
+
+	"github.com/gopprof/gopprof/test/poll"
 )
 
 // frontProxy is the API server as a client of the aggregated API, with what it tells of
@@ -149,9 +151,9 @@ kubernetes:
   cluster: prod
   server: {url: "URL", ca_file: DIR/api.crt, token_file: DIR/api.token}
 `)))
-	eventually(t, "the APIService has the authority", func() bool { return f.trusted() != nil })
+	poll.Until(t, "the APIService has the authority", func() bool { return f.trusted() != nil })
 	back := a.serve.APIServiceAddr()
-	eventually(t, "the front proxy is known", func() bool {
+	poll.Until(t, "the front proxy is known", func() bool {
 		status, _ := f.get(t, back, "/apis/gopprof.io/v1", "ada", f.cert)
 		return status == http.StatusOK
 	})

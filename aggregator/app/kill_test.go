@@ -21,6 +21,7 @@ import (
 	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/bus/bustest"
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/test/poll"
 )
 
 // scene is a world with one agent, on which every capture is accounted for.
@@ -37,7 +38,7 @@ type scene struct {
 func newScene(t *testing.T) *scene {
 	t.Helper()
 	streams := bus.DefaultStreamConfig()
-	streams.AckWait = 300 * time.Millisecond // how long a killed worker's capture waits for the next
+	streams.AckWait = time.Second // how long a killed worker's capture waits for the next; a busy machine must not outlast it
 	b := bustest.Start(t, bustest.Options{Nodes: []string{"a", "b", "c"}, Streams: &streams})
 	s := &scene{b: b, agent: b.Agent("a"), dir: t.TempDir(), told: map[string]int{}}
 	s.world = &world{t: t, bus: b.Aggregator()}
@@ -122,9 +123,9 @@ func (s *scene) publish(c gopprof.Capture) {
 // settled waits until NATS holds nothing of any capture.
 func (s *scene) settled() {
 	s.t.Helper()
-	bustest.Eventually(s.t, "the queue is empty", func() bool { return s.b.Messages(bus.StreamCaptures) == 0 })
+	poll.Until(s.t, "the queue is empty", func() bool { return s.b.Messages(bus.StreamCaptures) == 0 })
 	// A slow machine may hand a capture out twice: the second worker finishes, too.
-	bustest.Eventually(s.t, "nobody has begun anything", func() bool { return len(s.starts(s.t)) == 0 })
+	poll.Until(s.t, "nobody has begun anything", func() bool { return len(s.starts(s.t)) == 0 })
 }
 
 // files are the files below the store's directory.
@@ -169,7 +170,7 @@ func (s *scene) reported(t *testing.T, c gopprof.Capture) {
 			t.Errorf("%s: no drawing: %q", f.Kind, f.Reason)
 		}
 	}
-	bustest.Eventually(t, "the report is announced", func() bool { return s.heard(c.ID) > 0 })
+	poll.Until(t, "the report is announced", func() bool { return s.heard(c.ID) > 0 })
 	s.nothingLeft(t, c)
 	if oc := s.operation(t, c); oc.State != gopprof.CaptureStored || oc.Report != c.ID {
 		t.Errorf("the operation says %+v", oc)

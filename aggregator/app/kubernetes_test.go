@@ -25,6 +25,7 @@ import (
 	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/config"
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/test/poll"
 )
 
 const clusterIssuer = "https://kubernetes.default.svc"
@@ -160,15 +161,6 @@ func runApp(t *testing.T, c Config) *App {
 	return a
 }
 
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !holds(); <-time.After(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("never: %s", what)
-		}
-	}
-}
-
 // TestInKubernetes: the aggregator publishes its authority; with that and a token of the
 // agents' account, and nothing else, an agent connects and is heard; another account's pod
 // is not; owners are found.
@@ -188,7 +180,7 @@ kubernetes:
   server: {url: "URL", ca_file: DIR/api.crt, token_file: DIR/api.token}
   ca: {config_map: gopprof/gopprof-ca}
 `)))
-	eventually(t, "the CA is published", func() bool { return s.published() != "" })
+	poll.Until(t, "the CA is published", func() bool { return s.published() != "" })
 	c := bus.DefaultConfig()
 	c.URL, c.CAFile, c.ReconnectWait = a.NATSURL(), s.file(t, "ca.crt", s.published()), 200*time.Millisecond
 	c.TokenFile = config.SecretFile(s.file(t, "token", s.agentToken(t, "default")))
@@ -197,9 +189,9 @@ kubernetes:
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = agent.Close(context.Background()) })
-	eventually(t, "another account is refused", func() bool { return errors.Is(agent.Connected(), bus.ErrRefused) })
+	poll.Until(t, "another account is refused", func() bool { return errors.Is(agent.Connected(), bus.ErrRefused) })
 	s.file(t, "token", s.agentToken(t, "gopprof-agent"))
-	eventually(t, "the agent is heard", func() bool {
+	poll.Until(t, "the agent is heard", func() bool {
 		_ = agent.PublishState(t.Context(), gopprof.NodeState{Cluster: "prod", Node: "node-1", At: time.Now()})
 		return len(a.dispatch.Nodes()) == 1
 	})

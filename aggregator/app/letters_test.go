@@ -13,9 +13,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/gopprof/gopprof/pkg/bus"
-	"github.com/gopprof/gopprof/pkg/bus/bustest"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/pkg/ops"
+	"github.com/gopprof/gopprof/test/poll"
 )
 
 // port is the status port of an aggregator of the scene.
@@ -57,7 +57,7 @@ func (s *scene) again(t *testing.T, c gopprof.Capture) {
 		t.Fatal(err)
 	}
 	agent := s.b.Agent(c.Target.Node)
-	bustest.Eventually(t, "it is in the queue", func() bool {
+	poll.Until(t, "it is in the queue", func() bool {
 		if err := agent.PublishCapture(t.Context(), c); err != nil {
 			t.Fatal(err)
 		}
@@ -78,7 +78,7 @@ func (s *scene) work() {
 func (s *scene) bury(t *testing.T, c gopprof.Capture, do func(context.Context, *bus.Delivery) error) {
 	t.Helper()
 	s.again(t, c)
-	ctx, cancel := context.WithTimeout(t.Context(), bustest.Patience)
+	ctx, cancel := context.WithTimeout(t.Context(), poll.Patience)
 	ended := make(chan error, 1)
 	go func() {
 		ended <- s.bus.Captures(ctx, 1, func(ctx context.Context, d *bus.Delivery) {
@@ -236,7 +236,7 @@ func TestDeadLettersWhileNATSIsAway(t *testing.T) {
 	s := newScene(t)
 	port := s.port(t)
 	s.b.Stop()
-	bustest.Eventually(t, "the connection is lost", func() bool { return s.bus.Connected() != nil })
+	poll.Until(t, "the connection is lost", func() bool { return s.bus.Connected() != nil })
 	if err := DeadLetters(t.Context(), port, new(bytes.Buffer)); err == nil || !strings.Contains(err.Error(), bus.ErrAway.Error()) {
 		t.Errorf("%v, want that nats is away", err)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/gopprof/gopprof/aggregator/notify/notifytest"
 	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/bus/bustest"
+	"github.com/gopprof/gopprof/test/poll"
 )
 
 // Every channel that a configuration may name is there.
@@ -51,7 +52,7 @@ func (c *titles) await(t *testing.T, want string) {
 		defer c.mu.Unlock()
 		return strings.Count(strings.Join(c.all, "\n"), want)
 	}
-	bustest.Eventually(t, want, func() bool { return told() > 0 })
+	poll.Until(t, want, func() bool { return told() > 0 })
 	if n := told(); n != 1 {
 		t.Errorf("%q was told %d times", want, n)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/bus/bustest"
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/test/poll"
 )
 
 // hotScene is a workload of three pods on three nodes: "a" fires, and the agents of the others
@@ -104,7 +105,7 @@ func (s *hotScene) fire(seconds float64) gopprof.Capture {
 		Threshold: 0.8, Kinds: []gopprof.Kind{gopprof.KindCPU}, CPUSeconds: seconds,
 	}
 	var d gopprof.Decision
-	bustest.Eventually(s.t, "a go", func() (ok bool) {
+	poll.Until(s.t, "a go", func() (ok bool) {
 		var err error
 		d, err = s.agent.Ask(s.t.Context(), f)
 		return err == nil && d.Go
@@ -138,7 +139,7 @@ func (s *hotScene) sibling(node string) gopprof.Capture {
 func (s *hotScene) takes(node string) gopprof.Capture {
 	s.t.Helper()
 	c := taken("", "", node, gopprof.Trigger{Kind: gopprof.TriggerSibling, At: time.Now(), Request: &gopprof.Request{}})
-	bustest.Eventually(s.t, node+" is asked", func() bool {
+	poll.Until(s.t, node+" is asked", func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		c.ID, c.Incident = s.asked[node].Capture, s.asked[node].Incident
@@ -151,7 +152,7 @@ func (s *hotScene) takes(node string) gopprof.Capture {
 func (s *hotScene) report(c gopprof.Capture) (r gopprof.Report) {
 	s.t.Helper()
 	stored := s.store()
-	bustest.Eventually(s.t, "a report", func() (found bool) {
+	poll.Until(s.t, "a report", func() (found bool) {
 		var err error
 		r, found, err = stored.Committed(s.t.Context(), c)
 		return err == nil && found
@@ -177,7 +178,7 @@ func TestHotCaptureWaitsForItsSiblings(t *testing.T) {
 	s.publish(hot)
 	for range 2 {
 		p, _, wait := s.start("")
-		bustest.Eventually(t, "it waits", func() bool { return slices.Contains(p.taken(), "give back") })
+		poll.Until(t, "it waits", func() bool { return slices.Contains(p.taken(), "give back") })
 		p.die()
 		wait()
 	}
@@ -195,7 +196,7 @@ func TestHotCaptureWaitsForItsSiblings(t *testing.T) {
 	}
 	s.comparedWith(t, b, c)
 	for _, x := range []gopprof.Capture{hot, b, c} {
-		bustest.Eventually(t, "it is told of", func() bool { return s.heard(x.ID) == 1 })
+		poll.Until(t, "it is told of", func() bool { return s.heard(x.ID) == 1 })
 	}
 	if n := s.b.Messages(bus.StreamReports); n != 3 {
 		t.Errorf("%d reports in the stream, want 3: each once", n)
@@ -224,7 +225,7 @@ func TestSiblingsThatNeverCome(t *testing.T) {
 	s := newHotScene(t, 2, 3*time.Second, map[string]gopprof.Reason{"b": gopprof.ReasonNodeBusy})
 	_, stop, wait := s.start("")
 	hot := s.fire(0)
-	bustest.Eventually(t, "the refusal is known", func() bool {
+	poll.Until(t, "the refusal is known", func() bool {
 		_, all := s.ends(s.bus, nil, nil).siblings.Of(t.Context(), hot)
 		return told(gopprof.Report{Siblings: all}) == "api-b failed node_busy, api-c asked"
 	})

@@ -10,8 +10,8 @@ import (
 
 	"github.com/gopprof/gopprof/aggregator/receive"
 	"github.com/gopprof/gopprof/pkg/bus"
-	"github.com/gopprof/gopprof/pkg/bus/bustest"
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/test/poll"
 	"github.com/gopprof/gopprof/test/smalldisk"
 )
 
@@ -157,7 +157,7 @@ func TestStorageThatIsFull(t *testing.T) {
 		}
 		captures := s.several(3)
 		_, stop, wait := s.start("")
-		bustest.Eventually(t, "each was tried, and tried again", func() bool { mu.Lock(); defer mu.Unlock(); return calls > 20 })
+		poll.Until(t, "each was tried, and tried again", func() bool { mu.Lock(); defer mu.Unlock(); return calls > 20 })
 		stop()
 		wait()
 		if n := s.b.Messages(bus.StreamCaptures); n != 3 {

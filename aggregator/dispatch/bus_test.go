@@ -12,6 +12,7 @@ import (
 	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/bus/bustest"
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/test/poll"
 )
 
 func connect(t *testing.T, a *bus.Aggregator) *dispatch.Dispatcher {
@@ -39,7 +40,7 @@ func TestAskedOverTheBus(t *testing.T) {
 	go func() { _ = aggregator.Answer(t.Context(), connect(t, aggregator).Decide) }()
 	ask := func(capture string) (d gopprof.Decision) {
 		f := gopprof.Firing{Capture: capture, Target: target(), Rule: "cpu", Resource: gopprof.ResourceCPU, Ratio: 0.9, At: time.Now()}
-		bustest.Eventually(t, "an answer", func() bool {
+		poll.Until(t, "an answer", func() bool {
 			var err error
 			d, err = agent.Ask(t.Context(), f)
 			return err == nil && d.Reason != gopprof.ReasonNoAnswer

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/test/poll"
 )
 
 // script makes a program that takes the place of dot, when it is to draw.
@@ -27,17 +28,6 @@ func script(t *testing.T, body string) string {
 		t.Fatal(err)
 	}
 	return path
-}
-
-// eventually polls until the condition holds.
-func eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !condition(); {
-		if time.Now().After(end) {
-			t.Fatalf("waited in vain: %s", what)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
 }
 
 // gone tells whether the process whose PID a file holds has ended.
@@ -71,7 +61,7 @@ func TestWedgeCostsOneJob(t *testing.T) {
 	if took := time.Since(start); took > 30*time.Second {
 		t.Errorf("the wedge held its worker for %v", took)
 	}
-	eventually(t, "the wedged dot ends", func() bool { return gone(t, filepath.Join(dir, "pid")) })
+	poll.Until(t, "the wedged dot ends", func() bool { return gone(t, filepath.Join(dir, "pid")) })
 	d.cfg.Timeout = time.Minute
 	if _, err := d.Draw(t.Context(), gopprof.KindCPU, cpuProfile()); err != nil {
 		t.Errorf("the job after the wedge: %v", err)
@@ -194,14 +184,14 @@ func TestDrawEndsWithItsContext(t *testing.T) {
 		}()
 	}
 	pid := filepath.Join(dir, "pid")
-	eventually(t, "dot runs", func() bool { data, _ := os.ReadFile(pid); return len(data) > 0 })
+	poll.Until(t, "dot runs", func() bool { data, _ := os.ReadFile(pid); return len(data) > 0 })
 	cancel()
 	for range 2 {
 		if err := <-failed; !errors.Is(err, context.Canceled) {
 			t.Errorf("error %v, want a cancellation", err)
 		}
 	}
-	eventually(t, "dot ends", func() bool { return gone(t, pid) })
+	poll.Until(t, "dot ends", func() bool { return gone(t, pid) })
 }
 
 func TestClose(t *testing.T) {
@@ -217,14 +207,14 @@ func TestClose(t *testing.T) {
 		}()
 	}
 	pid := filepath.Join(dir, "pid")
-	eventually(t, "dot runs", func() bool { data, _ := os.ReadFile(pid); return len(data) > 0 })
+	poll.Until(t, "dot runs", func() bool { data, _ := os.ReadFile(pid); return len(data) > 0 })
 	d.Close()
 	for range 2 {
 		if err := <-failed; !errors.Is(err, ErrClosed) {
 			t.Errorf("error %v, want ErrClosed", err)
 		}
 	}
-	eventually(t, "dot ends", func() bool { return gone(t, pid) })
+	poll.Until(t, "dot ends", func() bool { return gone(t, pid) })
 	if _, err := d.Draw(t.Context(), gopprof.KindCPU, cpuProfile()); !errors.Is(err, ErrClosed) {
 		t.Errorf("after Close: %v", err)
 	}

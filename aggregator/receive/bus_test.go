@@ -18,6 +18,7 @@ import (
 	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/bus/bustest"
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/test/poll"
 )
 
 const captureID = "01a1d9ed-c200-7abc-8def-0123456789a"
@@ -174,7 +175,7 @@ func TestOverTheBus(t *testing.T) {
 		{"poisoned", poisoned, "invalid_profile"},
 		{"deadly", deadly, "nak nak nak worker_died"},
 	} {
-		bustest.Eventually(t, c.name+" ends with "+c.want, func() bool { return strings.Join(w.of(c.Capture), " ") == c.want })
+		poll.Until(t, c.name+" ends with "+c.want, func() bool { return strings.Join(w.of(c.Capture), " ") == c.want })
 	}
 }
 
@@ -201,7 +202,7 @@ func TestAnotherAggregatorTakesOver(t *testing.T) {
 	}
 	h := newBusHandler(t, func(context.Context, gopprof.Capture, int) error { return nil })
 	receiveFrom(t, second, h)
-	bustest.Eventually(t, "the second one acknowledges", func() bool { return strings.Join(second.of(c), " ") == "ack" })
+	poll.Until(t, "the second one acknowledges", func() bool { return strings.Join(second.of(c), " ") == "ack" })
 }
 
 // forgetful loses its acknowledgements once, as an aggregator that dies before them.
@@ -243,7 +244,7 @@ func TestResumedWithoutBytes(t *testing.T) {
 	if err := b.Agent("a").PublishCapture(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
-	bustest.Eventually(t, "it is acknowledged the second time", func() bool { return strings.Join(w.of(c), " ") == "nak ack" })
+	poll.Until(t, "it is acknowledged the second time", func() bool { return strings.Join(w.of(c), " ") == "nak ack" })
 	if h.calls[c.ID] != 1 {
 		t.Errorf("handled %d times, want once", h.calls[c.ID])
 	}

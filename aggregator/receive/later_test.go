@@ -16,6 +16,7 @@ import (
 
 	"github.com/gopprof/gopprof/pkg/bus/bustest"
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/test/poll"
 )
 
 // Waiting is no failure: it is counted as what it is, nobody is told of it, and the pause
@@ -130,7 +131,7 @@ func TestThoseThatWaitHoldNoWorker(t *testing.T) {
 	}
 	publish(hot)
 	stop := receiveFrom(t, first, p)
-	bustest.Eventually(t, "all of them wait", func() bool {
+	poll.Until(t, "all of them wait", func() bool {
 		for _, c := range hot {
 			if len(first.of(c)) < 2 {
 				return false
@@ -142,7 +143,7 @@ func TestThoseThatWaitHoldNoWorker(t *testing.T) {
 	receiveFrom(t, second, p)
 	publish(siblings)
 	for _, c := range append(hot, siblings...) {
-		bustest.Eventually(t, c.ID+" is acknowledged", func() bool {
+		poll.Until(t, c.ID+" is acknowledged", func() bool {
 			notes := second.of(c)
 			return len(notes) > 0 && notes[len(notes)-1] == "ack"
 		})
@@ -156,7 +157,7 @@ func TestThoseThatWaitHoldNoWorker(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bustest.Eventually(t, "no start is counted", func() bool {
+	poll.Until(t, "no start is counted", func() bool {
 		keys, err := bucket.Keys(t.Context(), "")
 		return err == nil && len(keys) == 0
 	})

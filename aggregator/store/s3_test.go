@@ -23,6 +23,7 @@ import (
 	"github.com/gopprof/gopprof/aggregator/store"
 	"github.com/gopprof/gopprof/aggregator/store/storetest"
 	"github.com/gopprof/gopprof/test/parts"
+	"github.com/gopprof/gopprof/test/poll"
 )
 
 func s3Server(t *testing.T) (url string, server *parts.S3) {
@@ -184,7 +185,7 @@ func TestS3AwayAtStart(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
 	failed := func() int { return logs.FilterMessage("store rebuild failed").Len() }
-	eventually(t, "the failure is logged", func() bool { return failed() > 0 })
+	poll.Until(t, "the failure is logged", func() bool { return failed() > 0 })
 	if err := s.Ready(); err == nil {
 		t.Error("ready without a store")
 	}
@@ -192,28 +193,13 @@ func TestS3AwayAtStart(t *testing.T) {
 		t.Error("listing without a store: no error")
 	}
 	f.away.Store(false)
-	eventually(t, "the store is ready", func() bool { return s.Ready() == nil })
+	poll.Until(t, "the store is ready", func() bool { return s.Ready() == nil })
 	if n := failed(); n != 1 {
 		t.Errorf("failure logged %d times, want once", n)
 	}
 	cancel()
 	if err := <-ended; err != nil {
 		t.Error(err)
-	}
-}
-
-func eventually(t *testing.T, what string, done func() bool) {
-	t.Helper()
-	deadline := time.NewTimer(30 * time.Second)
-	defer deadline.Stop()
-	poll := time.NewTicker(5 * time.Millisecond)
-	defer poll.Stop()
-	for !done() {
-		select {
-		case <-deadline.C:
-			t.Fatalf("never: %s", what)
-		case <-poll.C:
-		}
 	}
 }
 

@@ -25,6 +25,7 @@ import (
 	"github.com/gopprof/gopprof/pkg/bus/embedded"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/test/parts"
+	"github.com/gopprof/gopprof/test/poll"
 )
 
 // scene is a server with two consumers, of one namespace each.
@@ -110,7 +111,7 @@ func (s *scene) consumer(binary, name, dir string) *program {
 // next returns the IDs of the next n reports that it tells of.
 func (p *program) next(n int) []string {
 	p.t.Helper()
-	watchdog := time.AfterFunc(bustest.Patience, func() { _ = p.cmd.Process.Kill() })
+	watchdog := time.AfterFunc(poll.Patience, func() { _ = p.cmd.Process.Kill() })
 	defer watchdog.Stop()
 	var ids []string
 	for len(ids) < n && p.lines.Scan() {
@@ -205,7 +206,7 @@ func TestConsumer(t *testing.T) {
 	s.bus.Stop()
 	s.connect(s.bus.Restart())
 	want = append(want, s.publish(2)...)
-	bustest.Eventually(t, "everything is kept", func() bool { return len(kept(t, dir)) == len(want) })
+	poll.Until(t, "everything is kept", func() bool { return len(kept(t, dir)) == len(want) })
 	more, err = last.end(syscall.SIGTERM)
 	if err != nil {
 		t.Errorf("stopped: %v: %s", err, &last.stderr)
@@ -266,7 +267,7 @@ func (s *scene) cli(wait, command string, args ...string) (stdout, stderr string
 	if command == "" {
 		command = nats
 	}
-	ctx, cancel := context.WithTimeout(s.t.Context(), bustest.Patience)
+	ctx, cancel := context.WithTimeout(s.t.Context(), poll.Patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, command, args...)
 	cmd.Env = append(os.Environ(), "NATS_CLI="+nats, "NATS_URL="+s.bus.Server.URL(), "NATS_NKEY="+s.key, "NATS_TIMEOUT="+wait, "HOME="+s.t.TempDir())

@@ -13,6 +13,7 @@ import (
 	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/bus/bustest"
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/test/poll"
 )
 
 // asked remembers what an agent was asked, and accepts.
@@ -160,10 +161,10 @@ func TestAgentStartsWithoutNATS(t *testing.T) {
 		t.Errorf("state: %v, want %v", err, bus.ErrAway)
 	}
 	agg := b.Restart()
-	bustest.Eventually(t, "agent connects", func() bool { return agent.Connected() == nil })
+	poll.Until(t, "agent connects", func() bool { return agent.Connected() == nil })
 	publish(t, agent, c)
 	// What it subscribed to before there was a server works as well.
-	bustest.Eventually(t, "agent answers", func() bool {
+	poll.Until(t, "agent answers", func() bool {
 		_, err := agg.RequestCancel(within(t), bustest.Cluster, "a", gopprof.CancelRequest{Capture: c.ID})
 		return err == nil
 	})
@@ -193,7 +194,7 @@ func TestLostConnectionEndsPublish(t *testing.T) {
 		if !errors.Is(err, bus.ErrAway) {
 			t.Errorf("%v, want %v", err, bus.ErrAway)
 		}
-	case <-time.After(bustest.Patience):
+	case <-time.After(poll.Patience):
 		t.Fatal("publishing hangs")
 	}
 }
@@ -241,6 +242,6 @@ func TestRestartKeepsWhatWasAcknowledged(t *testing.T) {
 	if v, _, err := told.Get(within(t), "k"); err != nil || string(v) != "v" {
 		t.Errorf("record after the restart: %q, %v", v, err)
 	}
-	bustest.Eventually(t, "agent is back", func() bool { return agent.Connected() == nil })
+	poll.Until(t, "agent is back", func() bool { return agent.Connected() == nil })
 	publish(t, agent, capture(t, "a", 3))
 }

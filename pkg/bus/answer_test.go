@@ -14,6 +14,7 @@ import (
 	"github.com/gopprof/gopprof/pkg/bus/bustest"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/pkg/wire"
+	"github.com/gopprof/gopprof/test/poll"
 )
 
 func firing(t testing.TB, node string) gopprof.Firing {
@@ -35,7 +36,7 @@ func TestAskIsAnswered(t *testing.T) {
 	})
 	question := firing(t, "a")
 	var got gopprof.Decision
-	bustest.Eventually(t, "an answer", func() (ok bool) {
+	poll.Until(t, "an answer", func() (ok bool) {
 		var err error
 		got, err = agent.Ask(within(t), question)
 		return err == nil
@@ -79,7 +80,7 @@ func TestFiringOfAnotherNodeIsNotAnswered(t *testing.T) {
 		_, err = nc.Request("gopprof.v1.firing.test.a", data, 300*time.Millisecond)
 		return err
 	}
-	bustest.Eventually(t, "its own is answered", func() bool { return send(firing(t, "a")) == nil })
+	poll.Until(t, "its own is answered", func() bool { return send(firing(t, "a")) == nil })
 	if err := send(firing(t, "b")); !errors.Is(err, nats.ErrTimeout) {
 		t.Errorf("another node's firing: %v, want no answer", err)
 	}
@@ -105,7 +106,7 @@ func TestStates(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got gopprof.NodeState
-	bustest.Eventually(t, "the state", func() bool {
+	poll.Until(t, "the state", func() bool {
 		if err := imposter.Publish("gopprof.v1.state.test.b", []byte(strings.ReplaceAll(string(data), "v1\"", "imposter\""))); err != nil {
 			t.Fatal(err)
 		}
@@ -142,7 +143,7 @@ func TestStateOfManyTargetsLosesWindowsFirst(t *testing.T) {
 	for range 900 {
 		s.Targets = append(s.Targets, gopprof.TargetState{Target: target("a"), Local: make([]gopprof.Window, 5), Rules: []gopprof.RuleState{}})
 	}
-	bustest.Eventually(t, "the state", func() bool {
+	poll.Until(t, "the state", func() bool {
 		if err := agent.PublishState(t.Context(), s); err != nil {
 			t.Fatal(err)
 		}
@@ -171,7 +172,7 @@ func TestRequests(t *testing.T) {
 	}
 	told := &asked{}
 	serve(t, agent, told)
-	bustest.Eventually(t, "the agent serves", func() bool {
+	poll.Until(t, "the agent serves", func() bool {
 		r, err := agg.RequestCapture(within(t), bustest.Cluster, "node.one", want)
 		return err == nil && r.Accepted
 	})
@@ -204,7 +205,7 @@ func TestRequestOfTheFuture(t *testing.T) {
 	id := newID(t)
 	future := []byte(`{"specversion":"1.0","id":"` + id + `","source":"x","type":"io.gopprof.capture-request.v2","data":{}}`)
 	var reply []byte
-	bustest.Eventually(t, "an answer", func() bool {
+	poll.Until(t, "an answer", func() bool {
 		m, err := agg.Conn().RequestWithContext(within(t), "gopprof.v1.agent.test.a.capture", future)
 		if err == nil {
 			reply = m.Data

@@ -18,6 +18,7 @@ import (
 	"github.com/gopprof/gopprof/pkg/bus/bustest"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/pkg/wire"
+	"github.com/gopprof/gopprof/test/poll"
 )
 
 // streams returns the default bounds but for what a test shortens.
@@ -154,7 +155,7 @@ func TestSameIDFromAnotherNode(t *testing.T) {
 // its message under the same ID is then refused by the subject's sequence, not dropped.
 func forgotten(t *testing.T, agg *bus.Aggregator, c gopprof.Capture) {
 	t.Helper()
-	bustest.Eventually(t, "the dedupe window passes", func() bool {
+	poll.Until(t, "the dedupe window passes", func() bool {
 		m := nats.NewMsg(bus.Root + "capture." + bustest.Cluster + ".a." + c.ID)
 		m.Header.Set(nats.MsgIdHdr, m.Subject)
 		m.Header.Set(nats.ExpectedLastSubjSeqHdr, "0")
@@ -175,7 +176,7 @@ func TestRepeatAfterAckIsDeliveredAgain(t *testing.T) {
 	ack(t, d)
 	// The agent never heard of it and comes back an hour later: the receiver finds the
 	// capture committed, so it must get it, to end it again.
-	bustest.Eventually(t, "the repeat is delivered", func() bool {
+	poll.Until(t, "the repeat is delivered", func() bool {
 		publish(t, agent, c)
 		select {
 		case again := <-r.got:
@@ -348,7 +349,7 @@ func TestLoopIsSeenTurning(t *testing.T) {
 	turning := func(when string) {
 		t.Helper()
 		since := turns.Load()
-		bustest.Eventually(t, "the loop turns "+when, func() bool { return turns.Load() > since+2 })
+		poll.Until(t, "the loop turns "+when, func() bool { return turns.Load() > since+2 })
 	}
 	turning("while nothing comes")
 	if err := b.Agent("a").PublishCapture(within(t), capture(t, "a", 5)); err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/gopprof/gopprof/pkg/bus/bustest"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/pkg/wire"
+	"github.com/gopprof/gopprof/test/poll"
 )
 
 // TestChannelsAreWhatIsSaid sends one message of everything, and holds what passes over NATS
@@ -42,7 +43,7 @@ func TestChannelsAreWhatIsSaid(t *testing.T) {
 		want[fill(c.Address, names)] = c
 	}
 	for len(want) > 0 {
-		m, err := heard.NextMsg(bustest.Patience)
+		m, err := heard.NextMsg(poll.Patience)
 		if err != nil {
 			t.Fatalf("%v: not heard of %v", err, want)
 		}
@@ -121,7 +122,7 @@ func answers(t *testing.T, b *bustest.Bus, agg *bus.Aggregator, c gopprof.Captur
 		}
 		subject := fill(channel.Address, map[string]string{"{cluster}": bustest.Cluster, "{node}": "node%2E1"})
 		var m *nats.Msg
-		bustest.Eventually(t, channel.Name+" is answered", func() bool {
+		poll.Until(t, channel.Name+" is answered", func() bool {
 			m, err = from.Request(subject, data, time.Second)
 			return err == nil
 		})

@@ -12,6 +12,7 @@ import (
 	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/bus/bustest"
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/test/poll"
 )
 
 func newID(t testing.TB) string {
@@ -91,7 +92,7 @@ func (r *receiver) next() *bus.Delivery {
 	select {
 	case d := <-r.got:
 		return d
-	case <-time.After(bustest.Patience):
+	case <-time.After(poll.Patience):
 		r.t.Fatal("no capture was delivered")
 		return nil
 	}
@@ -126,7 +127,7 @@ func ack(t testing.TB, d *bus.Delivery) {
 
 func within(t testing.TB) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), bustest.Patience)
+	ctx, cancel := context.WithTimeout(t.Context(), poll.Patience)
 	t.Cleanup(cancel)
 	return ctx
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/bus/bustest"
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/test/poll"
 )
 
 // letters are the dead letters of one capture, or all of them.
@@ -209,7 +210,7 @@ func TestReplayWithoutBytesIsRefused(t *testing.T) {
 	r, c := receive(t, agg), capture(t, "a", 5)
 	publish(t, agent, c)
 	die(t, r.next())
-	bustest.Eventually(t, "the bytes age out", func() bool { return messages(t, agg, bus.StreamBytes) == 0 })
+	poll.Until(t, "the bytes age out", func() bool { return messages(t, agg, bus.StreamBytes) == 0 })
 	err := letters(t, agg, c.ID)[0].Replay(within(t), true)
 	if !errors.Is(err, bus.ErrBytesLost) || !strings.Contains(err.Error(), c.ID) {
 		t.Errorf("%v, want bytes lost of %s", err, c.ID)
@@ -246,7 +247,7 @@ func TestLettersWhileNATSIsAway(t *testing.T) {
 	b := bustest.Start(t, bustest.Options{Nodes: []string{"a"}})
 	agg := b.Aggregator()
 	b.Stop()
-	bustest.Eventually(t, "the connection is lost", func() bool { return agg.Connected() != nil })
+	poll.Until(t, "the connection is lost", func() bool { return agg.Connected() != nil })
 	if err := agg.Letters(within(t), "", func(*bus.Letter) error { return nil }); !errors.Is(err, bus.ErrAway) {
 		t.Errorf("%v, want that NATS is away", err)
 	}

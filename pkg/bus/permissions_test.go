@@ -12,6 +12,7 @@ import (
 	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/bus/bustest"
 	"github.com/gopprof/gopprof/pkg/bus/embedded"
+	"github.com/gopprof/gopprof/test/poll"
 )
 
 // signIn connects with a node's key and nothing of ours between, as whoever stole it would.
@@ -43,7 +44,7 @@ func refused(t *testing.T, nc *nats.Conn, failed chan error, subject string) {
 		if !errors.Is(err, nats.ErrPermissionViolation) || !strings.Contains(err.Error(), fmt.Sprintf("%q", subject)) {
 			t.Errorf("%s: %v", subject, err)
 		}
-	case <-time.After(bustest.Patience):
+	case <-time.After(poll.Patience):
 		t.Errorf("%s: allowed", subject)
 	}
 }
@@ -110,7 +111,7 @@ func TestAnswersGoNowhereElse(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := nc.Request("gopprof.v1.bytes.test.node-a."+id+".last", []byte("x"), bustest.Patience); err != nil {
+	if _, err := nc.Request("gopprof.v1.bytes.test.node-a."+id+".last", []byte("x"), poll.Patience); err != nil {
 		t.Fatal(err) // in order behind the others
 	}
 	for _, stream := range []string{bus.StreamCaptures, bus.StreamReports, bus.StreamDead, "KV_" + bus.BucketBudget} {
@@ -153,7 +154,7 @@ func TestAgentOfAnotherName(t *testing.T) {
 		t.Errorf("publishing: %v, want %v", err, bus.ErrRefused)
 	}
 	serve(t, agent, &asked{})
-	bustest.Eventually(t, "the refusal shows", func() bool { return errors.Is(agent.Connected(), bus.ErrRefused) })
+	poll.Until(t, "the refusal shows", func() bool { return errors.Is(agent.Connected(), bus.ErrRefused) })
 }
 
 func TestUsersAreReplacedLive(t *testing.T) {
@@ -165,7 +166,7 @@ func TestUsersAreReplacedLive(t *testing.T) {
 	if err := b.Server.Reload(users); err != nil {
 		t.Fatal(err)
 	}
-	bustest.Eventually(t, "the removed agent is refused", func() bool { return errors.Is(goes.Connected(), bus.ErrRefused) })
+	poll.Until(t, "the removed agent is refused", func() bool { return errors.Is(goes.Connected(), bus.ErrRefused) })
 	b.AddKey("c", file)
 	publish(t, b.Agent("c"), capture(t, "c", 5))
 	publish(t, stays, capture(t, "a", 5))
@@ -175,5 +176,5 @@ func TestUsersAreReplacedLive(t *testing.T) {
 	if err := b.Server.Reload(embedded.Users{Agents: []embedded.AgentUser{b.User("a"), b.User("b")}}); err != nil {
 		t.Fatal(err)
 	}
-	bustest.Eventually(t, "the agent is let in again", func() bool { return goes.Connected() == nil })
+	poll.Until(t, "the agent is let in again", func() bool { return goes.Connected() == nil })
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/gopprof/gopprof/pkg/bus/embedded"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/pkg/wire"
+	"github.com/gopprof/gopprof/test/poll"
 )
 
 // TestReaders: each reader gets the reports of its namespaces, by a durable consumer that was
@@ -151,7 +152,7 @@ func TestReadersAnswersGoNowhereElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := readerConn(t, b.Server.URL(), allFile, "all")
-	m, err := all.Request("gopprof.v1.api.CONSUMER.MSG.NEXT.GOPPROF_REPORTS.reader-all", []byte(`{"batch":1}`), bustest.Patience)
+	m, err := all.Request("gopprof.v1.api.CONSUMER.MSG.NEXT.GOPPROF_REPORTS.reader-all", []byte(`{"batch":1}`), poll.Patience)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +169,7 @@ func TestReadersAnswersGoNowhereElse(t *testing.T) {
 		}
 	}
 	for _, subject := range []string{info, next} {
-		if _, err := shop.Request(subject, []byte(`{"batch":1,"no_wait":true}`), bustest.Patience); err != nil {
+		if _, err := shop.Request(subject, []byte(`{"batch":1,"no_wait":true}`), poll.Patience); err != nil {
 			t.Fatal(err) // in order behind the others
 		}
 	}
@@ -185,7 +186,7 @@ func TestReadersAnswersGoNowhereElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	for {
-		m, err := heard.NextMsg(bustest.Patience)
+		m, err := heard.NextMsg(poll.Patience)
 		if err != nil {
 			t.Fatal(err)
 		}

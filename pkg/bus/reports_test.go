@@ -15,6 +15,7 @@ import (
 	"github.com/gopprof/gopprof/pkg/bus/bustest"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/pkg/wire"
+	"github.com/gopprof/gopprof/test/poll"
 )
 
 func TestReportIsPublishedOnce(t *testing.T) {
@@ -28,7 +29,7 @@ func TestReportIsPublishedOnce(t *testing.T) {
 				t.Fatal(err)
 			}
 			if cfg != nil {
-				bustest.Eventually(t, "the dedupe window passes", func() bool {
+				poll.Until(t, "the dedupe window passes", func() bool {
 					m := nats.NewMsg(bus.ReportSubject(r))
 					m.Header.Set(nats.MsgIdHdr, r.ID)
 					m.Header.Set(nats.ExpectedLastSubjSeqHdr, "0")
@@ -142,8 +143,8 @@ func TestOneReceiverThatIsAway(t *testing.T) {
 	if err := agg.PublishReport(within(t), last); err != nil {
 		t.Fatal(err)
 	}
-	bustest.Eventually(t, "the last report is told", told.Load)
-	bustest.Eventually(t, "all others were handed over", func() bool {
+	poll.Until(t, "the last report is told", told.Load)
+	poll.Until(t, "all others were handed over", func() bool {
 		n := 0
 		away.Range(func(any, any) bool { n++; return true })
 		return n == waiting
@@ -172,7 +173,7 @@ func TestReportsComeBackUntilHandled(t *testing.T) {
 	if err := agg.PublishReport(within(t), r); err != nil {
 		t.Fatal(err)
 	}
-	bustest.Eventually(t, "the report is handled", finished.Load)
+	poll.Until(t, "the report is handled", finished.Load)
 	if n := calls.Load(); n != 3 {
 		t.Errorf("handled %d times, want 3", n)
 	}
@@ -202,7 +203,7 @@ func TestReportThatMakesItsHandlerPanic(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	bustest.Eventually(t, "the good report is told and the bad one tried again", func() bool { return told.Load() && tries.Load() > 1 })
+	poll.Until(t, "the good report is told and the bad one tried again", func() bool { return told.Load() && tries.Load() > 1 })
 }
 
 // TestReportsGoOnWhereTheyEnded: a durable consumer has seen a report once, also over a
@@ -293,7 +294,7 @@ func TestReportThatIsNone(t *testing.T) {
 			return nil
 		})
 	})
-	bustest.Eventually(t, "all three are ended", func() bool {
+	poll.Until(t, "all three are ended", func() bool {
 		waiting, err := agg.Waiting(within(t), bus.StreamReports, "x")
 		return err == nil && waiting == 0
 	})

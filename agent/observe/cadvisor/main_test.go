@@ -9,7 +9,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/opencontainers/cgroups"
 	"golang.org/x/sys/unix"
@@ -162,19 +161,4 @@ func burner(t *testing.T, c *parts.Cgroup) (pid int, kill, reap func()) {
 		}
 	}()
 	return cmd.Process.Pid, kill, reap
-}
-
-// until asks again until it is told true.
-func until(t *testing.T, what string, ask func() bool) {
-	t.Helper()
-	deadline := time.After(30 * time.Second)
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for !ask() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("after 30s still not: %s", what)
-		}
-	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/gopprof/gopprof/agent/observe"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/test/parts"
+	"github.com/gopprof/gopprof/test/poll"
 )
 
 // These tests read real cgroups, of the version that this machine has.
@@ -51,10 +52,10 @@ func TestReadsWhatAProcessUses(t *testing.T) {
 	c := newCgroup(t, parts.CgroupLimits{CPUCores: 0.05, MemoryBytes: 256 << 20})
 	pid, _, _ := burner(t, c)
 	r := newReader(t, nil)
-	until(t, "32 MiB held", func() bool { return r.must(t, at(c.Path)).AnonymousBytes > 32<<20 })
+	poll.Until(t, "32 MiB held", func() bool { return r.must(t, at(c.Path)).AnonymousBytes > 32<<20 })
 	first := r.must(t, at(c.Path))
 	var s observe.Sample
-	until(t, "throttled within two seconds and more", func() bool {
+	poll.Until(t, "throttled within two seconds and more", func() bool {
 		s = r.must(t, of(pid))
 		return s.Clock-first.Clock > 2*time.Second && s.ThrottledPeriods > first.ThrottledPeriods
 	})
@@ -118,14 +119,14 @@ func TestLimitsChangedInPlaceAreSeen(t *testing.T) {
 	if err := c.SetLimits(parts.CgroupLimits{CPUCores: 1.5, MemoryBytes: 128 << 20}); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "new limits seen", func() bool {
+	poll.Until(t, "new limits seen", func() bool {
 		s := r.must(t, at(c.Path))
 		return s.CPULimitCores == 1.5 && s.MemoryLimitBytes == 128<<20
 	})
 	if err := c.SetLimits(parts.CgroupLimits{}); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "limits gone", func() bool {
+	poll.Until(t, "limits gone", func() bool {
 		s := r.must(t, at(c.Path))
 		return s.CPULimitCores == 0 && s.MemoryLimitBytes == 0
 	})
@@ -143,7 +144,7 @@ func TestLimitsOfATargetNearThemAreReadEveryTime(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	until(t, "the hot one's new limit seen", func() bool { return r.must(t, at(hot.Path)).CPULimitCores == 0.06 })
+	poll.Until(t, "the hot one's new limit seen", func() bool { return r.must(t, at(hot.Path)).CPULimitCores == 0.06 })
 	if got := r.must(t, at(idle.Path)).CPULimitCores; got != 0.05 {
 		t.Errorf("the idle one's limit was read again within the hour: %v", got)
 	}
@@ -153,7 +154,7 @@ func TestVanishedCgroupIsGoneAndNeverZero(t *testing.T) {
 	c := newCgroup(t, parts.CgroupLimits{})
 	_, kill, reap := burner(t, c)
 	r := newReader(t, nil)
-	until(t, "CPU used", func() bool { return r.must(t, at(c.Path)).CPU > 0 })
+	poll.Until(t, "CPU used", func() bool { return r.must(t, at(c.Path)).CPU > 0 })
 	kill()
 	reap()
 	var wg sync.WaitGroup
@@ -163,7 +164,7 @@ func TestVanishedCgroupIsGoneAndNeverZero(t *testing.T) {
 		}
 	})
 	var last time.Duration
-	until(t, "gone", func() bool { // read all the time while it is being removed
+	poll.Until(t, "gone", func() bool { // read all the time while it is being removed
 		s, err := r.Read(t.Context(), at(c.Path), time.Now())
 		switch {
 		case errors.Is(err, observe.ErrGone):
@@ -202,7 +203,7 @@ func TestProcessThatEndedIsGone(t *testing.T) {
 	r := newReader(t, nil)
 	r.must(t, of(pid))
 	kill()
-	until(t, "zombie gone", func() bool {
+	poll.Until(t, "zombie gone", func() bool {
 		_, err := r.Read(t.Context(), of(pid), time.Now())
 		return errors.Is(err, observe.ErrGone)
 	})
@@ -260,7 +261,7 @@ func TestReadsWhatTheKernelSays(t *testing.T) {
 	c := newCgroup(t, parts.CgroupLimits{})
 	pid, kill, reap := burner(t, c)
 	r := newReader(t, nil)
-	until(t, "CPU used", func() bool { return r.must(t, of(pid)).CPU > 100*time.Millisecond })
+	poll.Until(t, "CPU used", func() bool { return r.must(t, of(pid)).CPU > 100*time.Millisecond })
 	kill()
 	reap() // nothing counts any more
 	s := r.must(t, at(c.Path))
@@ -304,24 +305,24 @@ func TestRealCgroup2(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { until(t, "removed", func() bool { return os.Remove(dir) == nil || !isDir(dir) }) })
+	t.Cleanup(func() { poll.Until(t, "removed", func() bool { return os.Remove(dir) == nil || !isDir(dir) }) })
 	pid, kill, reap := burner(t, nil)
 	if err := os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0); err != nil {
 		t.Fatal(err)
 	}
 	r := newReader(t, nil)
 	path := strings.TrimPrefix(dir, "/sys/fs/cgroup")
-	until(t, "CPU used", func() bool { return r.must(t, at(path)).CPU > 100*time.Millisecond })
+	poll.Until(t, "CPU used", func() bool { return r.must(t, at(path)).CPU > 100*time.Millisecond })
 	if s := r.must(t, of(pid)); !s.HasCPU || s.HasMemory != isFile(filepath.Join(dir, "memory.current")) {
 		t.Errorf("by process: %+v", s)
 	}
 	kill()
-	until(t, "zombie gone", func() bool {
+	poll.Until(t, "zombie gone", func() bool {
 		_, err := r.Read(t.Context(), of(pid), time.Now())
 		return errors.Is(err, observe.ErrGone)
 	})
 	reap()
-	until(t, "removed", func() bool { return os.Remove(dir) == nil })
+	poll.Until(t, "removed", func() bool { return os.Remove(dir) == nil })
 	if s, err := r.Read(t.Context(), at(path), time.Now()); !errors.Is(err, observe.ErrGone) {
 		t.Errorf("after it was removed: %v, %+v", err, s)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/bus/bustest"
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/test/poll"
 )
 
 // node is an agent's side: what it was asked.
@@ -89,7 +90,7 @@ func TestOverTheBus(t *testing.T) {
 	go func() { _ = agent.Serve(t.Context(), n) }()
 	manual := gopprof.Manual{Who: "ada", Namespace: "shop", Pod: "web-1"}
 	var op gopprof.Operation
-	bustest.Eventually(t, "the agent accepts", func() bool { // it may not serve yet
+	poll.Until(t, "the agent accepts", func() bool { // it may not serve yet
 		asked, err := k.Capture(t.Context(), manual)
 		if err != nil {
 			return false
@@ -112,7 +113,7 @@ func TestOverTheBus(t *testing.T) {
 	b.Stop()
 	k, stop = run(t, operations.DefaultConfig(), b.Restart(), n)
 	defer stop()
-	bustest.Eventually(t, "both are known again", func() bool { return k.Paused() && len(k.Operations()) > 0 })
+	poll.Until(t, "both are known again", func() bool { return k.Paused() && len(k.Operations()) > 0 })
 	stored := gopprof.Report{ID: op.Captures[0].Capture, Capture: gopprof.Capture{ID: op.Captures[0].Capture, Target: target(),
 		Trigger: gopprof.Trigger{Kind: gopprof.TriggerManual, Request: &gopprof.Request{Who: "ada", Operation: op.ID}}}}
 	if err := k.Stored(t.Context(), stored); err != nil {
@@ -252,7 +253,7 @@ func TestTwoHundredOperationsOverTheBus(t *testing.T) {
 		}
 		ids = append(ids, op.ID)
 	}
-	bustest.Eventually(t, "half of them were taken", func() bool { return c.begun() >= 80 })
+	poll.Until(t, "half of them were taken", func() bool { return c.begun() >= 80 })
 	stop()
 	b.Stop()
 	k, stop = run(t, cfg, b.Restart(), c)

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/test/poll"
 )
 
 // look asks for a page of a view that must be had.
@@ -47,7 +48,7 @@ func busy(t *testing.T, vs *Views, key string) (failed chan error) {
 		_, err := vs.Page(context.WithoutCancel(t.Context()), burning(key), "top", "")
 		failed <- err
 	}()
-	eventually(t, "the view is opened", func() bool { return testutil.ToFloat64(vs.metrics.opened) > before })
+	poll.Until(t, "the view is opened", func() bool { return testutil.ToFloat64(vs.metrics.opened) > before })
 	return failed
 }
 
@@ -125,7 +126,7 @@ func TestRunClosesIdleViewsAndInTheEndAll(t *testing.T) {
 	ended := make(chan error)
 	go func() { ended <- vs.Run(ctx) }()
 	look(t, vs, "a")
-	eventually(t, "the idle view is closed", func() bool { return vs.metrics.causes(causeIdle) == 1 })
+	poll.Until(t, "the idle view is closed", func() bool { return vs.metrics.causes(causeIdle) == 1 })
 	look(t, vs, "a")
 	cancel()
 	if err := <-ended; err != nil {
@@ -170,7 +171,7 @@ func TestNoRoom(t *testing.T) {
 			}
 		})
 	}
-	eventually(t, "all wait", func() bool {
+	poll.Until(t, "all wait", func() bool {
 		vs.mu.Lock()
 		defer vs.mu.Unlock()
 		return vs.open["a"].users == mostUsers
@@ -316,5 +317,5 @@ func TestKilledParentLeavesNothing(t *testing.T) {
 		t.Error(err)
 	}
 	cmd.Wait() //nolint:errcheck // it was killed
-	eventually(t, "the view's process ends", func() bool { return gone(pid) })
+	poll.Until(t, "the view's process ends", func() bool { return gone(pid) })
 }

@@ -320,17 +320,6 @@ func gone(pid string) bool {
 	return err != nil || bytes.Contains(state, []byte(") Z "))
 }
 
-// eventually polls until the condition holds.
-func eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !condition(); {
-		if time.Now().After(end) {
-			t.Fatalf("waited in vain: %s", what)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-}
-
 // pprofTool is the go command's pprof.
 var pprofTool = sync.OnceValues(func() (string, error) {
 	path, err := exec.Command("go", "tool", "-n", "pprof").Output()

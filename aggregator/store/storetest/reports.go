@@ -10,6 +10,7 @@ import (
 
 	"github.com/gopprof/gopprof/aggregator/store"
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/test/poll"
 )
 
 func commitMark(t *testing.T, b Bucket) {
@@ -220,13 +221,13 @@ func anotherAggregator(t *testing.T, b Bucket) {
 	recent, old := Capture(now, 1), Capture(now.AddDate(0, 0, -10), 2)
 	Store(t, there, recent)
 	Store(t, there, old)
-	eventually(t, "both are listed", func() bool { return len(list(t, here, store.Query{})) == 2 })
+	poll.Until(t, "both are listed", func() bool { return len(list(t, here, store.Query{})) == 2 })
 
 	sweeper := b.Open(t, func(c *store.Config) { c.MaxAge, c.MaxBytes = 24*time.Hour, 0 })
 	if err := sweeper.Sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the swept report is listed no more", func() bool {
+	poll.Until(t, "the swept report is listed no more", func() bool {
 		return slices.Equal(list(t, here, store.Query{}), []string{recent.ID})
 	})
 }

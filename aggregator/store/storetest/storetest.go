@@ -17,6 +17,7 @@ import (
 
 	"github.com/gopprof/gopprof/aggregator/store"
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/test/poll"
 )
 
 // Bucket is one bucket of a backend, as a test needs it.
@@ -82,23 +83,8 @@ func start(t *testing.T, b Bucket, configure func(*store.Config)) *store.Store {
 			t.Errorf("Run: %v", err)
 		}
 	})
-	eventually(t, "store is ready", func() bool { return s.Ready() == nil })
+	poll.Until(t, "store is ready", func() bool { return s.Ready() == nil })
 	return s
-}
-
-func eventually(t *testing.T, what string, done func() bool) {
-	t.Helper()
-	deadline := time.NewTimer(30 * time.Second)
-	defer deadline.Stop()
-	poll := time.NewTicker(5 * time.Millisecond)
-	defer poll.Stop()
-	for !done() {
-		select {
-		case <-deadline.C:
-			t.Fatalf("never: %s", what)
-		case <-poll.C:
-		}
-	}
 }
 
 // ID makes an identifier as a capture decided at a time has; n tells those of one

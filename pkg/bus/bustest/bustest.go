@@ -20,14 +20,11 @@ import (
 	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/bus/embedded"
 	"github.com/gopprof/gopprof/pkg/config"
+	"github.com/gopprof/gopprof/test/poll"
 )
 
 // Cluster is the cluster of every node here.
 const Cluster = "test"
-
-// Patience is how long a test waits for something that must happen. It only bounds how
-// late a failure is told, so it is long enough for a machine that does much else.
-const Patience = time.Minute
 
 // Options says what to start. The zero value starts a server with default streams and no
 // agent.
@@ -104,7 +101,7 @@ func (b *Bus) Restart() *bus.Aggregator {
 // Aggregator returns a connected aggregator; the streams exist.
 func (b *Bus) Aggregator() *bus.Aggregator {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.t.Context(), Patience)
+	ctx, cancel := context.WithTimeout(b.t.Context(), poll.Patience)
 	defer cancel()
 	a, err := bus.ConnectAggregator(ctx, bus.DefaultConfig(), b.Server, b.log.Named("aggregator"), prometheus.NewRegistry())
 	if err != nil {
@@ -138,7 +135,7 @@ func (b *Bus) AgentAs(node, key string) *bus.Agent {
 		b.t.Fatal(err)
 	}
 	b.t.Cleanup(func() { closing(a.Close) })
-	Eventually(b.t, "agent connects", func() bool { return a.Connected() == nil })
+	poll.Until(b.t, "agent connects", func() bool { return a.Connected() == nil })
 	return a
 }
 
@@ -169,19 +166,6 @@ func NewKeyFile(t testing.TB) (file, public string) {
 		t.Fatal(err)
 	}
 	return file, public
-}
-
-// Eventually polls until the condition holds, and fails the test when it never does.
-func Eventually(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(Patience); time.Now().Before(end); <-tick.C {
-		if holds() {
-			return
-		}
-	}
-	t.Fatalf("%s: did not happen within %s", what, Patience)
 }
 
 // logger writes to standard error with -v. It is not the test's own: NATS reports the end

@@ -5,12 +5,14 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/gopprof/gopprof/test/poll"
 )
 
 // Messages is how many messages a stream holds, as an administrator would see it.
 func (b *Bus) Messages(stream string) uint64 {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.t.Context(), Patience)
+	ctx, cancel := context.WithTimeout(b.t.Context(), poll.Patience)
 	defer cancel()
 	s, done := b.stream(ctx, stream)
 	defer done()
@@ -21,7 +23,7 @@ func (b *Bus) Messages(stream string) uint64 {
 // see them. It changes nothing.
 func (b *Bus) Read(stream string) []*jetstream.RawStreamMsg {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.t.Context(), Patience)
+	ctx, cancel := context.WithTimeout(b.t.Context(), poll.Patience)
 	defer cancel()
 	s, done := b.stream(ctx, stream)
 	defer done()

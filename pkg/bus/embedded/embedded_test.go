@@ -18,6 +18,7 @@ import (
 	"github.com/gopprof/gopprof/pkg/bus/bustest"
 	"github.com/gopprof/gopprof/pkg/bus/embedded"
 	"github.com/gopprof/gopprof/pkg/config"
+	"github.com/gopprof/gopprof/test/poll"
 )
 
 func loopback(t *testing.T) embedded.Config {
@@ -148,7 +149,7 @@ func TestNewKey(t *testing.T) {
 func agentOf(t *testing.T, s *embedded.Server, ca, seedFile, node string) *bus.Agent {
 	t.Helper()
 	c := bus.DefaultConfig()
-	c.URL, c.CAFile, c.NKeyFile, c.ReconnectWait = s.URL(), ca, config.SecretFile(seedFile), bustest.Patience/100
+	c.URL, c.CAFile, c.NKeyFile, c.ReconnectWait = s.URL(), ca, config.SecretFile(seedFile), 600*time.Millisecond
 	a, err := bus.ConnectAgent(t.Context(), c, "prod", node, zap.NewNop(), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
@@ -182,14 +183,14 @@ func TestAgentsFileIsReadAgain(t *testing.T) {
 	s.WatchEvery(20 * time.Millisecond)
 	run(t.Context(), t, s.Run)
 	a, b := agentOf(t, s, "", seedA, "a"), agentOf(t, s, "", seedB, "b")
-	bustest.Eventually(t, "a connects, b does not", func() bool {
+	poll.Until(t, "a connects, b does not", func() bool {
 		return a.Connected() == nil && errors.Is(b.Connected(), bus.ErrRefused)
 	})
 	replace(t, file, "agents:\n"+user("a", keyA)+user("b", keyB))
-	bustest.Eventually(t, "b connects", func() bool { return b.Connected() == nil })
+	poll.Until(t, "b connects", func() bool { return b.Connected() == nil })
 	replace(t, file, "agents: what\n") // stays as it was
 	replace(t, file, "agents:\n"+user("b", keyB))
-	bustest.Eventually(t, "a is refused", func() bool { return errors.Is(a.Connected(), bus.ErrRefused) })
+	poll.Until(t, "a is refused", func() bool { return errors.Is(a.Connected(), bus.ErrRefused) })
 	if err := b.Connected(); err != nil {
 		t.Errorf("b: %v", err)
 	}
@@ -210,8 +211,8 @@ func TestCertificateIsReadAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = agg.Close(context.Background()) })
-	bustest.Eventually(t, "the aggregator connects", func() bool { return agg.Connected() == nil })
-	bustest.Eventually(t, "the first certificate is seen", func() bool { return agentOf(t, s, one.file, seed, "a").Connected() == nil })
+	poll.Until(t, "the aggregator connects", func() bool { return agg.Connected() == nil })
+	poll.Until(t, "the first certificate is seen", func() bool { return agentOf(t, s, one.file, seed, "a").Connected() == nil })
 	cert, certKey := two.issue(t, "127.0.0.1")
 	for from, to := range map[string]string{cert: c.CertFile, certKey: c.KeyFile} {
 		data, err := os.ReadFile(from)
@@ -221,7 +222,7 @@ func TestCertificateIsReadAgain(t *testing.T) {
 		replace(t, to, string(data))
 	}
 	after := agentOf(t, s, two.file, seed, "a")
-	bustest.Eventually(t, "the second certificate is seen", func() bool { return after.Connected() == nil })
+	poll.Until(t, "the second certificate is seen", func() bool { return after.Connected() == nil })
 }
 
 // FuzzAgentsFile: whatever stands in the file, it is a list of users or an error.

@@ -25,6 +25,7 @@ import (
 	"github.com/gopprof/gopprof/pkg/config"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/pkg/wire"
+	"github.com/gopprof/gopprof/test/poll"
 )
 
 // external is a server as docs/nats.md describes it, over TLS on loopback, with the keys
@@ -85,7 +86,7 @@ func (e *external) start(t *testing.T) {
 		t.Fatal(err)
 	}
 	e.srv.Start()
-	if !e.srv.ReadyForConnections(bustest.Patience) {
+	if !e.srv.ReadyForConnections(poll.Patience) {
 		t.Fatal("external server is not ready")
 	}
 	e.port = e.srv.Addr().(*net.TCPAddr).Port
@@ -135,12 +136,12 @@ func (e *external) connect(ctx context.Context, t *testing.T) (*bus.Aggregator, 
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = agent.Close(context.Background()) })
-	bustest.Eventually(t, "agent connects", func() bool { return agent.Connected() == nil })
+	poll.Until(t, "agent connects", func() bool { return agent.Connected() == nil })
 	return agg, agent
 }
 
 func TestExternalServer(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 2*bustest.Patience)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*poll.Patience)
 	defer cancel()
 	e := startExternal(t)
 	agg, agent := e.connect(ctx, t)
@@ -159,7 +160,7 @@ func TestExternalServer(t *testing.T) {
 
 // TestExternalServerComesBack: both sides go on by themselves, and nothing is lost.
 func TestExternalServerComesBack(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 2*bustest.Patience)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*poll.Patience)
 	defer cancel()
 	e := startExternal(t)
 	agg, agent := e.connect(ctx, t)
@@ -173,12 +174,12 @@ func TestExternalServerComesBack(t *testing.T) {
 	})
 	for range 2 {
 		c := oneCapture(t)
-		bustest.Eventually(t, "the capture is published", func() bool { return agent.PublishCapture(ctx, c) == nil })
+		poll.Until(t, "the capture is published", func() bool { return agent.PublishCapture(ctx, c) == nil })
 		if id := <-got; id != c.ID {
 			t.Errorf("got %s, want %s", id, c.ID)
 		}
 		e.stop()
-		bustest.Eventually(t, "both see it", func() bool {
+		poll.Until(t, "both see it", func() bool {
 			return errors.Is(agent.Connected(), bus.ErrAway) && errors.Is(agg.Connected(), bus.ErrAway)
 		})
 		if err := agent.PublishCapture(ctx, c); !errors.Is(err, bus.ErrAway) {
@@ -196,7 +197,7 @@ func TestTokenFile(t *testing.T) {
 	}
 	srv.Start()
 	t.Cleanup(srv.Shutdown)
-	if !srv.ReadyForConnections(bustest.Patience) {
+	if !srv.ReadyForConnections(poll.Patience) {
 		t.Fatal("server is not ready")
 	}
 	file := filepath.Join(t.TempDir(), "token")
@@ -208,9 +209,9 @@ func TestTokenFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = agent.Close(context.Background()) })
-	bustest.Eventually(t, "the first is refused", func() bool { return errors.Is(agent.Connected(), bus.ErrRefused) })
+	poll.Until(t, "the first is refused", func() bool { return errors.Is(agent.Connected(), bus.ErrRefused) })
 	replace(t, file, "second\n")
-	bustest.Eventually(t, "the second is taken", func() bool { return agent.Connected() == nil })
+	poll.Until(t, "the second is taken", func() bool { return agent.Connected() == nil })
 }
 
 func TestExternalServerOfAnotherAuthority(t *testing.T) {
@@ -221,7 +222,7 @@ func TestExternalServerOfAnotherAuthority(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer agent.Close(t.Context()) //nolint:errcheck // the test is over
-	bustest.Eventually(t, "the reason shows", func() bool {
+	poll.Until(t, "the reason shows", func() bool {
 		err := agent.Connected()
 		return errors.Is(err, bus.ErrAway) && strings.Contains(err.Error(), "certificate")
 	})
@@ -235,7 +236,7 @@ func TestExternalServerRefusesStrangers(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer agent.Close(t.Context()) //nolint:errcheck // the test is over
-	bustest.Eventually(t, "the refusal shows", func() bool { return errors.Is(agent.Connected(), bus.ErrRefused) })
+	poll.Until(t, "the refusal shows", func() bool { return errors.Is(agent.Connected(), bus.ErrRefused) })
 	if err := agent.PublishCapture(t.Context(), oneCapture(t)); !errors.Is(err, bus.ErrRefused) {
 		t.Errorf("publishing: %v, want %v", err, bus.ErrRefused)
 	}
@@ -281,7 +282,7 @@ func askIsAnswered(ctx context.Context, t *testing.T, agent *bus.Agent, agg *bus
 	run(ctx, t, func(ctx context.Context) error {
 		return agg.Answer(ctx, func(context.Context, gopprof.Firing) gopprof.Decision { return want })
 	})
-	bustest.Eventually(t, "an answer", func() bool {
+	poll.Until(t, "an answer", func() bool {
 		got, err := agent.Ask(ctx, gopprof.Firing{Capture: c.ID, Target: c.Target})
 		return err == nil && got == want
 	})
@@ -308,7 +309,7 @@ func (accepts) Pause(context.Context, gopprof.PauseRequest) gopprof.CaptureReply
 
 func requestIsServed(ctx context.Context, t *testing.T, agent *bus.Agent, agg *bus.Aggregator, c gopprof.Capture) {
 	run(ctx, t, func(ctx context.Context) error { return agent.Serve(ctx, accepts{}) })
-	bustest.Eventually(t, "the agent serves", func() bool {
+	poll.Until(t, "the agent serves", func() bool {
 		r, err := agg.RequestCancel(ctx, "prod", "node-1", gopprof.CancelRequest{Capture: c.ID})
 		return err == nil && r.Accepted
 	})
@@ -322,7 +323,7 @@ func stateIsHeard(ctx context.Context, t *testing.T, agent *bus.Agent, agg *bus.
 	run(ctx, t, func(ctx context.Context) error {
 		return agg.States(ctx, func(s gopprof.NodeState) { heard <- s })
 	})
-	bustest.Eventually(t, "the state", func() bool {
+	poll.Until(t, "the state", func() bool {
 		if err := agent.PublishState(ctx, gopprof.NodeState{Cluster: "prod", Node: "node-1", At: time.Now()}); err != nil {
 			t.Fatal(err)
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/gopprof/gopprof/pkg/bus/bustest"
 	"github.com/gopprof/gopprof/pkg/bus/embedded"
 	"github.com/gopprof/gopprof/pkg/config"
+	"github.com/gopprof/gopprof/test/poll"
 )
 
 // The environment of the process that is a server to be killed.
@@ -100,7 +101,7 @@ func TestKilledServerKeepsWhatItAcknowledged(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = agg.Close(context.Background()) })
-	ctx, stop := context.WithTimeout(t.Context(), bustest.Patience)
+	ctx, stop := context.WithTimeout(t.Context(), poll.Patience)
 	defer stop()
 	err = agg.Captures(ctx, 1, func(ctx context.Context, d *bus.Delivery) {
 		if err := errors.Join(d.Fetch(ctx), d.Ack(ctx)); err != nil {
@@ -130,7 +131,7 @@ func publishUntilKilled(t *testing.T, url, seed string, kill func()) map[string]
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = agent.Close(context.Background()) })
-	bustest.Eventually(t, "agent connects", func() bool { return agent.Connected() == nil })
+	poll.Until(t, "agent connects", func() bool { return agent.Connected() == nil })
 	acknowledged := map[string]bool{}
 	killing := make(chan struct{})
 	for {

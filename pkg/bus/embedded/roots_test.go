@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gopprof/gopprof/pkg/bus/bustest"
+	"github.com/gopprof/gopprof/test/poll"
 )
 
 // TestAuthorityMayComeLater: the aggregator writes the authority's certificate, and the
@@ -24,5 +24,5 @@ func TestAuthorityMayComeLater(t *testing.T) {
 		t.Fatal(err)
 	}
 	replace(t, later, string(pem))
-	bustest.Eventually(t, "the agent connects", func() bool { return agent.Connected() == nil })
+	poll.Until(t, "the agent connects", func() bool { return agent.Connected() == nil })
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/gopprof/gopprof/pkg/bus/bustest"
 	"github.com/gopprof/gopprof/pkg/bus/embedded"
 	"github.com/gopprof/gopprof/pkg/config"
+	"github.com/gopprof/gopprof/test/poll"
 )
 
 // believer takes tokens "NODE EXPIRY…": what a real one proves, this one believes.
@@ -76,7 +77,7 @@ func ownCA(t *testing.T) embedded.Config {
 func tokenAgent(t *testing.T, s *embedded.Server, ca, file, node string) *bus.Agent {
 	t.Helper()
 	c := bus.DefaultConfig()
-	c.URL, c.CAFile, c.TokenFile, c.ReconnectWait = s.URL(), ca, config.SecretFile(file), bustest.Patience/100
+	c.URL, c.CAFile, c.TokenFile, c.ReconnectWait = s.URL(), ca, config.SecretFile(file), 600*time.Millisecond
 	a, err := bus.ConnectAgent(t.Context(), c, "prod", node, zap.NewNop(), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
@@ -100,7 +101,7 @@ func TestTokenAgent(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = agg.Close(context.Background()) })
-	bustest.Eventually(t, "all connect", func() bool {
+	poll.Until(t, "all connect", func() bool {
 		return agent.Connected() == nil && old.Connected() == nil && agg.Connected() == nil
 	})
 	if err := agg.EnsureStreams(t.Context(), bus.DefaultStreamConfig()); err != nil {
@@ -145,7 +146,7 @@ func isDenied(t *testing.T, denied <-chan error, subject string) {
 		if !strings.Contains(err.Error(), `"`+subject+`"`) {
 			t.Errorf("%s: %v", subject, err)
 		}
-	case <-time.After(bustest.Patience):
+	case <-time.After(poll.Patience):
 		t.Errorf("%s was not denied", subject)
 	}
 }
@@ -199,10 +200,10 @@ func TestTokenExpires(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "token")
 	replace(t, file, tokenFor("node-1", 5*time.Second))
 	a := tokenAgent(t, s, ca, file, "node-1")
-	bustest.Eventually(t, "it connects", func() bool { return a.Connected() == nil })
-	bustest.Eventually(t, "it is put out and refused", func() bool { return errors.Is(a.Connected(), bus.ErrRefused) })
+	poll.Until(t, "it connects", func() bool { return a.Connected() == nil })
+	poll.Until(t, "it is put out and refused", func() bool { return errors.Is(a.Connected(), bus.ErrRefused) })
 	replace(t, file, tokenFor("node-1", time.Hour))
-	bustest.Eventually(t, "it is back", func() bool { return a.Connected() == nil })
+	poll.Until(t, "it is back", func() bool { return a.Connected() == nil })
 }
 
 // TestFiveHundredComeBack: the server restarts and all agents of a big cluster come back at
@@ -219,14 +220,14 @@ func TestFiveHundredComeBack(t *testing.T) {
 	connected := func() bool {
 		return !slices.ContainsFunc(conns, func(nc *nats.Conn) bool { return !nc.IsConnected() })
 	}
-	bustest.Eventually(t, "all connect", connected)
+	poll.Until(t, "all connect", connected)
 	s.Shutdown()
-	bustest.Eventually(t, "all are away", func() bool {
+	poll.Until(t, "all are away", func() bool {
 		return !slices.ContainsFunc(conns, func(nc *nats.Conn) bool { return nc.IsConnected() })
 	})
 	serveTokens(t, c, v)
 	began := time.Now()
-	bustest.Eventually(t, "all are back", connected)
+	poll.Until(t, "all are back", connected)
 	t.Logf("%d agents were back after %s", many, time.Since(began).Round(time.Millisecond))
 }
 

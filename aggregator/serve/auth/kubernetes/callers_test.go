@@ -16,6 +16,7 @@ import (
 	authz "k8s.io/api/authorization/v1"
 
 	"github.com/gopprof/gopprof/aggregator/serve/auth"
+	"github.com/gopprof/gopprof/test/poll"
 )
 
 func newTestCallers(t *testing.T, s *apiServer) (*Callers, *clock) {
@@ -207,7 +208,7 @@ func TestStrangersCannotFloodTheAPIServer(t *testing.T) {
 			done <- err
 		}()
 	}
-	eventually(t, "all places are taken", func() bool { return s.reviews.Load() == maxAsked })
+	poll.Until(t, "all places are taken", func() bool { return s.reviews.Load() == maxAsked })
 	if _, ok, err := k.Find(t.Context(), "one more"); !errors.Is(err, ErrUnavailable) || ok || s.reviews.Load() != maxAsked || k.counted(sortToken, "busy") != 1 {
 		t.Errorf("one more: %t, %v, %d reviews", ok, err, s.reviews.Load())
 	}

@@ -16,6 +16,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
 	ktest "k8s.io/client-go/testing"
+
+	"github.com/gopprof/gopprof/test/poll"
 )
 
 // written is what a real API server (1.36) writes; the certificate is some real one.
@@ -82,7 +84,7 @@ func TestFrontProxyIsLearnt(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- f.Run(ctx) }()
-	eventually(t, "it is learnt", func() bool { return f.Trust().Roots != nil })
+	poll.Until(t, "it is learnt", func() bool { return f.Trust().Roots != nil })
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)

@@ -22,6 +22,7 @@ import (
 	"github.com/gopprof/gopprof/pkg/bus/embedded"
 	"github.com/gopprof/gopprof/pkg/config"
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/test/poll"
 )
 
 func natsConfig(t *testing.T) embedded.Config {
@@ -87,19 +88,19 @@ func TestAgentOverNATS(t *testing.T) {
 		_ = agent.PublishState(t.Context(), gopprof.NodeState{Cluster: "prod", Node: "node-1", At: time.Now()})
 		return len(heard) > 0
 	}
-	eventually(t, "its state arrives", arrives)
+	poll.Until(t, "its state arrives", arrives)
 
 	other := token("node-1")
 	become(other, "shop", "web")
 	write(t, file, x.sign(t, other))
-	eventually(t, "it is put out; another account's token is refused", func() bool {
+	poll.Until(t, "it is put out; another account's token is refused", func() bool {
 		return errors.Is(agent.Connected(), bus.ErrRefused) && v.counted(wrongAccount) > 0
 	})
 	for len(heard) > 0 {
 		<-heard
 	}
 	write(t, file, x.sign(t, token("node-1")))
-	eventually(t, "its state arrives again", arrives)
+	poll.Until(t, "its state arrives again", arrives)
 }
 
 // TestFiveHundredAgentsComeBack: after the aggregator was moved, all agents come back at
@@ -120,13 +121,13 @@ func TestFiveHundredAgentsComeBack(t *testing.T) {
 		conns := connectAll(t, x, s.URL(), ca, many)
 		up := func(nc *nats.Conn) bool { return nc.IsConnected() }
 		down := func(nc *nats.Conn) bool { return !nc.IsConnected() }
-		eventually(t, "all connect", func() bool { return !slices.ContainsFunc(conns, down) })
+		poll.Until(t, "all connect", func() bool { return !slices.ContainsFunc(conns, down) })
 		s.Shutdown()
-		eventually(t, "all are away", func() bool { return !slices.ContainsFunc(conns, up) })
+		poll.Until(t, "all are away", func() bool { return !slices.ContainsFunc(conns, up) })
 		v, _ = newTestVerifier(t, api) // another process
 		startNATS(t, c, v)
 		began := time.Now()
-		eventually(t, "all are back", func() bool { return !slices.ContainsFunc(conns, down) })
+		poll.Until(t, "all are back", func() bool { return !slices.ContainsFunc(conns, down) })
 		t.Logf("%d agents were back after %s; %d questions for keys, %d reviews, in all",
 			many, time.Since(began).Round(time.Millisecond), api.keyFetches.Load(), api.reviews.Load())
 		for _, nc := range conns {

@@ -18,6 +18,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
 	ktest "k8s.io/client-go/testing"
+
+	"github.com/gopprof/gopprof/test/poll"
 )
 
 // certificate is no real one: only its shape counts here.
@@ -65,15 +67,6 @@ func runPublisher(t *testing.T, p *Publisher) {
 	})
 }
 
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !holds(); <-time.After(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("never: %s", what)
-		}
-	}
-}
-
 func published(t *testing.T, c *fake.Clientset) string {
 	t.Helper()
 	m, err := c.Tracker().Get(v1.SchemeGroupVersion.WithResource("configmaps"), "gopprof", "gopprof-ca")
@@ -95,21 +88,21 @@ func TestPublished(t *testing.T) {
 	p := newPublisher(PublishConfig{ConfigMap: "gopprof/gopprof-ca"}, a.bundle, c.CoreV1(), zap.NewNop(), reg)
 	p.every = 20 * time.Millisecond
 	runPublisher(t, p)
-	eventually(t, "the first", func() bool { return published(t, c) == string(certificate("one")) })
+	poll.Until(t, "the first", func() bool { return published(t, c) == string(certificate("one")) })
 	both := append(certificate("one"), certificate("two")...)
 	a.change(both)
-	eventually(t, "the second", func() bool { return published(t, c) == string(both) })
+	poll.Until(t, "the second", func() bool { return published(t, c) == string(both) })
 	empty := &v1.ConfigMap{ObjectMeta: meta.ObjectMeta{Namespace: "gopprof", Name: "gopprof-ca"}, Data: map[string]string{"README": "x"}}
 	if err := c.Tracker().Update(v1.SchemeGroupVersion.WithResource("configmaps"), empty, "gopprof"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it comes back", func() bool { return published(t, c) == string(both) })
+	poll.Until(t, "it comes back", func() bool { return published(t, c) == string(both) })
 	for _, x := range c.Actions() {
 		if patch, ok := x.(ktest.PatchAction); !ok || patch.GetName() != "gopprof-ca" || patch.GetNamespace() != "gopprof" {
 			t.Errorf("did %v", x)
 		}
 	}
-	eventually(t, "the gauge", func() bool { return testutil.ToFloat64(p.current) == 1 })
+	poll.Until(t, "the gauge", func() bool { return testutil.ToFloat64(p.current) == 1 })
 }
 
 func TestPublishingIsTriedAgain(t *testing.T) {
@@ -125,8 +118,8 @@ func TestPublishingIsTriedAgain(t *testing.T) {
 	a := &authority{pem: certificate("one")} // nobody tells of changes
 	p := newPublisher(PublishConfig{ConfigMap: "gopprof/gopprof-ca"}, a.bundle, c.CoreV1(), zap.NewNop(), prometheus.NewRegistry())
 	runPublisher(t, p)
-	eventually(t, "it is written", func() bool { return published(t, c) == string(certificate("one")) })
-	eventually(t, "it is counted", func() bool {
+	poll.Until(t, "it is written", func() bool { return published(t, c) == string(certificate("one")) })
+	poll.Until(t, "it is counted", func() bool {
 		return testutil.ToFloat64(p.published.WithLabelValues("failed")) == 1 && testutil.ToFloat64(p.published.WithLabelValues("ok")) == 1
 	})
 }

@@ -16,6 +16,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/gopprof/gopprof/test/poll"
 )
 
 func TestAgentIsKnownByItsToken(t *testing.T) {
@@ -230,7 +232,7 @@ func TestReviewedOnce(t *testing.T) {
 	if _, err := v.Verify(gone, secret); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("nobody waits: %v", err)
 	}
-	eventually(t, "the answer is there", func() bool {
+	poll.Until(t, "the answer is there", func() bool {
 		_, ok := v.reviews.recall(sha256.Sum256([]byte(secret)))
 		return ok
 	})
