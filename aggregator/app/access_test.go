@@ -145,12 +145,15 @@ serve:
     listen: 127.0.0.1:0
     own_ca: {enabled: true, dir: DIR/service-ca, names: [gopprof-aggregator.gopprof.svc]}
 store: {url: "file://DIR/reports?create_dir=true"}
-embedded: {listen: "127.0.0.1:0", dir: DIR/nats}
+embedded: {listen: "127.0.0.1:0", dir: DIR/nats, own_ca: {enabled: true, dir: DIR/ca, names: [127.0.0.1]}}
 kubernetes:
   enabled: true
   cluster: prod
   server: {url: "URL", ca_file: DIR/api.crt, token_file: DIR/api.token}
 `)))
+	if got := expiries(t, a.reg); len(got) != 2 || time.Until(got["nats"]) < 80*24*time.Hour || time.Until(got["apiservice"]) < 80*24*time.Hour {
+		t.Errorf("certificates end %v, want nats and apiservice in 90 days", got)
+	}
 	poll.Until(t, "the APIService has the authority", func() bool { return f.trusted() != nil })
 	back := a.serve.APIServiceAddr()
 	poll.Until(t, "the front proxy is known", func() bool {

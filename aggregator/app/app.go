@@ -197,6 +197,9 @@ func (a *App) makeServers(context.Context) (err error) {
 	if a.serve, err = serve.New(a.config.Serve, deps, a.log, a.reg); err != nil {
 		return err
 	}
+	if err := a.watchCertificates(); err != nil {
+		return err
+	}
 	if a.addr, err = a.serve.Listen(); err != nil {
 		return err
 	}

@@ -125,18 +125,39 @@ func (s *Server) answer(ctx context.Context, d *door) error {
 	return nil
 }
 
-// secured returns the listener, within TLS if there is a certificate.
-func (d *door) secured() net.Listener {
-	get := func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return d.currentCertificate() }
+// shows returns where a door's certificate comes from; nil: it is plain HTTP.
+func (d *door) shows() func() (*tls.Certificate, error) {
 	switch {
 	case d.certFile != "":
+		return d.currentCertificate
 	case d.own != nil:
-		get = d.own.GetCertificate
-	default:
+		return func() (*tls.Certificate, error) { return d.own.GetCertificate(nil) }
+	}
+	return nil
+}
+
+// Certificates returns, of each port that speaks TLS, what its clients are shown at present:
+// "api" for the API and the pages, "apiservice" for the API server.
+func (s *Server) Certificates() map[string]func() (*tls.Certificate, error) {
+	out := map[string]func() (*tls.Certificate, error){}
+	if shows := s.listener.front.shows(); shows != nil {
+		out["api"] = shows
+	}
+	if back := s.listener.back; back != nil {
+		out["apiservice"] = back.shows()
+	}
+	return out
+}
+
+// secured returns the listener, within TLS if there is a certificate.
+func (d *door) secured() net.Listener {
+	shows := d.shows()
+	if shows == nil {
 		return d.Listener
 	}
 	return tls.NewListener(d.Listener, &tls.Config{
-		MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}, GetCertificate: get, ClientAuth: d.clients,
+		MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}, ClientAuth: d.clients,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return shows() },
 	})
 }
 

@@ -148,7 +148,7 @@ func pods(objects []runtime.Object) (out []pod) {
 }
 
 // users' secrets are theirs to make: each component says how.
-var secretsOfUsers = []string{"gopprof-influxdb", "gopprof-s3", "gopprof-nats", "gopprof-tokens"}
+var secretsOfUsers = []string{"gopprof-influxdb", "gopprof-s3", "gopprof-nats", "gopprof-tokens", "gopprof-alerts"}
 
 func checkReferences(t *testing.T, p pod, seen map[string]bool) {
 	t.Helper()

@@ -26,19 +26,28 @@ func (s *Server) options() (*server.Options, error) {
 		AuthTimeout: 10, TLSTimeout: 10, // thousands of agents come back at once
 		CustomClientAuthentication: s.auth, AlwaysEnableNonce: true,
 	}
-	switch {
-	case s.ca != nil:
-		o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.ca.GetCertificate}
-	case s.cfg.CertFile != "":
+	if s.ca == nil && s.cfg.CertFile != "" {
 		if err := s.loadCertificate(); err != nil {
 			return nil, err
 		}
-		o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-			return s.cert.Load(), nil
-		}}
+	}
+	if shows := s.Certificate(); shows != nil {
+		o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return shows() }}
 	}
 	o.TLS = o.TLSConfig != nil
 	return o, nil
+}
+
+// Certificate returns what tells the certificate that clients are shown at present; nil
+// without TLS.
+func (s *Server) Certificate() func() (*tls.Certificate, error) {
+	switch {
+	case s.ca != nil:
+		return func() (*tls.Certificate, error) { return s.ca.GetCertificate(nil) }
+	case s.cfg.CertFile != "":
+		return func() (*tls.Certificate, error) { return s.cert.Load(), nil }
+	}
+	return nil
 }
 
 // loadCertificate reads the certificate that the next connections see.
