@@ -177,7 +177,8 @@ update-goldens:
 
 .PHONY: verify-shell
 verify-shell:
-	@if command -v shellcheck >/dev/null; then shellcheck .ci/run tools/*.sh test/e2e/*.sh docs/examples/*.sh; else echo "shellcheck is not installed: shell scripts not checked"; fi
+	@tools/install.sh shellcheck shellcheck
+	@shellcheck .ci/run tools/*.sh test/e2e/*.sh docs/examples/*.sh
 
 .PHONY: clean
 clean: ## remove what was built; the tools stay (rm -r .cache for them)
