@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"bytes"
-	"errors"
 	"regexp"
 	"strings"
 	"testing"
@@ -104,5 +103,5 @@ func TestPagesByKeyboard(t *testing.T) {
 			return
 		}
 	}
-	t.Error(errors.New("no key leads to the report"))
+	t.Error("no key leads to the report")
 }
