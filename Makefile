@@ -32,7 +32,7 @@ build: ## bin/agent, bin/aggregator and bin/kubectl-gopprof
 	go build -ldflags '$(LDFLAGS)' -o bin/ ./agent ./aggregator ./cmd/kubectl-gopprof
 
 .PHONY: tools
-tools: $(TOOLS)/influxd $(TOOLS)/versitygw $(TOOLS)/kustomize $(TOOLS)/monitors $(TOOLS)/nats $(TOOLS)/promtool $(TOOLS)/prometheus-alertmanager $(TOOLS)/staticcheck graphviz chromium ## what tests and the demo need: influxd, versitygw, kustomize, monitors, nats, prometheus, alertmanager, staticcheck, graphviz, chromium
+tools: $(TOOLS)/influxd $(TOOLS)/versitygw $(TOOLS)/kustomize $(TOOLS)/monitors $(TOOLS)/nats $(TOOLS)/promtool $(TOOLS)/prometheus-alertmanager $(TOOLS)/staticcheck graphviz chromium curl ## what tests and the demo need: influxd, versitygw, kustomize, monitors, nats, prometheus, alertmanager, staticcheck, graphviz, chromium, curl
 
 $(TOOLS)/influxd: tools/influxd/go.mod tools/influxd/go.sum
 	go build -C tools/influxd -o '$(CURDIR)/$@' github.com/influxdata/influxdb/cmd/influxd
@@ -65,6 +65,10 @@ graphviz:
 .PHONY: chromium
 chromium: # with a font, or pages have no text
 	@tools/install.sh chromium chromium fonts-dejavu-core
+
+.PHONY: curl
+curl: # the command that pages show, which a test runs
+	@tools/install.sh curl curl
 
 .PHONY: compiler
 compiler: # the race detector needs cgo
@@ -173,7 +177,8 @@ update-goldens:
 
 .PHONY: verify-shell
 verify-shell:
-	@if command -v shellcheck >/dev/null; then shellcheck .ci/run tools/*.sh test/e2e/*.sh docs/examples/*.sh; else echo "shellcheck is not installed: shell scripts not checked"; fi
+	@tools/install.sh shellcheck shellcheck
+	@shellcheck .ci/run tools/*.sh test/e2e/*.sh docs/examples/*.sh
 
 .PHONY: clean
 clean: ## remove what was built; the tools stay (rm -r .cache for them)

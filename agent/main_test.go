@@ -76,7 +76,7 @@ func TestFlags(t *testing.T) {
 
 func TestADirectoryIsGivenToAUser(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Skip("only root may give a directory away")
+		t.Skip("only root may give a directory away: run the tests as root")
 	}
 	dir := filepath.Join(t.TempDir(), "agent", "state")
 	for range 2 { // the second time there is nothing to do

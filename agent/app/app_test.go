@@ -23,7 +23,7 @@ func TestAgentWithoutNATSKeepsItsState(t *testing.T) {
 	config.Status.Listen = "127.0.0.1:0"
 	config.NATS.URL = "nats://127.0.0.1:1" // where nobody listens
 	if _, err := os.Stat(config.Cadvisor.CgroupRoot); err != nil {
-		t.Skipf("no cgroups on this machine: %v", err)
+		t.Skipf("no cgroups on this machine: mount them: %v", err)
 	}
 	a, err := New(t.Context(), config, zap.NewNop())
 	if err != nil {

@@ -69,7 +69,7 @@ func crashCapture(id string) gopprof.Capture {
 // keep, sends none that is not whole, and leaves a spool that works.
 func TestKillLosesNothing(t *testing.T) {
 	if testing.Short() {
-		t.Skip("kills processes for some seconds")
+		t.Skip("kills processes for some seconds: run without -short")
 	}
 	dir := t.TempDir()
 	kept, sent := map[string]bool{}, map[string]bool{}

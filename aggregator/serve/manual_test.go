@@ -295,7 +295,7 @@ func TestCallerWhoLeavesCancels(t *testing.T) {
 // The real tool takes a fresh profile, and shows why there is none.
 func TestGoToolPprofTakesAProfile(t *testing.T) {
 	if _, err := exec.LookPath("go"); err != nil {
-		t.Skip("the go command is not here")
+		t.Skip("the go command is not in PATH: put it there")
 	}
 	s := start(t, false)
 	done := operationOf("shop", gopprof.CaptureStored)

@@ -159,7 +159,7 @@ func TestHostileNames(t *testing.T) {
 func TestCommandWithToken(t *testing.T) {
 	for _, tool := range []string{"curl", "go", "sh"} {
 		if _, err := exec.LookPath(tool); err != nil {
-			t.Skip(tool + " is not here")
+			t.Skip(tool + " is not in PATH: run `make tools`")
 		}
 	}
 	s := start(t, true)

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"go.uber.org/zap"
 
 	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/bus/bustest"
@@ -89,18 +90,33 @@ type program struct {
 	t      *testing.T
 	cmd    *exec.Cmd
 	lines  *bufio.Scanner
-	stderr bytes.Buffer
+	stderr string // a file
+}
+
+// complaints are what it has said on stderr.
+func (p *program) complaints() string {
+	p.t.Helper()
+	text, err := os.ReadFile(p.stderr)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return string(text)
 }
 
 // consumer starts docs/examples/consumer as the consumer of that name.
 func (s *scene) consumer(binary, name, dir string) *program {
 	s.t.Helper()
-	p := &program{t: s.t, cmd: exec.Command(binary, "-url", s.bus.Server.URL(), "-name", name, "-key", s.key, "-dir", dir)}
+	p := &program{t: s.t, cmd: exec.Command(binary, "-url", s.bus.Server.URL(), "-name", name, "-key", s.key, "-dir", dir), stderr: filepath.Join(s.t.TempDir(), "stderr")}
+	complaints, err := os.Create(p.stderr)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer complaints.Close() //nolint:errcheck // the program has its own
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	p.lines, p.cmd.Stderr = bufio.NewScanner(out), &p.stderr
+	p.lines, p.cmd.Stderr = bufio.NewScanner(out), complaints
 	if err := p.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
@@ -190,7 +206,7 @@ func TestConsumer(t *testing.T) {
 	told := first.next(3)
 	more, err := first.end(syscall.SIGTERM)
 	if err != nil {
-		t.Errorf("stopped: %v: %s", err, &first.stderr)
+		t.Errorf("stopped: %v: %s", err, first.complaints())
 	}
 	told = append(told, more...)
 
@@ -209,7 +225,7 @@ func TestConsumer(t *testing.T) {
 	poll.Until(t, "everything is kept", func() bool { return len(kept(t, dir)) == len(want) })
 	more, err = last.end(syscall.SIGTERM)
 	if err != nil {
-		t.Errorf("stopped: %v: %s", err, &last.stderr)
+		t.Errorf("stopped: %v: %s", err, last.complaints())
 	}
 	told = append(told, more...)
 
@@ -251,8 +267,33 @@ func TestConsumerOfAnother(t *testing.T) {
 	if p.lines.Scan() {
 		t.Errorf("it says %q", p.lines.Text())
 	}
-	if err := p.cmd.Wait(); err == nil || !strings.Contains(p.stderr.String(), "permissions violation") {
-		t.Errorf("%v: %s", err, &p.stderr)
+	if err := p.cmd.Wait(); err == nil || !strings.Contains(p.complaints(), "permissions violation") {
+		t.Errorf("%v: %s", err, p.complaints())
+	}
+}
+
+// TestConsumerIsRefusedForAWhile: a server that does not know its key, as when the aggregator
+// was started with another list of consumers, does not end it for good.
+func TestConsumerIsRefusedForAWhile(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	want := s.publish(1)
+	p := s.consumer(build(t), "shop", t.TempDir())
+	got := p.next(1)
+	s.bus.Stop()
+	c := embedded.DefaultConfig()
+	c.Listen, c.Dir = strings.TrimPrefix(s.bus.Server.URL(), "nats://"), t.TempDir()
+	stranger, err := embedded.Start(c, nil, zap.NewNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	poll.Until(t, "it is refused three times", func() bool { return strings.Count(p.complaints(), "authorization violation") >= 3 })
+	stranger.Shutdown()
+	s.connect(s.bus.Restart())
+	want = append(want, s.publish(1)...)
+	got = append(got, p.next(1)...)
+	if _, err := p.end(syscall.SIGTERM); err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v, told of %v, want %v: %s", err, got, want, p.complaints())
 	}
 }
 

@@ -24,6 +24,7 @@ import (
 	"github.com/gopprof/gopprof/docs/gen/configdoc"
 	"github.com/gopprof/gopprof/docs/gen/metricsdoc"
 	"github.com/gopprof/gopprof/docs/gen/natsdoc"
+	"github.com/gopprof/gopprof/docs/gen/source"
 )
 
 const module = "github.com/gopprof/gopprof"
@@ -177,7 +178,11 @@ func metricsReference(root string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	reasons, err := metricsdoc.Reasons(filepath.Join(root, "pkg", "gopprof", "reason.go"))
+	nouns, err := source.Read(filepath.Join(root, "pkg", "gopprof"))
+	if err != nil {
+		return nil, err
+	}
+	reasons, err := metricsdoc.ReasonTable(nouns.Sets["Reason"])
 	if err != nil {
 		return nil, err
 	}
@@ -192,5 +197,5 @@ func metricsReference(root string) ([]byte, error) {
 		of[program] = append(of[program], m)
 	}
 	return fmt.Appendf(nil, metricsText,
-		metricsdoc.Table(of["both"]), metricsdoc.Table(of["agent"]), metricsdoc.Table(of["aggregator"]), metricsdoc.ReasonTable(reasons)), nil
+		metricsdoc.Table(of["both"]), metricsdoc.Table(of["agent"]), metricsdoc.Table(of["aggregator"]), reasons), nil
 }

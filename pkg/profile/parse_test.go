@@ -175,7 +175,7 @@ func TestValidateKinds(t *testing.T) {
 func TestValidateTrace(t *testing.T) {
 	var b bytes.Buffer
 	if err := trace.Start(&b); err != nil {
-		t.Skipf("this process is traced already: %v", err)
+		t.Skipf("this process is traced already: run without -trace: %v", err)
 	}
 	trace.Stop()
 	if err := Validate(gopprof.KindTrace, b.Bytes(), DefaultLimits()); err != nil {

@@ -12,7 +12,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/gopprof/gopprof/test/poll"
 )
 
 // witness stands for the test that a browser belongs to, so that its failure can be looked at.
@@ -288,10 +289,7 @@ func TestTheBrowserEndsWithTheProcessThatStartedIt(t *testing.T) {
 		t.Error(err)
 	}
 	_ = cmd.Wait() // it was killed
-	deadline := time.Now().Add(20 * time.Second)
-	for dir != "" && len(processes(t, dir)) > 0 {
-		if time.Now().After(deadline) {
-			t.Fatalf("processes %v are left", processes(t, dir))
-		}
+	if dir != "" {
+		poll.Until(t, "the end of its processes", func() bool { return len(processes(t, dir)) == 0 })
 	}
 }

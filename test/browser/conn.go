@@ -45,10 +45,13 @@ type event struct {
 	Params json.RawMessage `json:"params"`
 }
 
-func (e event) into(v any) error {
-	if err := json.Unmarshal(e.Params, v); err != nil {
+// with hands an event on with its parameters, read into a P.
+func with[P any](e event, take func(event, P)) error {
+	var p P
+	if err := json.Unmarshal(e.Params, &p); err != nil {
 		return fmt.Errorf("reading %s: %w", e.Method, err)
 	}
+	take(e, p)
 	return nil
 }
 

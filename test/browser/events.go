@@ -53,28 +53,28 @@ func (b *Browser) wakeAll() {
 func (b *Browser) take(e event) error {
 	switch e.Method {
 	case "Target.attachedToTarget":
-		return b.attached(e)
+		return with(e, b.attached)
 	case "Target.detachedFromTarget":
-		return b.detached(e)
+		return with(e, b.detached)
 	case "Inspector.targetCrashed":
 		b.complain(e, Trouble, "the tab crashed", "", 0)
 	case "Page.lifecycleEvent":
-		return b.lifecycle(e)
+		return with(e, b.lifecycle)
 	case "Page.javascriptDialogOpening":
-		return b.dialog(e)
+		return with(e, b.dialog)
 	case "Runtime.consoleAPICalled":
-		return b.console(e)
+		return with(e, b.console)
 	case "Runtime.exceptionThrown":
-		return b.exception(e)
+		return with(e, b.exception)
 	case "Log.entryAdded":
-		return b.entry(e)
+		return with(e, b.entry)
 	case "Fetch.requestPaused":
-		return b.paused(e)
+		return with(e, b.paused)
 	case "Fetch.authRequired":
-		return b.challenged(e)
+		return with(e, b.challenged)
 	}
 	if strings.HasPrefix(e.Method, "Network.") {
-		return b.network(e)
+		return with(e, b.network)
 	}
 	return nil
 }
@@ -91,14 +91,10 @@ func (b *Browser) complain(e event, kind Kind, text, url string, line int) {
 }
 
 // attached prepares a new target, and only then lets it run.
-func (b *Browser) attached(e event) error {
-	var p struct {
-		SessionID  string
-		TargetInfo struct{ TargetID, Type string }
-	}
-	if err := e.into(&p); err != nil {
-		return err
-	}
+func (b *Browser) attached(e event, p struct {
+	SessionID  string
+	TargetInfo struct{ TargetID, Type string }
+}) {
 	s := &session{id: p.SessionID, tab: b.tabOf(e)}
 	page := p.TargetInfo.Type == "page"
 	if page {
@@ -115,7 +111,6 @@ func (b *Browser) attached(e event) error {
 		b.preparePage(s)
 	}
 	b.prepare(s, run, nil, page)
-	return nil
 }
 
 func (b *Browser) preparePage(s *session) {
@@ -145,11 +140,7 @@ func (b *Browser) prepare(s *session, method string, params args, must bool) {
 	})
 }
 
-func (b *Browser) detached(e event) error {
-	var p struct{ SessionID string }
-	if err := e.into(&p); err != nil {
-		return err
-	}
+func (b *Browser) detached(_ event, p struct{ SessionID string }) {
 	delete(b.sessions, p.SessionID)
 	for i, tab := range b.tabs {
 		if tab.session == p.SessionID {
@@ -157,28 +148,17 @@ func (b *Browser) detached(e event) error {
 			break
 		}
 	}
-	return nil
 }
 
-func (b *Browser) lifecycle(e event) error {
-	var p struct{ FrameID, LoaderID, Name string }
-	if err := e.into(&p); err != nil {
-		return err
-	}
+func (b *Browser) lifecycle(e event, p struct{ FrameID, LoaderID, Name string }) {
 	if tab := b.tabOf(e); tab != nil && p.FrameID == tab.id && p.Name == "load" {
 		tab.loaded = p.LoaderID
 	}
-	return nil
 }
 
-func (b *Browser) dialog(e event) error {
-	var p struct{ URL, Message, Type string }
-	if err := e.into(&p); err != nil {
-		return err
-	}
+func (b *Browser) dialog(e event, p struct{ URL, Message, Type string }) {
 	b.complain(e, Dialog, fmt.Sprintf("%s: %s", p.Type, p.Message), p.URL, 0)
 	b.conn.send(e.SessionID, "Page.handleJavaScriptDialog", args{"accept": true}, nil)
-	return nil
 }
 
 // stack is where a script was; lines count from 0.
@@ -196,22 +176,21 @@ func (s stack) top() (url string, line int) {
 	return s.CallFrames[0].URL, s.CallFrames[0].LineNumber + 1
 }
 
-func (b *Browser) console(e event) error {
-	var p struct {
-		Type string
-		Args []struct {
-			Value       json.RawMessage
-			Description string
-		}
-		StackTrace stack
+// consoleKinds are those of what is complained about on the console, by a script or by the
+// browser; of what else is said there nothing is kept.
+var consoleKinds = map[string]Kind{"error": ConsoleError, "assert": ConsoleError, "warning": ConsoleWarning}
+
+func (b *Browser) console(e event, p struct {
+	Type string
+	Args []struct {
+		Value       json.RawMessage
+		Description string
 	}
-	if err := e.into(&p); err != nil {
-		return err
-	}
-	kinds := map[string]Kind{"error": ConsoleError, "assert": ConsoleError, "warning": ConsoleWarning}
-	kind, ok := kinds[p.Type]
+	StackTrace stack
+}) {
+	kind, ok := consoleKinds[p.Type]
 	if !ok {
-		return nil
+		return
 	}
 	var words []string
 	for _, a := range p.Args {
@@ -223,65 +202,49 @@ func (b *Browser) console(e event) error {
 	}
 	url, line := p.StackTrace.top()
 	b.complain(e, kind, strings.Join(words, " "), url, line)
-	return nil
 }
 
-func (b *Browser) exception(e event) error {
-	var p struct {
-		ExceptionDetails struct {
-			Text       string
-			Exception  struct{ Description string }
-			URL        string
-			LineNumber int
-		}
+func (b *Browser) exception(e event, p struct {
+	ExceptionDetails struct {
+		Text       string
+		Exception  struct{ Description string }
+		URL        string
+		LineNumber int
 	}
-	if err := e.into(&p); err != nil {
-		return err
-	}
+}) {
 	d := p.ExceptionDetails
 	b.complain(e, Exception, strings.TrimSpace(d.Text+" "+d.Exception.Description), d.URL, d.LineNumber+1)
-	return nil
 }
 
 // entry takes in what the browser itself says about a page.
-func (b *Browser) entry(e event) error {
-	var p struct {
-		Entry struct {
-			Level, Text, URL string
-			LineNumber       *int
-		}
+func (b *Browser) entry(e event, p struct {
+	Entry struct {
+		Level, Text, URL string
+		LineNumber       *int
 	}
-	if err := e.into(&p); err != nil {
-		return err
-	}
-	kinds := map[string]Kind{"error": ConsoleError, "warning": ConsoleWarning}
-	kind, ok := kinds[p.Entry.Level]
+}) {
+	kind, ok := consoleKinds[p.Entry.Level]
 	if !ok {
-		return nil
+		return
 	}
 	line := 0
 	if p.Entry.LineNumber != nil {
 		line = *p.Entry.LineNumber + 1
 	}
 	b.complain(e, kind, p.Entry.Text, p.Entry.URL, line)
-	return nil
 }
 
-func (b *Browser) network(e event) error {
-	var p struct {
-		RequestID     string
-		URL           string // of a WebSocket
-		Request       struct{ Method, URL string }
-		Response      struct{ Status int }
-		RedirectReply *struct{ Status int } `json:"redirectResponse"`
-		ErrorText     string
-		ErrorMessage  string
-		BlockedReason string
-		Canceled      bool
-	}
-	if err := e.into(&p); err != nil {
-		return err
-	}
+func (b *Browser) network(e event, p struct {
+	RequestID     string
+	URL           string // of a WebSocket
+	Request       struct{ Method, URL string }
+	Response      struct{ Status int }
+	RedirectReply *struct{ Status int } `json:"redirectResponse"`
+	ErrorText     string
+	ErrorMessage  string
+	BlockedReason string
+	Canceled      bool
+}) {
 	switch e.Method {
 	case "Network.requestWillBeSent":
 		if p.RedirectReply != nil {
@@ -301,5 +264,4 @@ func (b *Browser) network(e event) error {
 	case "Network.webSocketFrameError":
 		b.record.failed(p.RequestID, p.ErrorMessage, false)
 	}
-	return nil
 }

@@ -8,28 +8,23 @@ import (
 )
 
 // paused decides about a request before it is made.
-func (b *Browser) paused(e event) error {
-	var p struct {
-		RequestID string
-		Request   struct {
-			URL     string
-			Headers map[string]string
-		}
+func (b *Browser) paused(e event, p struct {
+	RequestID string
+	Request   struct {
+		URL     string
+		Headers map[string]string
 	}
-	if err := e.into(&p); err != nil {
-		return err
-	}
+}) {
 	if !b.record.allowed(p.Request.URL) {
 		b.record.checkHost(p.Request.URL, b.tabOf(e))
 		b.conn.send(e.SessionID, "Fetch.failRequest", args{"requestId": p.RequestID, "errorReason": "BlockedByClient"}, nil)
-		return nil
+		return
 	}
 	pass := args{"requestId": p.RequestID}
 	if len(b.options.Login.Header) > 0 {
 		pass["headers"] = b.options.Login.headers(p.Request.URL, p.Request.Headers)
 	}
 	b.conn.send(e.SessionID, "Fetch.continueRequest", pass, nil)
-	return nil
 }
 
 // headers returns a request's headers with the login's, and without them for any other
@@ -69,15 +64,11 @@ func originOf(address string) string {
 
 // challenged answers a server that asks for basic authentication: once, and only the login's
 // origin.
-func (b *Browser) challenged(e event) error {
-	var p struct {
-		RequestID     string
-		Request       struct{ URL string }
-		AuthChallenge struct{ Origin, Source string }
-	}
-	if err := e.into(&p); err != nil {
-		return err
-	}
+func (b *Browser) challenged(e event, p struct {
+	RequestID     string
+	Request       struct{ URL string }
+	AuthChallenge struct{ Origin, Source string }
+}) {
 	answer := args{"response": "CancelAuth"}
 	l := b.options.Login
 	ours := l.Username != "" && p.AuthChallenge.Source != "Proxy" && originOf(p.AuthChallenge.Origin) == originOf(l.Origin)
@@ -86,5 +77,4 @@ func (b *Browser) challenged(e event) error {
 	}
 	b.record.challenged[p.RequestID] = true
 	b.conn.send(e.SessionID, "Fetch.continueWithAuth", args{"requestId": p.RequestID, "authChallengeResponse": answer}, nil)
-	return nil
 }

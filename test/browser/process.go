@@ -7,8 +7,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"syscall"
+
+	"github.com/gopprof/gopprof/test/child"
 )
 
 // program is the command of Debian's package chromium.
@@ -70,20 +71,20 @@ func startProcess(dir, netLog string) (*process, error) {
 	}
 	theirs, err := p.pipes()
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, os.RemoveAll(p.sockets))
 	}
 	cmd := exec.Command(path, flags(filepath.Join(dir, "profile"), netLog)...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.ExtraFiles = theirs
 	// No session bus, no display.
 	cmd.Env = []string{"HOME=" + dir, "TMPDIR=" + p.sockets, "PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8", "TZ=UTC"}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
-	err = p.run(cmd)
+	err = child.Start(cmd, func(error) { close(p.ended) }) // how it ended is told by what it did not answer
 	theirs[0].Close()
 	theirs[1].Close()
 	if err != nil {
 		return nil, errors.Join(err, p.in.Close(), p.out.Close(), os.RemoveAll(p.sockets))
 	}
+	p.pid = cmd.Process.Pid
 	return p, nil
 }
 
@@ -100,25 +101,6 @@ func (p *process) pipes() ([]*os.File, error) {
 	}
 	p.in, p.out = in, out
 	return []*os.File{theirIn, theirOut}, nil
-}
-
-// run runs the process on a thread of its own that lives as long as it: the kernel kills
-// the child when that thread ends, and so when a test binary is killed.
-func (p *process) run(cmd *exec.Cmd) error {
-	started := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread()
-		defer close(p.ended)
-		err := cmd.Start()
-		if err == nil {
-			p.pid = cmd.Process.Pid
-		}
-		started <- err
-		if err == nil {
-			_ = cmd.Wait() // how it ended is told by what it did not answer
-		}
-	}()
-	return <-started
 }
 
 // stop waits until the browser has ended by itself, or ctx has; then it kills what is left

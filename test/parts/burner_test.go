@@ -5,11 +5,11 @@ import (
 	"io"
 	"net/http"
 	"testing"
-	"time"
 
 	"github.com/google/pprof/profile"
 
 	"github.com/gopprof/gopprof/test/parts"
+	"github.com/gopprof/gopprof/test/poll"
 )
 
 func TestTheBurnerBurnsInTheFunctionThatItNames(t *testing.T) {
@@ -32,12 +32,7 @@ func TestTheBurnerBurnsInTheFunctionThatItNames(t *testing.T) {
 	if err := b.Grow(t.Context(), 64); err != nil {
 		t.Fatal(err)
 	}
-	deadline := time.Now().Add(60 * time.Second)
-	for top(t, b, "profile?seconds=1") != parts.BurnerHotFunction {
-		if time.Now().After(deadline) {
-			t.Fatalf("top of the CPU profile is %q", top(t, b, "profile?seconds=1"))
-		}
-	}
+	poll.Until(t, "the hot function at the top of the CPU profile", func() bool { return top(t, b, "profile?seconds=1") == parts.BurnerHotFunction })
 	if got := top(t, b, "allocs"); got != parts.BurnerGrowingFunction {
 		t.Errorf("top of the memory profile is %q", got)
 	}

@@ -167,7 +167,7 @@ func writeCgroup(dir, file, value string) error {
 // cgroupHierarchies returns where cgroups with cpu and memory limits can be made.
 func cgroupHierarchies() (roots []string, v2 bool, err error) {
 	if os.Geteuid() != 0 {
-		return nil, false, errors.New("needs root")
+		return nil, false, errors.New("only root may make them: run the tests as root")
 	}
 	var st unix.Statfs_t
 	if err := unix.Statfs(cgroupRoot, &st); err != nil {

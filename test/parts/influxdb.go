@@ -15,11 +15,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/gopprof/gopprof/test/child"
 )
 
 // InfluxDB is a running InfluxDB 1.8.
@@ -68,7 +69,9 @@ func StartInfluxDBWith(ctx context.Context, dir string, o InfluxDBOptions) (*Inf
 	if err != nil {
 		return nil, err
 	}
-	db.start(ctx, binary, filepath.Join(dir, "influxd.conf"), log)
+	if err := db.start(ctx, binary, filepath.Join(dir, "influxd.conf"), log); err != nil {
+		return nil, fmt.Errorf("starting influxd: %w", err)
+	}
 	if err := db.ready(ctx, log.address); err != nil {
 		_ = db.Stop()
 		return nil, fmt.Errorf("starting influxd: %w; the end of its log:\n%s", err, log.tail())
@@ -143,25 +146,26 @@ func (db *InfluxDB) send(ctx context.Context, method, page string, parameters ur
 	return string(answer), err
 }
 
-// start runs the process on a thread of its own that lives as long as it: the kernel kills
-// the child when that thread ends, and so when a test binary is killed.
-func (db *InfluxDB) start(ctx context.Context, binary, config string, log io.WriteCloser) {
+// start starts the process, which closes its log when it ends.
+func (db *InfluxDB) start(ctx context.Context, binary, config string, log io.WriteCloser) error {
 	ctx, db.stop = context.WithCancel(ctx)
 	cmd := exec.CommandContext(ctx, binary, "-config", config)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Env = []string{"HOME=" + filepath.Dir(config), "PATH=" + os.Getenv("PATH")} // none of INFLUXDB_…
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
-	go func() {
-		runtime.LockOSThread()
+	err := child.Start(cmd, func(err error) {
 		defer close(db.ended)
 		defer log.Close()
-		err := cmd.Run()
 		if ctx.Err() == nil {
 			db.err = cmp.Or(err, errEnded)
 		}
-	}()
+	})
+	if err != nil {
+		db.stop()
+		return errors.Join(err, log.Close())
+	}
+	return nil
 }
 
 // ready waits until the server answers and, with authentication, has its user.

@@ -7,12 +7,16 @@
 package parts
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 )
 
-// Binary returns the path of a program that `make tools` builds.
+// ErrNotBuilt is a program that is not there: its tests are skipped.
+var ErrNotBuilt = errors.New("run `make tools` first")
+
+// Binary returns the path of a program that `make tools` builds, or else ErrNotBuilt.
 func Binary(name string) (string, error) {
 	root, err := Root()
 	if err != nil {
@@ -20,7 +24,7 @@ func Binary(name string) (string, error) {
 	}
 	path := filepath.Join(root, ".cache", "bin", name)
 	if _, err := os.Stat(path); err != nil {
-		return "", fmt.Errorf("%s is not built: run `make tools` first: %w", name, err)
+		return "", fmt.Errorf("%s is not built: %w: %w", name, ErrNotBuilt, err)
 	}
 	return path, nil
 }

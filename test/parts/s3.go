@@ -11,11 +11,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/gopprof/gopprof/test/child"
 )
 
 // S3 is a running S3 server, versitygw over a directory.
@@ -90,8 +91,7 @@ func (s *S3) prepare() error {
 	return os.WriteFile(s.CredentialsFile, []byte(text), 0o600)
 }
 
-// start runs the process on a thread of its own that lives as long as it: the kernel kills
-// the child when that thread ends, and so when a test binary is killed.
+// start starts the process, which closes its log when it ends.
 func (s *S3) start(ctx context.Context, binary, logPath string) error {
 	log, err := os.OpenFile(logPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -101,24 +101,20 @@ func (s *S3) start(ctx context.Context, binary, logPath string) error {
 	s.process = exec.CommandContext(ctx, binary, "--port", "127.0.0.1:0", "--health", s3Health, "--quiet", "posix", s.buckets)
 	s.process.Stdout, s.process.Stderr = log, log
 	s.process.Env = append(os.Environ(), "ROOT_ACCESS_KEY="+s3AccessKey, "ROOT_SECRET_KEY="+s3SecretKey)
-	s.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	s.process.Cancel = func() error { return s.process.Process.Signal(syscall.SIGTERM) }
 	s.process.WaitDelay = 10 * time.Second
-	started := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread()
+	err = child.Start(s.process, func(err error) {
 		defer close(s.ended)
 		defer log.Close()
-		err := s.process.Start()
-		started <- err
-		if err == nil {
-			err = s.process.Wait()
-		}
 		if ctx.Err() == nil {
-			s.err = fmt.Errorf("versitygw ended by itself: %w", err)
+			s.err = errors.Join(errors.New("versitygw ended by itself"), err)
 		}
-	}()
-	return <-started
+	})
+	if err != nil {
+		s.stop()
+		return errors.Join(err, log.Close())
+	}
+	return nil
 }
 
 const s3Health = "/health"

@@ -132,5 +132,8 @@ func (r *Rig) StartPrometheus(ctx context.Context, p PrometheusParts) (url strin
 	}
 	address, err := r.startServer(ctx, "prometheus", "--config.file="+path, "--storage.tsdb.path="+filepath.Join(r.Dir, "prometheus"),
 		"--web.listen-address=127.0.0.1:0", "--log.format=json")
-	return "http://" + address, err
+	if err != nil {
+		return "", err
+	}
+	return "http://" + address, nil
 }

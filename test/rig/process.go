@@ -4,16 +4,18 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/gopprof/gopprof/test/child"
 )
 
 // Line is one line of a program's JSON log.
@@ -60,31 +62,17 @@ func start(dir, name string, argv []string) (*Process, error) {
 	}
 	read, write, err := os.Pipe()
 	if err != nil {
-		return nil, fmt.Errorf("starting %s: %w", name, err)
+		return nil, errors.Join(fmt.Errorf("starting %s: %w", name, err), out.Close())
 	}
 	p.cmd = exec.Command(argv[0], argv[1:]...)
 	p.cmd.Stdout, p.cmd.Stderr = write, write
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	started := make(chan error, 1)
-	go p.run(started)
-	if err := <-started; err != nil {
+	err = child.Start(p.cmd, func(error) { close(p.done) })
+	write.Close()
+	go p.follow(read, out) // until the last end of the pipe is closed
+	if err != nil {
 		return nil, fmt.Errorf("starting %s: %w", name, err)
 	}
-	write.Close()
-	go p.follow(read, out)
 	return p, nil
-}
-
-// run lives as long as the program, on a thread of its own: the kernel ties the program's
-// life to the thread that started it.
-func (p *Process) run(started chan<- error) {
-	runtime.LockOSThread()
-	defer close(p.done)
-	err := p.cmd.Start()
-	started <- err
-	if err == nil {
-		_ = p.cmd.Wait()
-	}
 }
 
 func (p *Process) follow(from io.ReadCloser, to io.WriteCloser) {

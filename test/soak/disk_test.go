@@ -77,7 +77,7 @@ func TestDiskIsFullAndFreeAgain(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "disk")
 	d, err := newDisk(dir)
 	if err != nil {
-		t.Skipf("no disk that can be filled on this machine: %v", err)
+		t.Skipf("no disk that can be filled on this machine: run the tests as root, on Linux 5.2 or newer: %v", err)
 	}
 	t.Cleanup(d.close)
 	for n, full := range []bool{false, true, false} {

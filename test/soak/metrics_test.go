@@ -28,7 +28,7 @@ func (s *scene) compareMetrics(ctx context.Context) {
 	}
 	counted := sum(metrics, "gopprof_agent_judge_refused_firings_total")
 	counted["fired"] = sum(metrics, "gopprof_agent_judge_decisions_total")["fired"]
-	for reason := range s.mayBe() {
+	for reason := range mayBe() {
 		if said[reason] != counted[reason] {
 			s.t.Errorf("%s: the agent's log says %d, its metrics %d", reason, said[reason], counted[reason])
 		}

@@ -40,7 +40,7 @@ func TestSoak(t *testing.T) {
 	struck := s.load(ctx)
 	s.settle(ctx)
 	books, reports := s.close(ctx)
-	account := Make(books, s.mayBe())
+	account := Make(books, mayBe())
 	s.audit(account)
 	t.Logf("\n%s", outcome{account, reports, books.Told, s.Inbox.Refuse(false), struck, s.peak}.table())
 }

@@ -88,7 +88,7 @@ func in(t *testing.T, version string) bool {
 	test.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
 	out, err := test.CombinedOutput()
 	if errors.Is(err, os.ErrPermission) {
-		t.Skipf("no mount namespaces on this machine (needs CAP_SYS_ADMIN): %v", err)
+		t.Skipf("no mount namespaces on this machine: run the tests as root, with CAP_SYS_ADMIN: %v", err)
 	}
 	if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
 		t.Errorf("in a namespace with cgroup %s: %v\n%s", version, err, out)

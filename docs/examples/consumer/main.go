@@ -55,6 +55,7 @@ func connect(url, name, key, ca string) (*nats.Conn, error) {
 		seed,
 		nats.CustomInboxPrefix("_INBOX.consumer." + name), // the only subjects it may subscribe to
 		nats.MaxReconnects(-1),                            // NATS comes back, and so do we
+		nats.IgnoreAuthErrorAbort(),                       // also where the key was unknown for a while
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { log.Println("consumer:", err) }),
 	}
 	if ca != "" {

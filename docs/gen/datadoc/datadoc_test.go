@@ -38,6 +38,7 @@ func TestNothingIsInvented(t *testing.T) {
 		"no way to write its type":          {"Odd", nil},
 		"neither data nor a closed set":     {"Strange", nil},
 		"writing the words of Empty: no co": {"Wordless", nil},
+		"constant MoodBad has no type":      {"Loose", nil},
 	} {
 		if got, err := Write("testdata", c.root, c.said); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %q, %v, want %q", c.root, got, err, want)

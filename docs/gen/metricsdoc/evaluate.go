@@ -20,7 +20,7 @@ type argument struct {
 
 // bindings returns one binding for each call of the innermost function around a metric,
 // or an empty one when nobody calls it here: then its parameters must not matter.
-func (s *source) bindings(above []ast.Node) []binding {
+func (s *code) bindings(above []ast.Node) []binding {
 	f, ok := s.innermost(above)
 	if !ok {
 		return []binding{{}}
@@ -43,7 +43,7 @@ func (s *source) bindings(above []ast.Node) []binding {
 
 // outer returns the bindings of the function around a call; one that calls itself is not
 // followed.
-func (s *source) outer(around []ast.Node, f function) []binding {
+func (s *code) outer(around []ast.Node, f function) []binding {
 	if g, ok := s.innermost(around); !ok || g.object == f.object {
 		return []binding{{}}
 	}
@@ -52,7 +52,7 @@ func (s *source) outer(around []ast.Node, f function) []binding {
 
 // differ tells whether any parameter has text: a function that only gets a registerer
 // makes its metrics once, however often it is called.
-func (s *source) differ(f function, calls []binding) bool {
+func (s *code) differ(f function, calls []binding) bool {
 	for _, b := range calls {
 		for _, p := range f.params {
 			if a, ok := b[s.info.Defs[p]]; ok && s.isText(a) {
@@ -63,7 +63,7 @@ func (s *source) differ(f function, calls []binding) bool {
 	return false
 }
 
-func (s *source) isText(a argument) bool {
+func (s *code) isText(a argument) bool {
 	for _, v := range a.values {
 		if _, err := s.text(v, a.b); err == nil {
 			return true
@@ -75,7 +75,7 @@ func (s *source) isText(a argument) bool {
 	return false
 }
 
-func bind(s *source, f function, call *ast.CallExpr, outer binding) binding {
+func bind(s *code, f function, call *ast.CallExpr, outer binding) binding {
 	b := binding{}
 	for i, p := range f.params {
 		object := s.info.Defs[p]
@@ -90,7 +90,7 @@ func bind(s *source, f function, call *ast.CallExpr, outer binding) binding {
 }
 
 // called is the function or variable that a call names.
-func (s *source) called(call *ast.CallExpr) types.Object {
+func (s *code) called(call *ast.CallExpr) types.Object {
 	switch f := call.Fun.(type) {
 	case *ast.Ident:
 		return s.info.Uses[f]
@@ -101,7 +101,7 @@ func (s *source) called(call *ast.CallExpr) types.Object {
 }
 
 // text evaluates a string.
-func (s *source) text(e ast.Expr, b binding) (string, error) {
+func (s *code) text(e ast.Expr, b binding) (string, error) {
 	if v := s.info.Types[e].Value; v != nil && v.Kind() == constant.String {
 		return constant.StringVal(v), nil
 	}
@@ -130,7 +130,7 @@ func (s *source) text(e ast.Expr, b binding) (string, error) {
 }
 
 // list evaluates a list of strings.
-func (s *source) list(e ast.Expr, b binding) ([]string, error) {
+func (s *code) list(e ast.Expr, b binding) ([]string, error) {
 	values, from := []ast.Expr(nil), b
 	switch e := e.(type) {
 	case *ast.CompositeLit:

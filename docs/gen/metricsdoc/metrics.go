@@ -22,7 +22,7 @@ func kinds() map[string]string {
 
 // metrics returns what a call makes: nothing, a metric, or one for each call of the
 // function around it whose parameters name the metric.
-func (s *source) metrics(call *ast.CallExpr, library string, above []ast.Node) ([]Metric, error) {
+func (s *code) metrics(call *ast.CallExpr, library string, above []ast.Node) ([]Metric, error) {
 	selector, ok := call.Fun.(*ast.SelectorExpr)
 	if !ok {
 		return nil, nil
@@ -52,7 +52,7 @@ func (s *source) metrics(call *ast.CallExpr, library string, above []ast.Node) (
 	return out, nil
 }
 
-func (s *source) metric(call *ast.CallExpr, b binding) (Metric, error) {
+func (s *code) metric(call *ast.CallExpr, b binding) (Metric, error) {
 	options, ok := call.Args[0].(*ast.CompositeLit)
 	if !ok {
 		return Metric{}, fmt.Errorf("the options are not a literal")
@@ -84,7 +84,7 @@ func (s *source) metric(call *ast.CallExpr, b binding) (Metric, error) {
 }
 
 // labels reads the second argument of a constructor of a vector.
-func (s *source) labels(call *ast.CallExpr, b binding) ([]string, error) {
+func (s *code) labels(call *ast.CallExpr, b binding) ([]string, error) {
 	if len(call.Args) != 2 {
 		return nil, fmt.Errorf("a vector without labels")
 	}
@@ -115,7 +115,7 @@ type function struct {
 }
 
 // innermost finds the innermost function in above that has parameters and a name.
-func (s *source) innermost(above []ast.Node) (function, bool) {
+func (s *code) innermost(above []ast.Node) (function, bool) {
 	for i := len(above) - 1; i >= 0; i-- {
 		var kind *ast.FuncType
 		var name *ast.Ident

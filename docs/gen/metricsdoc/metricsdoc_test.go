@@ -1,11 +1,12 @@
 package metricsdoc_test
 
 import (
-	"path/filepath"
+	"errors"
 	"strings"
 	"testing"
 
 	"github.com/gopprof/gopprof/docs/gen/metricsdoc"
+	"github.com/gopprof/gopprof/docs/gen/source"
 )
 
 func TestMetricsAreReadInEveryWayThatTheyAreMade(t *testing.T) {
@@ -59,17 +60,17 @@ func TestTwoMetricsOfOneNameAreAnError(t *testing.T) {
 }
 
 func TestReasonsHaveTheirMeanings(t *testing.T) {
-	got, err := metricsdoc.Reasons(filepath.Join("testdata", "reasons.go"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	words := []source.Word{{Constant: "ReasonA", Value: "a", Meaning: "the first"}, {Constant: "ReasonB", Value: "b", Meaning: "the second | third"}}
 	want := "| reason | meaning |\n|---|---|\n| `a` | the first |\n| `b` | the second \\| third |\n"
-	if table := metricsdoc.ReasonTable(got); table != want {
-		t.Errorf("got:\n%s", table)
+	if table, err := metricsdoc.ReasonTable(&source.Set{Words: words}); table != want || err != nil {
+		t.Errorf("%v, got:\n%s", err, table)
 	}
-	for _, file := range []string{"reasons-bad.go", "none.go"} {
-		if got, err := metricsdoc.Reasons(filepath.Join("testdata", file)); err == nil {
-			t.Errorf("%s: %v", file, got)
+	for want, set := range map[string]source.Set{
+		"no meaning beside constant ReasonC": {Words: append(words, source.Word{Constant: "ReasonC", Value: "c"})},
+		"no word":                            {Words: words, Err: errors.New("no word")},
+	} {
+		if table, err := metricsdoc.ReasonTable(&set); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q, %v, want %q", table, err, want)
 		}
 	}
 }

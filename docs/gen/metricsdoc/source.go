@@ -14,9 +14,9 @@ import (
 
 const library = "github.com/prometheus/client_golang/prometheus"
 
-// source is one package, parsed, with what its names stand for as far as the package
+// code is one package, parsed, with what its names stand for as far as the package
 // itself tells.
-type source struct {
+type code struct {
 	root  string
 	set   *token.FileSet
 	files []*ast.File
@@ -24,7 +24,7 @@ type source struct {
 }
 
 func readPackage(root, dir string) ([]Metric, error) {
-	s := &source{root: root, set: token.NewFileSet()}
+	s := &code{root: root, set: token.NewFileSet()}
 	if err := s.parse(dir); err != nil || len(s.files) == 0 {
 		return nil, err
 	}
@@ -47,7 +47,7 @@ func readPackage(root, dir string) ([]Metric, error) {
 	return out, errors.Join(errs...)
 }
 
-func (s *source) parse(dir string) error {
+func (s *code) parse(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return err
@@ -68,7 +68,7 @@ func (s *source) parse(dir string) error {
 // resolve asks the type checker what names and constants stand for. Other packages are
 // not loaded: what it cannot know of them it does not tell, and only what is needed and
 // missing becomes an error, later.
-func (s *source) resolve() {
+func (s *code) resolve() {
 	s.info = &types.Info{Types: map[ast.Expr]types.TypeAndValue{}, Defs: map[*ast.Ident]types.Object{}, Uses: map[*ast.Ident]types.Object{}}
 	check := types.Config{Importer: nobody{}, Error: func(error) {}}
 	_, _ = check.Check("", s.set, s.files, s.info)
@@ -116,7 +116,7 @@ func walk(n ast.Node, above []ast.Node, each func(call *ast.CallExpr, above []as
 	})
 }
 
-func (s *source) where(n ast.Node) string {
+func (s *code) where(n ast.Node) string {
 	at := s.set.Position(n.Pos())
 	below, err := filepath.Rel(s.root, at.Filename)
 	if err != nil {

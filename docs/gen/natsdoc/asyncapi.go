@@ -3,7 +3,6 @@ package natsdoc
 import (
 	"bytes"
 	"fmt"
-	"maps"
 	"regexp"
 
 	"go.yaml.in/yaml/v3"
@@ -182,8 +181,8 @@ func headerSchema(headers map[string]string) any {
 		return nil
 	}
 	properties := map[string]any{}
-	for name := range maps.Keys(headers) {
-		properties[name] = map[string]string{"type": "string", "description": headers[name]}
+	for name, text := range headers {
+		properties[name] = map[string]string{"type": "string", "description": text}
 	}
 	return map[string]any{"type": "object", "properties": properties}
 }

@@ -45,16 +45,16 @@ func (m message) schema(nouns *source.Package, words schemadoc.Words) ([]byte, e
 	if err != nil {
 		return nil, err
 	}
-	event := schemadoc.Object{
-		{Key: "$schema", Value: "https://json-schema.org/draft/2020-12/schema"},
-		{Key: "$comment", Value: "Written by `make update-docs` out of the source. Do not edit."},
-		{Key: "title", Value: m.Type},
-		{Key: "description", Value: m.What + ". A CloudEvent 1.0 in structured JSON mode, of at most 1 MiB. Fields and words of closed sets may be added: take the schema of the version that you run."},
-		{Key: "type", Value: "object"},
-		{Key: "properties", Value: m.envelope()},
-		{Key: "required", Value: []string{"specversion", "id", "source", "type", "data"}},
-		{Key: "$defs", Value: definitions},
-	}
+	event := keywords(
+		"$schema", "https://json-schema.org/draft/2020-12/schema",
+		"$comment", "Written by `make update-docs` out of the source. Do not edit.",
+		"title", m.Type,
+		"description", m.What+". A CloudEvent 1.0 in structured JSON mode, of at most 1 MiB. Fields and words of closed sets may be added: take the schema of the version that you run.",
+		"type", "object",
+		"properties", m.envelope(),
+		"required", []string{"specversion", "id", "source", "type", "data"},
+		"$defs", definitions,
+	)
 	var out bytes.Buffer
 	e := json.NewEncoder(&out)
 	e.SetEscapeHTML(false)
@@ -64,29 +64,24 @@ func (m message) schema(nouns *source.Package, words schemadoc.Words) ([]byte, e
 }
 
 func (m message) envelope() schemadoc.Object {
-	described := func(text string, keywords schemadoc.Object) schemadoc.Object {
-		return schemadoc.Object{{Key: "description", Value: text}}.With(keywords)
+	described := func(text string, more schemadoc.Object) schemadoc.Object {
+		return keywords("description", text).With(more)
 	}
 	id := described("that of the "+m.ID, uuid7())
 	if m.ID == "" {
-		id = described("when it was made, in nanoseconds since 1970: unique with the source", schemadoc.Object{{Key: "type", Value: "string"}, {Key: "pattern", Value: "^-?[0-9]+$"}})
+		id = described("when it was made, in nanoseconds since 1970: unique with the source", keywords("type", "string", "pattern", "^-?[0-9]+$"))
 	}
-	from := schemadoc.Object{{Key: "const", Value: "/gopprof/aggregator"}}
+	from := keywords("const", "/gopprof/aggregator")
 	if m.FromAgent {
-		from = schemadoc.Object{{Key: "type", Value: "string"}, {Key: "format", Value: "uri-reference"}, {Key: "pattern", Value: "^/gopprof/agent/[^/]*/[^/]*$"}}
+		from = keywords("type", "string", "format", "uri-reference", "pattern", "^/gopprof/agent/[^/]*/[^/]*$")
 	}
-	out := schemadoc.Object{
-		{Key: "specversion", Value: schemadoc.Object{{Key: "const", Value: "1.0"}}},
-		{Key: "id", Value: id},
-		{Key: "source", Value: described("who sent it", from)},
-		{Key: "type", Value: schemadoc.Object{{Key: "const", Value: m.Type}}},
-	}
+	out := keywords("specversion", keywords("const", "1.0"), "id", id, "source", described("who sent it", from), "type", keywords("const", m.Type))
 	if m.AboutTarget {
-		out = append(out, schemadoc.Member{Key: "subject", Value: described("namespace/pod/container", schemadoc.Object{{Key: "type", Value: "string"}})})
+		out = out.With(keywords("subject", described("namespace/pod/container", keywords("type", "string"))))
 	}
-	return append(out,
-		schemadoc.Member{Key: "time", Value: schemadoc.Object{{Key: "type", Value: "string"}, {Key: "format", Value: "date-time"}}},
-		schemadoc.Member{Key: "datacontenttype", Value: schemadoc.Object{{Key: "const", Value: "application/json"}}},
-		schemadoc.Member{Key: "data", Value: schemadoc.Object{{Key: "$ref", Value: "#/$defs/" + m.Noun}}},
-	)
+	return out.With(keywords(
+		"time", keywords("type", "string", "format", "date-time"),
+		"datacontenttype", keywords("const", "application/json"),
+		"data", keywords("$ref", "#/$defs/"+m.Noun),
+	))
 }

@@ -100,13 +100,21 @@ func (p *Package) types(f *ast.File) {
 
 func (p *Package) constants(f *ast.File) {
 	for group := range declarations(f, token.CONST) {
+		var set *Set // of the constant before
 		for _, spec := range group.Specs {
 			c := spec.(*ast.ValueSpec)
-			kind, ok := c.Type.(*ast.Ident)
-			if !ok || p.Sets[kind.Name] == nil {
+			name := c.Names[0].Name
+			if c.Type == nil && set != nil {
+				set.Err = fmt.Errorf("constant %s has no type, among those of %s", name, set.Name)
 				continue
 			}
-			set, name := p.Sets[kind.Name], c.Names[0].Name
+			kind, ok := c.Type.(*ast.Ident)
+			if set = nil; ok {
+				set = p.Sets[kind.Name]
+			}
+			if set == nil {
+				continue
+			}
 			if value, ok := word(c); ok {
 				set.Words = append(set.Words, Word{name, value, strings.TrimSpace(c.Comment.Text())})
 			} else {

@@ -54,3 +54,16 @@ type Wordless struct {
 
 // Empty has no words.
 type Empty string
+
+// Loose has a set with a word that is not of it.
+type Loose struct {
+	M Mood `json:"m"` // how it is
+}
+
+// Mood is how somebody is.
+type Mood string
+
+const (
+	MoodGood Mood = "good"
+	MoodBad       = "bad"
+)

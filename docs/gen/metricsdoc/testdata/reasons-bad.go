@@ -1,3 +1,0 @@
-package gopprof
-
-const ReasonA Reason = "a"

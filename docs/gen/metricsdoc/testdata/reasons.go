@@ -1,9 +1,0 @@
-package gopprof
-
-type Reason string
-
-// Why.
-const (
-	ReasonA Reason = "a" // the first
-	ReasonB Reason = "b" // the second | third
-)

@@ -1,0 +1,30 @@
+// Package child starts programs that tests and the demo need for as long as they run.
+//
+// A command enters; its end is told. Nothing that was started may outlive the process that
+// started it, however that ends.
+package child
+
+import (
+	"os/exec"
+	"runtime"
+	"syscall"
+)
+
+// Start starts the command in a process group of its own, and kills it when this process
+// ends. Once it has ended by itself, or was ended, it calls ended with what cmd.Wait returns;
+// of a command that did not start it does not.
+func Start(cmd *exec.Cmd, ended func(error)) error {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	started := make(chan error)
+	go func() {
+		// The kernel kills the child when the thread ends that started it: it has one of its
+		// own, which lives as long.
+		runtime.LockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			ended(cmd.Wait())
+		}
+	}()
+	return <-started
+}
