@@ -3,6 +3,7 @@ package views
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -261,6 +262,21 @@ func TestWhatCannotBeShown(t *testing.T) {
 	}
 	if got := testutil.ToFloat64(vs.metrics.open); got != 0 {
 		t.Errorf("%v processes run", got)
+	}
+}
+
+// TestUnreadFile: why a profile cannot be read is not a page's to say, and no view ended.
+func TestUnreadFile(t *testing.T) {
+	vs := newViews(t, "view-worker", nil)
+	for _, want := range []error{errors.New("open /var/lib/secret: permission denied"), context.DeadlineExceeded} {
+		v := burning("a")
+		v.Profile = func(context.Context) ([]byte, error) { return nil, want }
+		if _, err := vs.Page(t.Context(), v, "top", ""); !errors.Is(err, want) || gopprof.ReasonOf(err) != "" {
+			t.Errorf("error %v, want %v as it came", err, want)
+		}
+	}
+	if got := testutil.ToFloat64(vs.metrics.failures.WithLabelValues(string(gopprof.ReasonInternal))); got != 2 {
+		t.Errorf("%v failures without a name, want 2", got)
 	}
 }
 
