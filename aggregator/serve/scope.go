@@ -25,7 +25,7 @@ const mostReads = 50
 
 // noSuch is the answer to what is not there and to what is not the caller's alike.
 func noSuch(what string) error {
-	return &gopprof.Error{Reason: gopprof.ReasonUnknown, Detail: "no such " + what}
+	return &gopprof.Error{Reason: gopprof.ReasonUnknown, Detail: "no such " + what + ": it never was, is not kept any more, or is not for you to see"}
 }
 
 // place is a namespace of a cluster; the same name in another cluster is another place.

@@ -59,7 +59,7 @@ func (p *pages) report(w http.ResponseWriter, r *http.Request) {
 // find returns a report that the caller may see.
 func (p *pages) find(r *http.Request, id string) (gopprof.Report, error) {
 	if gopprof.CheckID(id) != nil {
-		return gopprof.Report{}, &gopprof.Error{Reason: gopprof.ReasonUnknown}
+		return gopprof.Report{}, &gopprof.Error{Reason: gopprof.ReasonUnknown, Detail: "no such report: its address holds no ID"}
 	}
 	return p.Reports.Report(r.Context(), id)
 }
