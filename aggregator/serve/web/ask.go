@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/pkg/text"
 )
 
 // maxForm bounds a form, in bytes.
@@ -147,7 +148,7 @@ func readPlace(s string) (cluster, namespace string, err error) {
 		namespace, err = url.PathUnescape(n)
 	}
 	if !ok || err != nil {
-		return "", "", fmt.Errorf("%q is no namespace of a cluster", clean(s, 100))
+		return "", "", fmt.Errorf("%q is no namespace of a cluster", text.Line(s, 100))
 	}
 	return cluster, namespace, nil
 }

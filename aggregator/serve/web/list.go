@@ -8,6 +8,7 @@ import (
 
 	"github.com/gopprof/gopprof/pkg/api"
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/pkg/text"
 )
 
 type listPage struct {
@@ -119,5 +120,5 @@ func moment(s string) (time.Time, error) {
 			return t.UTC(), nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("%q is no moment, such as 2026-11-22T03:04", clean(s, 40))
+	return time.Time{}, fmt.Errorf("%q is no moment, such as 2026-11-22T03:04", text.Line(s, 40))
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gopprof/gopprof/pkg/api"
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/pkg/text"
 )
 
 // Views are the interactive views of pprof.
@@ -125,7 +126,7 @@ func (p *pages) viewOf(r *http.Request) (View, error) {
 // name is how a report is called in a title.
 func name(r gopprof.Report) string {
 	t := r.Capture.Target
-	return clean(fmt.Sprintf("%s/%s %s", t.Namespace, t.Pod, r.Capture.Start.UTC().Format("15:04:05")), 100)
+	return text.Line(fmt.Sprintf("%s/%s %s", t.Namespace, t.Pod, r.Capture.Start.UTC().Format("15:04:05")), 100)
 }
 
 // profile returns a report that the caller may see and its file of a kind.
