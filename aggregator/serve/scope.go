@@ -35,11 +35,7 @@ func placeOf(t gopprof.Target) place { return place{t.Cluster, t.Namespace} }
 
 // placeOfOperation is where all captures of an operation are.
 func placeOfOperation(op gopprof.Operation) place {
-	at := place{op.Asked.Cluster, op.Asked.Namespace}
-	if len(op.Captures) > 0 {
-		at.cluster = op.Captures[0].Target.Cluster
-	}
-	return at
+	return place{op.Cluster(), op.Asked.Namespace}
 }
 
 // may tells whether the caller may do this. That nobody can say is an error with a reason.
