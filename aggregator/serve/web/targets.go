@@ -46,12 +46,9 @@ func (p *pages) targets(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	asked := r.URL.Query()
-	page := targetsPage{frame: p.frame(r, "Targets", "targets"), Nodes: len(nodes), Filters: []filter{
-		{Name: "namespace", Label: "Namespace"}, {Name: "workload", Label: "Workload"}, {Name: "pod", Label: "Pod"}, {Name: "node", Label: "Node"}, {Name: "reason", Label: "Reason"},
-	}}
-	for i, f := range page.Filters {
-		page.Filters[i].Value = asked.Get(f.Name)
-	}
+	page := targetsPage{frame: p.frame(r, "Targets", "targets"), Nodes: len(nodes), Filters: filled(asked,
+		filter{Name: "namespace", Label: "Namespace"}, filter{Name: "workload", Label: "Workload"}, filter{Name: "pod", Label: "Pod"},
+		filter{Name: "node", Label: "Node"}, filter{Name: "reason", Label: "Reason"})}
 	var rows []targetRow
 	for _, n := range nodes {
 		if p.stale(n) {
