@@ -106,11 +106,11 @@ func (p *pages) showForm(w http.ResponseWriter, r *http.Request, status int, v u
 // offered lists where the caller may profile, and the names of what is in the place chosen;
 // in all of them when none is.
 func (p *pages) offered(ctx context.Context, nodes []gopprof.NodeState, chosen string) ([]choice, []string, error) {
-	may, places, names := p.remembered(), map[string]choice{}, map[string]bool{}
+	may, places, names := p.MayProfile(ctx), map[string]choice{}, map[string]bool{}
 	for _, n := range nodes {
 		for _, s := range n.Targets {
 			t := s.Target
-			ok, err := may(ctx, t.Cluster, t.Namespace)
+			ok, err := may(t.Cluster, t.Namespace)
 			if err != nil {
 				return nil, nil, err
 			}
@@ -128,7 +128,7 @@ func (p *pages) offered(ctx context.Context, nodes []gopprof.NodeState, chosen s
 		}
 	}
 	sorted := slices.Sorted(maps.Keys(names))
-	byLabel := func(a, b choice) int { return cmp.Compare(a.Label, b.Label) }
+	byLabel := func(a, b choice) int { return cmp.Or(cmp.Compare(a.Label, b.Label), cmp.Compare(a.Value, b.Value)) }
 	return slices.SortedFunc(maps.Values(places), byLabel), sorted[:min(len(sorted), mostNames)], nil
 }
 

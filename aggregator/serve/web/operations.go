@@ -45,7 +45,7 @@ func (p *pages) operation(w http.ResponseWriter, r *http.Request) {
 	page := operationPage{frame: p.frame(r, "Operation", "operations"), Operation: op}
 	if !op.Ended() {
 		page.Live = api.PathEvents(op.ID)
-		page.MayCancel, err = p.MayProfile(r.Context(), op.Cluster(), op.Asked.Namespace)
+		page.MayCancel, err = p.MayProfile(r.Context())(op.Cluster(), op.Asked.Namespace)
 		if err != nil {
 			p.fail(w, r, "asking what you may do", err)
 			return

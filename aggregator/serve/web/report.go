@@ -72,7 +72,7 @@ func (p *pages) view(r *http.Request, report gopprof.Report) reportPage {
 		Report: report, Evidence: report.Capture.Trigger.Evidence, Bundle: api.PathBundle(report.ID),
 		History: p.history(r, report), Commands: p.commands(report),
 	}
-	if may, err := p.MayProfile(r.Context(), t.Cluster, t.Namespace); err == nil && may {
+	if may, err := p.MayProfile(r.Context())(t.Cluster, t.Namespace); err == nil && may {
 		page.Again = formFor(t)
 	}
 	if report.Picture != "" {

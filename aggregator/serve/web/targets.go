@@ -108,12 +108,12 @@ func (t targetRow) matches(v url.Values) bool {
 
 // askable completes rows with the way to profile them, for what the caller may.
 func (p *pages) askable(ctx context.Context, rows []targetRow) ([]targetRow, error) {
-	may := p.remembered()
+	may := p.MayProfile(ctx)
 	for i, row := range rows {
 		if row.Refused != "" || row.Gone {
 			continue
 		}
-		ok, err := may(ctx, row.Cluster, row.Namespace)
+		ok, err := may(row.Cluster, row.Namespace)
 		if err != nil {
 			return nil, err
 		}
@@ -122,23 +122,6 @@ func (p *pages) askable(ctx context.Context, rows []targetRow) ([]targetRow, err
 		}
 	}
 	return rows, nil
-}
-
-// remembered asks MayProfile once for each namespace.
-func (p *pages) remembered() func(ctx context.Context, cluster, namespace string) (bool, error) {
-	type place struct{ cluster, namespace string }
-	known := map[place]bool{}
-	return func(ctx context.Context, cluster, namespace string) (bool, error) {
-		at := place{cluster, namespace}
-		if ok, asked := known[at]; asked {
-			return ok, nil
-		}
-		ok, err := p.MayProfile(ctx, cluster, namespace)
-		if err == nil {
-			known[at] = ok
-		}
-		return ok, err
-	}
 }
 
 // formFor is the address of the form to profile a target now.

@@ -47,11 +47,11 @@ type Captures interface {
 type Deps struct {
 	Reports    Reports
 	Captures   Captures
-	Views      Views                                                  // nil: not offered
-	Nodes      func(ctx context.Context) ([]gopprof.NodeState, error) // those targets that the caller may see
-	MayProfile func(ctx context.Context, cluster, namespace string) (bool, error)
-	Who        func(ctx context.Context) string // the caller's name; empty: nobody was asked who he is
-	StaleAfter time.Duration                    // silence after which a node is called stale
+	Views      Views                                                                   // nil: not offered
+	Nodes      func(ctx context.Context) ([]gopprof.NodeState, error)                  // those targets that the caller may see
+	MayProfile func(ctx context.Context) func(cluster, namespace string) (bool, error) // of the caller of ctx; asks once for each namespace
+	Who        func(ctx context.Context) string                                        // the caller's name; empty: nobody was asked who he is
+	StaleAfter time.Duration                                                           // silence after which a node is called stale
 	Now        func() time.Time
 	Base       func(r *http.Request) string // absolute URL that commands begin with; empty: there is none for programs
 	Token      bool                         // callers need a token, so commands must bring one
