@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime/pprof"
 	"slices"
@@ -354,4 +355,14 @@ func (s *scene) put(namespace, pod string) gopprof.Report {
 	s.shelf.blobs[id+"/cpu.svg"] = []byte(drawing)
 	s.shelf.reports = slices.Insert(s.shelf.reports, 0, r)
 	return r
+}
+
+// needTools skips a test that runs what a developer would, where that is not installed.
+func needTools(t *testing.T, tools ...string) {
+	t.Helper()
+	for _, tool := range tools {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skipf("%s is not in PATH: install it, the test runs it as a developer would", tool)
+		}
+	}
 }
