@@ -1,7 +1,6 @@
 package serve_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -14,7 +13,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime/pprof"
 	"slices"
 	"strings"
 	"sync"
@@ -31,6 +29,7 @@ import (
 	"github.com/gopprof/gopprof/pkg/api"
 	"github.com/gopprof/gopprof/pkg/config"
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/test/genuine"
 )
 
 const (
@@ -301,18 +300,8 @@ func newID() string { return uuid.Must(uuid.NewV7()).String() }
 
 // realProfiles are a CPU and a heap profile of this test.
 var realProfiles = sync.OnceValue(func() map[gopprof.Kind][]byte {
-	var cpu, heap bytes.Buffer
-	if err := pprof.StartCPUProfile(&cpu); err != nil {
-		panic(err)
-	}
-	for end := time.Now().Add(300 * time.Millisecond); time.Now().Before(end); {
-		sha256.Sum256(make([]byte, 1<<16))
-	}
-	pprof.StopCPUProfile()
-	if err := pprof.Lookup("heap").WriteTo(&heap, 0); err != nil {
-		panic(err)
-	}
-	return map[gopprof.Kind][]byte{gopprof.KindCPU: cpu.Bytes(), gopprof.KindHeap: heap.Bytes()}
+	cpu := genuine.CPU(300*time.Millisecond, func() { sha256.Sum256(make([]byte, 1<<16)) })
+	return map[gopprof.Kind][]byte{gopprof.KindCPU: cpu, gopprof.KindHeap: genuine.Of(gopprof.KindHeap)}
 })
 
 const drawing = `<svg xmlns="http://www.w3.org/2000/svg"><text>main</text></svg>`
