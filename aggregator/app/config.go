@@ -111,8 +111,8 @@ func (c Config) Check(report func(key, problem string)) {
 		report("draw.timeout", "must be so short that receive.handle_timeout holds "+strconv.Itoa(len(gopprof.Kinds())-1)+
 			" of them: a capture whose every drawing takes too long would be tried again for ever")
 	}
-	if c.Views.Timeout >= c.Serve.RequestTimeout {
-		report("views.timeout", "must be shorter than serve.request_timeout, or nobody hears that a page took too long")
+	if 2*c.Views.Timeout >= c.Serve.RequestTimeout {
+		report("views.timeout", "must be shorter than half of serve.request_timeout, or nobody hears that a page, or those before it, took too long")
 	}
 	if c.Receive.InProgressInterval >= c.Streams.AckWait/2 {
 		report("receive.in_progress_interval", "must be below half of streams.ack_wait, or captures are handed out twice")

@@ -10,7 +10,7 @@ import (
 
 func TestStagesMustFitEachOther(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "aggregator.yaml")
-	text := "notify: {give_up_after: 20d}\nreceive:\n  in_progress_interval: 40s\n  drain_timeout: 1m\ndraw: {timeout: 1m}\nviews: {timeout: 2m}\n"
+	text := "notify: {give_up_after: 20d}\nreceive:\n  in_progress_interval: 40s\n  drain_timeout: 1m\ndraw: {timeout: 1m}\nviews: {timeout: 1m}\n"
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -2,13 +2,11 @@ package draw
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
-	"runtime/pprof"
 	"strings"
 	"sync"
 	"testing"
@@ -20,6 +18,7 @@ import (
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/pkg/profile/profiletest"
+	"github.com/gopprof/gopprof/test/genuine"
 )
 
 // TestMain makes the test program its own worker, and several bad ones.
@@ -107,33 +106,8 @@ var sink int
 
 // cpuProfile is a genuine CPU profile of this process, with labels.
 var cpuProfile = sync.OnceValue(func() []byte {
-	var b bytes.Buffer
-	if err := pprof.StartCPUProfile(&b); err != nil {
-		panic(err)
-	}
-	labels := pprof.Labels("request", "secret-of-a-request")
-	pprof.Do(context.Background(), labels, func(context.Context) {
-		for end := time.Now().Add(300 * time.Millisecond); time.Now().Before(end); {
-			sink = fibonacci(20)
-		}
-	})
-	pprof.StopCPUProfile()
-	return b.Bytes()
+	return genuine.CPU(300*time.Millisecond, func() { sink = fibonacci(20) })
 })
-
-// profiles are genuine profiles of this process.
-func genuine(t *testing.T) map[gopprof.Kind][]byte {
-	t.Helper()
-	files := map[gopprof.Kind][]byte{gopprof.KindCPU: cpuProfile()}
-	for _, kind := range []gopprof.Kind{gopprof.KindAllocs, gopprof.KindGoroutine, gopprof.KindThreadcreate} {
-		var b bytes.Buffer
-		if err := pprof.Lookup(string(kind)).WriteTo(&b, 0); err != nil {
-			t.Fatal(err)
-		}
-		files[kind] = b.Bytes()
-	}
-	return files
-}
 
 func TestDraw(t *testing.T) {
 	needDot(t)
@@ -141,7 +115,11 @@ func TestDraw(t *testing.T) {
 	if err := d.Available(); err != nil {
 		t.Fatal(err)
 	}
-	for kind, file := range genuine(t) {
+	files := map[gopprof.Kind][]byte{gopprof.KindCPU: cpuProfile()}
+	for _, kind := range []gopprof.Kind{gopprof.KindAllocs, gopprof.KindGoroutine, gopprof.KindThreadcreate} {
+		files[kind] = genuine.Of(kind)
+	}
+	for kind, file := range files {
 		svg, err := d.Draw(t.Context(), kind, file)
 		if err != nil {
 			t.Error(err)
@@ -156,7 +134,7 @@ func TestDraw(t *testing.T) {
 		if kind == gopprof.KindCPU && !bytes.Contains(svg, []byte(">fibonacci</text>")) {
 			t.Error("the drawing does not show who burns")
 		}
-		if bytes.Contains(svg, []byte("secret-of-a-request")) {
+		if bytes.Contains(svg, []byte(genuine.Secret)) {
 			t.Errorf("%s: a label is in the drawing", kind)
 		}
 	}

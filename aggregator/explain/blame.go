@@ -26,7 +26,7 @@ const share = 0.8
 // blameOf finds the function that a profile is mostly about; the zero blame when there is
 // nothing in it.
 func blameOf(w *profile.Weighed, s *profile.Shape) blame {
-	if s == nil {
+	if s == nil || len(w.Functions) == 0 {
 		return blame{}
 	}
 	b := blame{leaf: slices.MinFunc(w.Functions, profile.ByFlat), outside: 2*s.Own < s.Total}

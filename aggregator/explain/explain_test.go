@@ -143,6 +143,7 @@ func TestSummary(t *testing.T) {
 			"cpu at 94 % of its 0.5-core limit for 2 × 1 m; no cpu profile could be taken (contended)",
 		},
 		"cpu profile empty":      {capture(hot(gopprof.ResourceCPU, nil), file(gopprof.KindCPU, profiletest.CPU(30))), "cpu at 94 % of its 0.5-core limit for 2 × 1 m; the cpu profile is empty"},
+		"cpu profile nameless":   {capture(hot(gopprof.ResourceCPU, nil), file(gopprof.KindCPU, profiletest.CPU(30, on(second)))), "cpu at 94 % of its 0.5-core limit for 2 × 1 m; the cpu profile names no functions"},
 		"cpu profile unreadable": {capture(hot(gopprof.ResourceCPU, nil), file(gopprof.KindCPU, []byte("<html>"))), "cpu at 94 % of its 0.5-core limit for 2 × 1 m; the cpu profile cannot be read (invalid_profile)"},
 		"cpu profile impossible": {
 			capture(manual(""), file(gopprof.KindCPU, profiletest.CPU(1, on(-5, "main.f"), on(7, "main.f")))),
@@ -352,6 +353,7 @@ func FuzzExplain(f *testing.F) {
 	f.Add(burner(), 0.94, 14.2, "mia")
 	f.Add(leaker(), -1.0, 0.0, "\x1b")
 	f.Add(profiletest.Contention(), math.Inf(1), math.NaN(), "")
+	f.Add(profiletest.CPU(30, on(second)), 0.9, 1.0, "a stack without a frame")
 	for _, name := range profiletest.HostileNames()[:5] {
 		f.Add(profiletest.Hostile(name), math.NaN(), 1e300, name)
 	}

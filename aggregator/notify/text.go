@@ -4,29 +4,13 @@ import (
 	"net/url"
 	"strings"
 	"unicode"
+
+	"github.com/gopprof/gopprof/pkg/text"
 )
 
 // Clean makes a foreign text one bounded line: without control, direction and invisible
 // characters, at most so many characters long.
-func Clean(s string, most int) string {
-	if len(s) > 8*most+64 { // no rune is longer than four bytes, and most of what is dropped comes seldom
-		s = s[:8*most+64]
-	}
-	s = strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r):
-			return ' '
-		case !unicode.IsPrint(r):
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(s, ""))
-	s = strings.TrimSpace(s)
-	if runes := []rune(s); len(runes) > most {
-		return string(runes[:most-1]) + "…"
-	}
-	return s
-}
+func Clean(s string, most int) string { return text.Line(s, most) }
 
 // cleanAll cleans a list of texts, at most so many.
 func cleanAll(all []string, count, most int) []string {

@@ -196,9 +196,7 @@ func TestProfileHeaders(t *testing.T) {
 
 // The promise to every developer: the real tool reads the profile's address.
 func TestGoToolPprof(t *testing.T) {
-	if _, err := exec.LookPath("go"); err != nil {
-		t.Skip("the go command is not in PATH: put it there")
-	}
+	needTools(t, "go")
 	plain, guarded := start(t, false), start(t, true)
 	r, g := plain.put("shop", "web"), guarded.put("shop", "web")
 	withToken := strings.Replace(guarded.URL, "http://", "http://gopprof:"+shopToken+"@", 1)

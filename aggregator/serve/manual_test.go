@@ -19,6 +19,7 @@ import (
 	"github.com/gopprof/gopprof/aggregator/serve"
 	"github.com/gopprof/gopprof/pkg/api"
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/test/poll"
 )
 
 // operationOf is an operation of one pod in a state.
@@ -282,11 +283,7 @@ func TestCallerWhoLeavesCancels(t *testing.T) {
 		res.Body.Close()
 		t.Fatalf("answered %d", res.StatusCode)
 	}
-	for deadline := time.Now().Add(10 * time.Second); len(s.desk.cancelled()) == 0; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("not cancelled")
-		}
-	}
+	poll.Until(t, "it is cancelled", func() bool { return len(s.desk.cancelled()) > 0 })
 	if got := s.desk.cancelled(); !slices.Equal(got, []string{s.desk.op.ID}) {
 		t.Errorf("cancelled %v", got)
 	}
@@ -294,9 +291,7 @@ func TestCallerWhoLeavesCancels(t *testing.T) {
 
 // The real tool takes a fresh profile, and shows why there is none.
 func TestGoToolPprofTakesAProfile(t *testing.T) {
-	if _, err := exec.LookPath("go"); err != nil {
-		t.Skip("the go command is not in PATH: put it there")
-	}
+	needTools(t, "go")
 	s := start(t, false)
 	done := operationOf("shop", gopprof.CaptureStored)
 	done.Captures[0].Report = s.put("shop", "web-1").ID

@@ -323,7 +323,7 @@ func TestBundle(t *testing.T) {
 		t.Errorf("holds %v", names)
 	}
 	if !bytes.Equal(got["cpu.pb.gz"], s.shelf.blobs[hot.ID+"/cpu.pb.gz"]) || string(got["evidence.svg"]) != picture || !bytes.Contains(got["report.json"], []byte(hot.ID)) ||
-		!bytes.Contains(got["MISSING.txt"], []byte("heap.pb.gz")) || bytes.Contains(got["MISSING.txt"], []byte("secret")) {
+		!bytes.Contains(got["MISSING.txt"], []byte("heap.pb.gz: internal\n")) || bytes.Contains(got["MISSING.txt"], []byte("secret")) {
 		t.Errorf("%s", got["MISSING.txt"])
 	}
 	if p := s.do(t, http.MethodGet, api.PathBundle(newID()), shopToken, "").problem(t); p.Status != 404 {

@@ -1,7 +1,6 @@
 package serve_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -12,8 +11,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"runtime/pprof"
 	"slices"
 	"strings"
 	"sync"
@@ -30,6 +29,7 @@ import (
 	"github.com/gopprof/gopprof/pkg/api"
 	"github.com/gopprof/gopprof/pkg/config"
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/test/genuine"
 )
 
 const (
@@ -300,18 +300,8 @@ func newID() string { return uuid.Must(uuid.NewV7()).String() }
 
 // realProfiles are a CPU and a heap profile of this test.
 var realProfiles = sync.OnceValue(func() map[gopprof.Kind][]byte {
-	var cpu, heap bytes.Buffer
-	if err := pprof.StartCPUProfile(&cpu); err != nil {
-		panic(err)
-	}
-	for end := time.Now().Add(300 * time.Millisecond); time.Now().Before(end); {
-		sha256.Sum256(make([]byte, 1<<16))
-	}
-	pprof.StopCPUProfile()
-	if err := pprof.Lookup("heap").WriteTo(&heap, 0); err != nil {
-		panic(err)
-	}
-	return map[gopprof.Kind][]byte{gopprof.KindCPU: cpu.Bytes(), gopprof.KindHeap: heap.Bytes()}
+	cpu := genuine.CPU(300*time.Millisecond, func() { sha256.Sum256(make([]byte, 1<<16)) })
+	return map[gopprof.Kind][]byte{gopprof.KindCPU: cpu, gopprof.KindHeap: genuine.Of(gopprof.KindHeap)}
 })
 
 const drawing = `<svg xmlns="http://www.w3.org/2000/svg"><text>main</text></svg>`
@@ -354,4 +344,14 @@ func (s *scene) put(namespace, pod string) gopprof.Report {
 	s.shelf.blobs[id+"/cpu.svg"] = []byte(drawing)
 	s.shelf.reports = slices.Insert(s.shelf.reports, 0, r)
 	return r
+}
+
+// needTools skips a test that runs what a developer would, where that is not installed.
+func needTools(t *testing.T, tools ...string) {
+	t.Helper()
+	for _, tool := range tools {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skipf("%s is not in PATH: install it, the test runs it as a developer would", tool)
+		}
+	}
 }

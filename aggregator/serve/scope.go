@@ -25,7 +25,7 @@ const mostReads = 50
 
 // noSuch is the answer to what is not there and to what is not the caller's alike.
 func noSuch(what string) error {
-	return &gopprof.Error{Reason: gopprof.ReasonUnknown, Detail: "no such " + what}
+	return &gopprof.Error{Reason: gopprof.ReasonUnknown, Detail: "no such " + what + ": it never was, is not kept any more, or is not for you to see"}
 }
 
 // place is a namespace of a cluster; the same name in another cluster is another place.
@@ -35,11 +35,7 @@ func placeOf(t gopprof.Target) place { return place{t.Cluster, t.Namespace} }
 
 // placeOfOperation is where all captures of an operation are.
 func placeOfOperation(op gopprof.Operation) place {
-	at := place{op.Asked.Cluster, op.Asked.Namespace}
-	if len(op.Captures) > 0 {
-		at.cluster = op.Captures[0].Target.Cluster
-	}
-	return at
+	return place{op.Cluster(), op.Asked.Namespace}
 }
 
 // may tells whether the caller may do this. That nobody can say is an error with a reason.
@@ -67,22 +63,23 @@ func must(ctx context.Context, v auth.Verb, at place) error {
 	return &gopprof.Error{Reason: gopprof.ReasonForbidden, Detail: fmt.Sprintf("you may not %s in namespace %q", v, at.namespace)}
 }
 
-// sight remembers, for one request, which places its caller sees.
-type sight struct {
-	ctx  context.Context
-	seen map[place]bool
+// reach remembers, for one request, in which places its caller may do something.
+type reach struct {
+	ctx   context.Context
+	verb  auth.Verb
+	known map[place]bool
 }
 
-func newSight(ctx context.Context) *sight { return &sight{ctx, map[place]bool{}} }
+func reachOf(ctx context.Context, v auth.Verb) *reach { return &reach{ctx, v, map[place]bool{}} }
 
-// sees asks once for each place.
-func (s *sight) sees(at place) (bool, error) {
-	if ok, known := s.seen[at]; known {
+// covers asks once for each place.
+func (c *reach) covers(at place) (bool, error) {
+	if ok, known := c.known[at]; known {
 		return ok, nil
 	}
-	ok, err := may(s.ctx, auth.View, at)
+	ok, err := may(c.ctx, c.verb, at)
 	if err == nil {
-		s.seen[at] = ok
+		c.known[at] = ok
 	}
 	return ok, err
 }
@@ -95,10 +92,10 @@ func (s scope) List(ctx context.Context, q api.ReportQuery) (api.ReportPage, err
 		}
 		q.Cluster = own
 	}
-	look := newSight(ctx)
-	ok, err := look.sees(place{q.Cluster, auth.All})
+	look := reachOf(ctx, auth.View)
+	ok, err := look.covers(place{q.Cluster, auth.All})
 	if err == nil && !ok && q.Namespace != "" {
-		ok, err = look.sees(place{q.Cluster, q.Namespace})
+		ok, err = look.covers(place{q.Cluster, q.Namespace})
 		if err == nil && !ok {
 			return api.ReportPage{}, nil
 		}
@@ -114,7 +111,7 @@ func (s scope) List(ctx context.Context, q api.ReportQuery) (api.ReportPage, err
 
 // sift reads pages until one of the caller's own is full. Each read asks for no more than
 // is still missing, so that the cursor of the last read is the cursor of the answer.
-func (s scope) sift(ctx context.Context, look *sight, q api.ReportQuery) (api.ReportPage, error) {
+func (s scope) sift(ctx context.Context, look *reach, q api.ReportQuery) (api.ReportPage, error) {
 	want, out := q.Limit, api.ReportPage{Next: q.After}
 	for range mostReads {
 		q.Limit, q.After = want-len(out.Reports), out.Next
@@ -123,7 +120,7 @@ func (s scope) sift(ctx context.Context, look *sight, q api.ReportQuery) (api.Re
 			return api.ReportPage{}, err
 		}
 		for _, r := range page.Reports {
-			ok, err := look.sees(placeOf(r.Capture.Target))
+			ok, err := look.covers(placeOf(r.Capture.Target))
 			if err != nil {
 				return api.ReportPage{}, err
 			}
@@ -178,9 +175,10 @@ func (s scope) Capture(ctx context.Context, m gopprof.Manual) (op gopprof.Operat
 	}, nil
 }
 
-// MayProfile tells whether the caller may ask for captures in a namespace.
-func (s scope) MayProfile(ctx context.Context, cluster, namespace string) (bool, error) {
-	return may(ctx, auth.Profile, place{cluster, namespace})
+// MayProfile returns what tells whether the caller may ask for captures in a namespace.
+func (s scope) MayProfile(ctx context.Context) func(cluster, namespace string) (bool, error) {
+	look := reachOf(ctx, auth.Profile)
+	return func(cluster, namespace string) (bool, error) { return look.covers(place{cluster, namespace}) }
 }
 
 // SeesWhatItTakes tells whether the caller may see what is captured in a namespace, too.
@@ -228,9 +226,9 @@ func (s scope) Operation(ctx context.Context, id string) (gopprof.Operation, err
 
 // Operations returns the newest operations that the caller may see.
 func (s scope) Operations(ctx context.Context) ([]gopprof.Operation, error) {
-	look, out := newSight(ctx), []gopprof.Operation{}
+	look, out := reachOf(ctx, auth.View), []gopprof.Operation{}
 	for _, op := range s.deps.Captures.Operations() {
-		ok, err := look.sees(placeOfOperation(op))
+		ok, err := look.covers(placeOfOperation(op))
 		if err != nil {
 			return nil, err
 		}
@@ -305,9 +303,9 @@ func (s scope) SetPause(ctx context.Context, p gopprof.Pause) (api.PauseState, e
 // Nodes returns the nodes with those targets that the caller may see. Nodes without any
 // are left out, but for callers who see all namespaces of their cluster.
 func (s scope) Nodes(ctx context.Context) ([]gopprof.NodeState, error) {
-	look, out := newSight(ctx), []gopprof.NodeState{}
+	look, out := reachOf(ctx, auth.View), []gopprof.NodeState{}
 	for _, n := range s.deps.Captures.Nodes() {
-		if all, err := look.sees(place{n.Cluster, auth.All}); err != nil {
+		if all, err := look.covers(place{n.Cluster, auth.All}); err != nil {
 			return nil, err
 		} else if all {
 			out = append(out, n)
@@ -325,18 +323,18 @@ func (s scope) Nodes(ctx context.Context) ([]gopprof.NodeState, error) {
 }
 
 // node returns a node with those targets that are seen.
-func (s *sight) node(n gopprof.NodeState) (gopprof.NodeState, error) {
+func (c *reach) node(n gopprof.NodeState) (gopprof.NodeState, error) {
 	seen := n
 	seen.Targets, seen.Refused = nil, nil
 	for _, t := range n.Targets {
-		if ok, err := s.sees(placeOf(t.Target)); err != nil {
+		if ok, err := c.covers(placeOf(t.Target)); err != nil {
 			return n, err
 		} else if ok {
 			seen.Targets = append(seen.Targets, t)
 		}
 	}
 	for _, r := range n.Refused {
-		if ok, err := s.sees(placeOf(r.Target)); err != nil {
+		if ok, err := c.covers(placeOf(r.Target)); err != nil {
 			return n, err
 		} else if ok {
 			seen.Refused = append(seen.Refused, r)

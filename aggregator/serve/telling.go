@@ -14,7 +14,7 @@ var nobodyTold = &gopprof.Error{Reason: gopprof.ReasonUnknown, Detail: "nobody i
 
 // Silences returns those that hold in the caller's namespaces.
 func (s scope) Silences(ctx context.Context) ([]api.Silence, error) {
-	look, out := newSight(ctx), []api.Silence{}
+	look, out := reachOf(ctx, auth.View), []api.Silence{}
 	if s.deps.Telling == nil {
 		return out, nil
 	}
@@ -23,7 +23,7 @@ func (s scope) Silences(ctx context.Context) ([]api.Silence, error) {
 		return nil, err
 	}
 	for _, silence := range all {
-		ok, err := look.sees(s.placeOfSilence(ctx, silence))
+		ok, err := look.covers(s.placeOfSilence(ctx, silence))
 		if err != nil {
 			return nil, err
 		}

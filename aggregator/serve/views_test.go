@@ -153,6 +153,22 @@ func TestViewsAreForWhoSeesBothReports(t *testing.T) {
 	}
 }
 
+// TestViewOfWhatIsGone: a file that the store does not have any more is no failure of ours.
+func TestViewOfWhatIsGone(t *testing.T) {
+	s := start(t, false)
+	r := s.put("shop", "web-1")
+	s.shelf.reports[0].Files[0].Profile = "swept/" + r.ID
+	s.get(t, "/reports/"+r.ID+"/pprof/cpu/top")
+	v, _ := s.viewer.last(t)
+	if _, err := v.Profile(t.Context()); gopprof.ReasonOf(err) != gopprof.ReasonUnknown || !strings.Contains(err.Error(), "not in the store any more") {
+		t.Errorf("error %v", err)
+	}
+	_, s.viewer.err = v.Profile(t.Context())
+	if a := s.get(t, "/reports/"+r.ID+"/pprof/cpu/top"); a.status != 404 || !strings.Contains(a.body, "not in the store any more") || s.logs.FilterMessage("request failed").Len() != 0 {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+}
+
 func TestViewsThatAreNone(t *testing.T) {
 	s := start(t, false)
 	r := s.put("shop", "web-1")

@@ -157,11 +157,7 @@ func TestHostileNames(t *testing.T) {
 
 // The command on the page of a server with tokens does what it says, in a real shell.
 func TestCommandWithToken(t *testing.T) {
-	for _, tool := range []string{"curl", "go", "sh"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Skip(tool + " is not in PATH: run `make tools`")
-		}
-	}
+	needTools(t, "curl", "go", "sh")
 	s := start(t, true)
 	r := s.put("shop", "web")
 	a := s.do(t, http.MethodGet, "/reports/"+r.ID, shopToken, "")

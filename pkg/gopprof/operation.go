@@ -24,6 +24,14 @@ func (o Operation) Ended() bool {
 	return true
 }
 
+// Cluster is where all its captures are.
+func (o Operation) Cluster() string {
+	if len(o.Captures) > 0 {
+		return o.Captures[0].Target.Cluster
+	}
+	return o.Asked.Cluster
+}
+
 // CaptureState is how far a capture of an operation has come.
 type CaptureState string
 

@@ -108,6 +108,7 @@ func knows() map[string][]string {
 		"pkg/figures":      {},
 		"pkg/chance":       {},
 		"pkg/matcher":      {},
+		"pkg/text":         {},
 		"pkg/profile":      {"pkg/gopprof"},
 		"pkg/heapster":     {"pkg/gopprof"},
 		"pkg/api":          {"pkg/gopprof"},

@@ -17,8 +17,9 @@ type Config struct {
 	// MaxAge is how long one process serves a view that is looked at; then another does.
 	// Default 1h.
 	MaxAge time.Duration `yaml:"max_age"`
-	// Timeout is the longest that one page may take, the opening of its view included. It must
-	// be shorter than serve.request_timeout. Default 30s.
+	// Timeout is the longest that one page may take, the opening of its view included, and the
+	// longest that it waits for other pages of its view before that. Twice this must be shorter
+	// than serve.request_timeout. Default 30s.
 	Timeout time.Duration `yaml:"timeout"`
 	// CPUSeconds is the CPU time that one process may use in its life. Default 300.
 	CPUSeconds int `yaml:"cpu_seconds"`

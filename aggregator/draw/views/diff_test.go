@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
-	"runtime/pprof"
 	"slices"
 	"strings"
 	"testing"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/pkg/profile/profiletest"
+	"github.com/gopprof/gopprof/test/genuine"
 )
 
 var hoard [][]byte
@@ -28,24 +28,7 @@ func heap(t *testing.T) []byte {
 	t.Helper()
 	runtime.GC() // it shows what was there two collections ago
 	runtime.GC()
-	var b bytes.Buffer
-	if err := pprof.Lookup("heap").WriteTo(&b, 0); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
-}
-
-func burn(t *testing.T, n int, d time.Duration) []byte {
-	t.Helper()
-	var b bytes.Buffer
-	if err := pprof.StartCPUProfile(&b); err != nil {
-		t.Fatal(err)
-	}
-	for end := time.Now().Add(d); time.Now().Before(end); {
-		sink = fibonacci(n)
-	}
-	pprof.StopCPUProfile()
-	return b.Bytes()
+	return genuine.Of(gopprof.KindHeap)
 }
 
 // TestDifference: it is that of `go tool pprof -diff_base`, in sign and figures.
@@ -62,7 +45,7 @@ func TestDifference(t *testing.T) {
 	}{
 		"heap that grew":   {gopprof.KindHeap, after, before, "views.grow", ""},
 		"heap that shrank": {gopprof.KindHeap, before, after, "-8", ""},
-		"cpu":              {gopprof.KindCPU, burn(t, 25, 300*time.Millisecond), burn(t, 20, 100*time.Millisecond), "fibonacci", ""},
+		"cpu":              {gopprof.KindCPU, burn(25, 300*time.Millisecond), burn(20, 100*time.Millisecond), "fibonacci", ""},
 		"both ways": {gopprof.KindHeap, profiletest.Heap(more, profiletest.On(1<<20, "main.shrinks", "main.main")),
 			profiletest.Heap(fewer, profiletest.On(1<<20, "main.grows", "main.main")), "-2MB", ""},
 		"the same":        {gopprof.KindHeap, profiletest.Heap(fewer), profiletest.Heap(fewer), "", "main.shrinks"},

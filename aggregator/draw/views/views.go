@@ -123,10 +123,7 @@ func (vs *Views) answer(ctx context.Context, v *view, what View, j job) ([]byte,
 	if errors.Is(err, draw.ErrGone) && ctx.Err() == nil {
 		html, err = vs.try(ctx, v, what, j)
 	}
-	if err == nil {
-		return html, nil
-	}
-	return nil, vs.named(err)
+	return html, err
 }
 
 // await waits for the turn of a request, no longer than a page may take.
@@ -159,10 +156,14 @@ func (vs *Views) try(ctx context.Context, v *view, what View, j job) ([]byte, er
 	defer context.AfterFunc(vs.ctx, cancel)()
 	if v.child == nil {
 		if err := vs.start(ctx, v, what.Kind, files); err != nil {
-			return nil, err
+			return nil, vs.named(err)
 		}
 	}
-	return vs.do(ctx, v, j, nil)
+	html, err := vs.do(ctx, v, j, nil)
+	if err != nil {
+		return nil, vs.named(err)
+	}
+	return html, nil
 }
 
 // start starts the view's process and gives it the files.

@@ -3,11 +3,11 @@ package views
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"runtime"
-	"runtime/pprof"
 	"strings"
 	"sync"
 	"testing"
@@ -21,6 +21,7 @@ import (
 	"github.com/gopprof/gopprof/aggregator/draw"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/pkg/profile/profiletest"
+	"github.com/gopprof/gopprof/test/genuine"
 )
 
 // TestMain makes the test program its own worker, several whose pages end badly, and a
@@ -133,32 +134,23 @@ func burning(key string) View {
 	return of(key, gopprof.KindCPU, profiletest.CPU(1, profiletest.On(1e9, "main.f", "main.main"), profiletest.On(5e8, "main.g", "main.main")))
 }
 
-// genuine are profiles of this process, the CPU's with labels. A heap profile tells of what the last collection left, and
+// own are profiles of this process, the CPU's with labels. A heap profile tells of what the last collection left, and
 // of one allocation in 512 KiB: so one is held that the sampling does not miss, and a collection sees it.
-var genuine = sync.OnceValue(func() map[gopprof.Kind][]byte {
+var own = sync.OnceValue(func() map[gopprof.Kind][]byte {
 	held := make([]byte, 32<<20)
 	defer runtime.KeepAlive(held)
 	runtime.GC()
-	var cpu bytes.Buffer
-	if err := pprof.StartCPUProfile(&cpu); err != nil {
-		panic(err)
-	}
-	pprof.Do(context.Background(), pprof.Labels("request", "secret-of-a-request"), func(context.Context) {
-		for end := time.Now().Add(300 * time.Millisecond); time.Now().Before(end); {
-			sink = fibonacci(20)
-		}
-	})
-	pprof.StopCPUProfile()
-	files := map[gopprof.Kind][]byte{gopprof.KindCPU: cpu.Bytes()}
+	files := map[gopprof.Kind][]byte{gopprof.KindCPU: burn(20, 300*time.Millisecond)}
 	for _, kind := range []gopprof.Kind{gopprof.KindHeap, gopprof.KindAllocs, gopprof.KindGoroutine} {
-		var b bytes.Buffer
-		if err := pprof.Lookup(string(kind)).WriteTo(&b, 0); err != nil {
-			panic(err)
-		}
-		files[kind] = b.Bytes()
+		files[kind] = genuine.Of(kind)
 	}
 	return files
 })
+
+// burn is a CPU profile of fibonacci.
+func burn(n int, used time.Duration) []byte {
+	return genuine.CPU(used, func() { sink = fibonacci(n) })
+}
 
 var sink int
 
@@ -172,7 +164,7 @@ func fibonacci(n int) int {
 
 func TestPages(t *testing.T) {
 	vs := newViews(t, "view-worker", nil)
-	for kind, data := range genuine() {
+	for kind, data := range own() {
 		for _, page := range pages {
 			html, err := vs.Page(t.Context(), of(string(kind), kind, data), page, "")
 			if err != nil {
@@ -187,13 +179,13 @@ func TestPages(t *testing.T) {
 			if kind == gopprof.KindCPU && !bytes.Contains(html, []byte("views.fibonacci")) {
 				t.Errorf("%s does not show who burns", page)
 			}
-			if bytes.Contains(html, []byte("secret-of-a-request")) {
+			if bytes.Contains(html, []byte(genuine.Secret)) {
 				t.Errorf("%s of %s: a label is on the page", page, kind)
 			}
 		}
 	}
-	if got := testutil.ToFloat64(vs.metrics.opened); got != float64(len(genuine())) {
-		t.Errorf("%v processes for %d views", got, len(genuine()))
+	if got := testutil.ToFloat64(vs.metrics.opened); got != float64(len(own())) {
+		t.Errorf("%v processes for %d views", got, len(own()))
 	}
 }
 
@@ -236,15 +228,15 @@ func TestWhatCannotBeShown(t *testing.T) {
 	errStore := &gopprof.Error{Reason: gopprof.ReasonStoreFailed, Detail: "the store is away"}
 	noFile := burning("no file")
 	noFile.Profile = func(context.Context) ([]byte, error) { return nil, errStore }
-	otherKind := of("other kind of base", gopprof.KindCPU, genuine()[gopprof.KindCPU])
-	otherKind.Base = file(genuine()[gopprof.KindHeap])
+	otherKind := of("other kind of base", gopprof.KindCPU, own()[gopprof.KindCPU])
+	otherKind.Base = file(own()[gopprof.KindHeap])
 	for _, test := range []struct {
 		view   View
 		reason gopprof.Reason
 		says   string
 	}{
 		{of("text", gopprof.KindCPU, []byte("not a profile")), gopprof.ReasonInvalidProfile, "not a valid profile"},
-		{of("other kind", gopprof.KindHeap, genuine()[gopprof.KindCPU]), gopprof.ReasonInvalidProfile, "inuse_space"},
+		{of("other kind", gopprof.KindHeap, own()[gopprof.KindCPU]), gopprof.ReasonInvalidProfile, "inuse_space"},
 		{of("trace", gopprof.KindTrace, []byte("go 1.26 trace\x00\x00\x00")), gopprof.ReasonInvalidProfile, ""},
 		{of("too large", gopprof.KindCPU, make([]byte, 17<<20)), gopprof.ReasonTooLarge, "17825792 bytes"},
 		{of("empty", gopprof.KindCPU, profiletest.CPU(1)), gopprof.ReasonInvalidProfile, "empty"},
@@ -261,6 +253,21 @@ func TestWhatCannotBeShown(t *testing.T) {
 	}
 	if got := testutil.ToFloat64(vs.metrics.open); got != 0 {
 		t.Errorf("%v processes run", got)
+	}
+}
+
+// TestUnreadFile: why a profile cannot be read is not a page's to say, and no view ended.
+func TestUnreadFile(t *testing.T) {
+	vs := newViews(t, "view-worker", nil)
+	for _, want := range []error{errors.New("open /var/lib/secret: permission denied"), context.DeadlineExceeded} {
+		v := burning("a")
+		v.Profile = func(context.Context) ([]byte, error) { return nil, want }
+		if _, err := vs.Page(t.Context(), v, "top", ""); !errors.Is(err, want) || gopprof.ReasonOf(err) != "" {
+			t.Errorf("error %v, want %v as it came", err, want)
+		}
+	}
+	if got := testutil.ToFloat64(vs.metrics.failures.WithLabelValues(string(gopprof.ReasonInternal))); got != 2 {
+		t.Errorf("%v failures without a name, want 2", got)
 	}
 }
 

@@ -2,6 +2,7 @@ package api
 
 import (
 	"archive/zip"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -60,7 +61,7 @@ func (h handlers) writeBundle(ctx context.Context, w io.Writer, r gopprof.Report
 			return ctx.Err()
 		case err != nil:
 			h.Log.Warn("file of a bundle not read", zap.String("report", r.ID), zap.String("file", f.name), zap.Error(err))
-			missing = fmt.Appendf(missing, "%s: %s\n", f.name, gopprof.ReasonOf(err))
+			missing = fmt.Appendf(missing, "%s: %s\n", f.name, cmp.Or(gopprof.ReasonOf(err), gopprof.ReasonInternal))
 			continue
 		}
 		method := zip.Deflate

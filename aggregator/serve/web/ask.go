@@ -2,7 +2,9 @@ package web
 
 import (
 	"cmp"
+	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -12,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/pkg/text"
 )
 
 // maxForm bounds a form, in bytes.
@@ -93,36 +96,40 @@ func (p *pages) showForm(w http.ResponseWriter, r *http.Request, status int, v u
 	for _, k := range gopprof.Kinds() {
 		page.Kinds = append(page.Kinds, choice{string(k), string(k), slices.Contains(asked, string(k))})
 	}
-	may, names := p.remembered(), map[string]bool{}
+	if page.Places, page.Names, err = p.offered(r.Context(), nodes, v.Get("place")); err != nil {
+		p.fail(w, r, "asking what you may profile", err)
+		return
+	}
+	p.show(w, r, status, "ask.html", page)
+}
+
+// offered lists where the caller may profile, and the names of what is in the place chosen;
+// in all of them when none is.
+func (p *pages) offered(ctx context.Context, nodes []gopprof.NodeState, chosen string) ([]choice, []string, error) {
+	may, places, names := p.MayProfile(ctx), map[string]choice{}, map[string]bool{}
 	for _, n := range nodes {
-		for _, t := range n.Targets {
-			ok, err := may(r.Context(), t.Target.Cluster, t.Target.Namespace)
+		for _, s := range n.Targets {
+			t := s.Target
+			ok, err := may(t.Cluster, t.Namespace)
 			if err != nil {
-				p.fail(w, r, "asking what you may profile", err)
-				return
+				return nil, nil, err
 			}
 			if !ok {
 				continue
 			}
-			at := placeText(t.Target.Cluster, t.Target.Namespace)
-			if !slices.ContainsFunc(page.Places, func(c choice) bool { return c.Value == at }) {
-				page.Places = append(page.Places, choice{at, placeLabel(t.Target), at == v.Get("place")})
-			}
-			if v.Get("place") == "" || v.Get("place") == at {
-				names[t.Target.Pod] = true
-				if t.Target.Workload.Name != "" {
-					names[t.Target.Workload.String()] = true
+			at := placeText(t.Cluster, t.Namespace)
+			places[at] = choice{at, placeLabel(t), at == chosen}
+			if chosen == "" || chosen == at {
+				names[t.Pod] = true
+				if t.Workload.Name != "" {
+					names[t.Workload.String()] = true
 				}
 			}
 		}
 	}
-	slices.SortFunc(page.Places, func(a, b choice) int { return cmp.Compare(a.Label, b.Label) })
-	for name := range names {
-		page.Names = append(page.Names, name)
-	}
-	slices.Sort(page.Names)
-	page.Names = page.Names[:min(len(page.Names), mostNames)]
-	p.show(w, r, status, "ask.html", page)
+	sorted := slices.Sorted(maps.Keys(names))
+	byLabel := func(a, b choice) int { return cmp.Or(cmp.Compare(a.Label, b.Label), cmp.Compare(a.Value, b.Value)) }
+	return slices.SortedFunc(maps.Values(places), byLabel), sorted[:min(len(sorted), mostNames)], nil
 }
 
 func choices(chosen string, all ...choice) []choice {
@@ -147,7 +154,7 @@ func readPlace(s string) (cluster, namespace string, err error) {
 		namespace, err = url.PathUnescape(n)
 	}
 	if !ok || err != nil {
-		return "", "", fmt.Errorf("%q is no namespace of a cluster", clean(s, 100))
+		return "", "", fmt.Errorf("%q is no namespace of a cluster", text.Line(s, 100))
 	}
 	return cluster, namespace, nil
 }

@@ -7,11 +7,11 @@ import (
 	"regexp"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/gopprof/gopprof/pkg/api"
 	"github.com/gopprof/gopprof/pkg/figures"
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/pkg/text"
 )
 
 // functions are what the templates call. root leads from a page to where the server is
@@ -20,8 +20,8 @@ func functions(root string) template.FuncMap {
 	at := func(path string) string { return root + strings.TrimPrefix(path, "/") }
 	return template.FuncMap{
 		"at":        at,
-		"text":      func(v any) string { return clean(fmt.Sprint(v), 300) },
-		"long":      func(v any) string { return clean(fmt.Sprint(v), 2000) },
+		"text":      func(v any) string { return text.Line(fmt.Sprint(v), 300) },
+		"long":      func(v any) string { return text.Line(fmt.Sprint(v), 2000) },
 		"page":      func(id string) string { return at(api.PathPage(id)) },
 		"data":      func(id string) string { return at(api.PathReport(id)) },
 		"followed":  func(id string) string { return at("/operations/" + url.PathEscape(id)) },
@@ -57,24 +57,6 @@ type entry struct {
 	Here        bool
 }
 
-// clean makes a foreign text one bounded line without characters that do something:
-// control characters, and those that turn the direction of writing.
-func clean(s string, most int) string {
-	s = strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r):
-			return ' '
-		case !unicode.IsPrint(r):
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(s, "\uFFFD"))
-	if runes := []rune(s); len(runes) > most {
-		return string(runes[:most-1]) + "…"
-	}
-	return s
-}
-
 // value writes a number in the unit of a profile's samples.
 func value(v int64, unit string) string {
 	switch unit {
@@ -89,7 +71,7 @@ func value(v int64, unit string) string {
 	case "count", "":
 		return fmt.Sprint(v)
 	}
-	return fmt.Sprintf("%d %s", v, clean(unit, 20))
+	return fmt.Sprintf("%d %s", v, text.Line(unit, 20))
 }
 
 // share writes a part of a total in per cent.

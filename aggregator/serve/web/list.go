@@ -8,6 +8,7 @@ import (
 
 	"github.com/gopprof/gopprof/pkg/api"
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/pkg/text"
 )
 
 type listPage struct {
@@ -63,12 +64,15 @@ func filters(v url.Values) []filter {
 	for _, c := range gopprof.CauseKinds() {
 		causes = append(causes, string(c))
 	}
-	all := []filter{
-		{Name: "namespace", Label: "Namespace"}, {Name: "workload", Label: "Workload"}, {Name: "pod", Label: "Pod"},
-		{Name: "cause", Label: "Cause", Choices: causes}, {Name: "kind", Label: "Profile", Choices: kinds},
-		{Name: "from", Label: "From (UTC)", Moment: true}, {Name: "to", Label: "To (UTC)", Moment: true},
-		{Name: "cluster", Label: "Cluster"}, {Name: "incident", Label: "Incident"},
-	}
+	return filled(v,
+		filter{Name: "namespace", Label: "Namespace"}, filter{Name: "workload", Label: "Workload"}, filter{Name: "pod", Label: "Pod"},
+		filter{Name: "cause", Label: "Cause", Choices: causes}, filter{Name: "kind", Label: "Profile", Choices: kinds},
+		filter{Name: "from", Label: "From (UTC)", Moment: true}, filter{Name: "to", Label: "To (UTC)", Moment: true},
+		filter{Name: "cluster", Label: "Cluster"}, filter{Name: "incident", Label: "Incident"})
+}
+
+// filled are filters with what the address says.
+func filled(v url.Values, all ...filter) []filter {
 	for i := range all {
 		all[i].Value = v.Get(all[i].Name)
 	}
@@ -119,5 +123,5 @@ func moment(s string) (time.Time, error) {
 			return t.UTC(), nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("%q is no moment, such as 2026-11-22T03:04", clean(s, 40))
+	return time.Time{}, fmt.Errorf("%q is no moment, such as 2026-11-22T03:04", text.Line(s, 40))
 }

@@ -45,7 +45,7 @@ func (p *pages) operation(w http.ResponseWriter, r *http.Request) {
 	page := operationPage{frame: p.frame(r, "Operation", "operations"), Operation: op}
 	if !op.Ended() {
 		page.Live = api.PathEvents(op.ID)
-		page.MayCancel, err = p.MayProfile(r.Context(), clusterOf(op), op.Asked.Namespace)
+		page.MayCancel, err = p.MayProfile(r.Context())(op.Cluster(), op.Asked.Namespace)
 		if err != nil {
 			p.fail(w, r, "asking what you may do", err)
 			return
@@ -53,13 +53,6 @@ func (p *pages) operation(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Security-Policy", livePolicy)
 	p.show(w, r, http.StatusOK, "operation.html", page)
-}
-
-func clusterOf(op gopprof.Operation) string {
-	if len(op.Captures) > 0 {
-		return op.Captures[0].Target.Cluster
-	}
-	return op.Asked.Cluster
 }
 
 // cancel stops one, and shows it.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gopprof/gopprof/pkg/api"
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/pkg/text"
 )
 
 type reportPage struct {
@@ -59,7 +60,7 @@ func (p *pages) report(w http.ResponseWriter, r *http.Request) {
 // find returns a report that the caller may see.
 func (p *pages) find(r *http.Request, id string) (gopprof.Report, error) {
 	if gopprof.CheckID(id) != nil {
-		return gopprof.Report{}, &gopprof.Error{Reason: gopprof.ReasonUnknown}
+		return gopprof.Report{}, &gopprof.Error{Reason: gopprof.ReasonUnknown, Detail: "no such report: its address holds no ID"}
 	}
 	return p.Reports.Report(r.Context(), id)
 }
@@ -67,11 +68,11 @@ func (p *pages) find(r *http.Request, id string) (gopprof.Report, error) {
 func (p *pages) view(r *http.Request, report gopprof.Report) reportPage {
 	t := report.Capture.Target
 	page := reportPage{
-		frame:  p.frame(r, clean(t.Namespace+"/"+t.Pod, 300), "reports"),
+		frame:  p.frame(r, text.Line(t.Namespace+"/"+t.Pod, 300), "reports"),
 		Report: report, Evidence: report.Capture.Trigger.Evidence, Bundle: api.PathBundle(report.ID),
 		History: p.history(r, report), Commands: p.commands(report),
 	}
-	if may, err := p.MayProfile(r.Context(), t.Cluster, t.Namespace); err == nil && may {
+	if may, err := p.MayProfile(r.Context())(t.Cluster, t.Namespace); err == nil && may {
 		page.Again = formFor(t)
 	}
 	if report.Picture != "" {
@@ -127,9 +128,9 @@ func (p *pages) profileView(r *http.Request, report gopprof.Report, f gopprof.Fi
 func (p *pages) commands(r gopprof.Report) []command {
 	t := r.Capture.Target
 	all := []command{{"Look at it from a terminal", "kubectl gopprof open " + quote(r.ID)}}
-	again := "kubectl gopprof capture " + quote(clean("pod/"+t.Pod, 300))
+	again := "kubectl gopprof capture " + quote(text.Line("pod/"+t.Pod, 300))
 	if t.Namespace != "" {
-		again += " -n " + quote(clean(t.Namespace, 300))
+		again += " -n " + quote(text.Line(t.Namespace, 300))
 	}
 	return append(all, command{"Profile this pod again", again})
 }
@@ -147,7 +148,7 @@ func (p *pages) profileCommands(r *http.Request, report gopprof.Report, k goppro
 	}
 	for _, s := range siblings {
 		if _, ok := s.File(k); ok {
-			return append(all, command{"What differs from " + clean(s.Capture.Target.Pod, 100),
+			return append(all, command{"What differs from " + text.Line(s.Capture.Target.Pod, 100),
 				"go tool pprof -diff_base " + quote(base+api.PathProfile(s.ID, k)) + " " + quote(url)})
 		}
 	}

@@ -46,12 +46,9 @@ func (p *pages) targets(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	asked := r.URL.Query()
-	page := targetsPage{frame: p.frame(r, "Targets", "targets"), Nodes: len(nodes), Filters: []filter{
-		{Name: "namespace", Label: "Namespace"}, {Name: "workload", Label: "Workload"}, {Name: "pod", Label: "Pod"}, {Name: "node", Label: "Node"}, {Name: "reason", Label: "Reason"},
-	}}
-	for i, f := range page.Filters {
-		page.Filters[i].Value = asked.Get(f.Name)
-	}
+	page := targetsPage{frame: p.frame(r, "Targets", "targets"), Nodes: len(nodes), Filters: filled(asked,
+		filter{Name: "namespace", Label: "Namespace"}, filter{Name: "workload", Label: "Workload"}, filter{Name: "pod", Label: "Pod"},
+		filter{Name: "node", Label: "Node"}, filter{Name: "reason", Label: "Reason"})}
 	var rows []targetRow
 	for _, n := range nodes {
 		if p.stale(n) {
@@ -111,12 +108,12 @@ func (t targetRow) matches(v url.Values) bool {
 
 // askable completes rows with the way to profile them, for what the caller may.
 func (p *pages) askable(ctx context.Context, rows []targetRow) ([]targetRow, error) {
-	may := p.remembered()
+	may := p.MayProfile(ctx)
 	for i, row := range rows {
 		if row.Refused != "" || row.Gone {
 			continue
 		}
-		ok, err := may(ctx, row.Cluster, row.Namespace)
+		ok, err := may(row.Cluster, row.Namespace)
 		if err != nil {
 			return nil, err
 		}
@@ -125,23 +122,6 @@ func (p *pages) askable(ctx context.Context, rows []targetRow) ([]targetRow, err
 		}
 	}
 	return rows, nil
-}
-
-// remembered asks MayProfile once for each namespace.
-func (p *pages) remembered() func(ctx context.Context, cluster, namespace string) (bool, error) {
-	type place struct{ cluster, namespace string }
-	known := map[place]bool{}
-	return func(ctx context.Context, cluster, namespace string) (bool, error) {
-		at := place{cluster, namespace}
-		if ok, asked := known[at]; asked {
-			return ok, nil
-		}
-		ok, err := p.MayProfile(ctx, cluster, namespace)
-		if err == nil {
-			known[at] = ok
-		}
-		return ok, err
-	}
 }
 
 // formFor is the address of the form to profile a target now.

@@ -1,17 +1,14 @@
 package web
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 
-	"go.uber.org/zap"
-
 	"github.com/gopprof/gopprof/pkg/api"
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/pkg/text"
 )
 
 // Views are the interactive views of pprof.
@@ -65,7 +62,7 @@ func redirect(w http.ResponseWriter, to string) {
 func (p *pages) viewHome(w http.ResponseWriter, r *http.Request) {
 	v, err := p.viewOf(r)
 	if err != nil {
-		p.noView(w, r, err)
+		p.fail(w, r, "showing a view", err)
 		return
 	}
 	redirect(w, v.Key[strings.LastIndexByte(v.Key, '/')+1:]+"/flamegraph")
@@ -83,7 +80,7 @@ func (p *pages) viewPage(w http.ResponseWriter, r *http.Request) {
 		html, err = p.Views.Page(r.Context(), v, page, r.URL.RawQuery)
 	}
 	if err != nil {
-		p.noView(w, r, err)
+		p.fail(w, r, "showing a view", err)
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -104,79 +101,54 @@ func (p *pages) viewOf(r *http.Request) (View, error) {
 	if kind == gopprof.KindTrace {
 		return View{}, &gopprof.Error{Reason: gopprof.ReasonBadInput, Detail: "an execution trace has no views of pprof: go tool trace opens it"}
 	}
-	report, file, err := p.profile(r.Context(), r.PathValue("id"), kind)
+	report, file, err := p.profile(r, r.PathValue("id"), kind)
 	if err != nil {
 		return View{}, err
 	}
 	v := View{
 		Key: report.ID + "/" + string(kind), Kind: kind, Title: name(report) + ": " + string(kind),
 		Home: levels(r) + strings.TrimPrefix(api.PathPage(report.ID), "/"), Graph: file.Drawing != "",
-		Profile: func(ctx context.Context) ([]byte, error) { return p.Reports.Read(ctx, file.Profile) },
+		Profile: p.reader(file),
 	}
 	id := r.PathValue("other")
 	if id == "" {
 		return v, nil
 	}
-	other, base, err := p.profile(r.Context(), id, kind)
+	other, base, err := p.profile(r, id, kind)
 	if err != nil {
 		return View{}, err
 	}
 	v.Key, v.Title, v.Graph = v.Key+"/against/"+other.ID, v.Title+", against "+name(other), false
-	v.Base = func(ctx context.Context) ([]byte, error) { return p.Reports.Read(ctx, base.Profile) }
+	v.Base = p.reader(base)
 	return v, nil
 }
 
 // name is how a report is called in a title.
 func name(r gopprof.Report) string {
 	t := r.Capture.Target
-	return clean(fmt.Sprintf("%s/%s %s", t.Namespace, t.Pod, r.Capture.Start.UTC().Format("15:04:05")), 100)
+	return text.Line(fmt.Sprintf("%s/%s %s", t.Namespace, t.Pod, r.Capture.Start.UTC().Format("15:04:05")), 100)
 }
 
-// profile returns a report and its file of a kind.
-func (p *pages) profile(ctx context.Context, id string, k gopprof.Kind) (gopprof.Report, gopprof.File, error) {
-	if gopprof.CheckID(id) != nil {
-		return gopprof.Report{}, gopprof.File{}, &gopprof.Error{Reason: gopprof.ReasonUnknown, Detail: "no such report"}
-	}
-	report, err := p.Reports.Report(ctx, id)
+// profile returns a report that the caller may see and its file of a kind.
+func (p *pages) profile(r *http.Request, id string, k gopprof.Kind) (gopprof.Report, gopprof.File, error) {
+	report, err := p.find(r, id)
 	if err != nil {
-		return gopprof.Report{}, gopprof.File{}, err
+		return report, gopprof.File{}, err
 	}
-	for _, f := range report.Files {
-		if f.Kind == k && f.Profile != "" {
-			return report, f, nil
+	f, ok := report.File(k)
+	if !ok || f.Profile == "" {
+		return report, f, &gopprof.Error{Reason: gopprof.ReasonUnknown, Detail: fmt.Sprintf("the report has no %s profile", k)}
+	}
+	return report, f, nil
+}
+
+// reader reads a stored profile when it is needed.
+func (p *pages) reader(f gopprof.File) func(context.Context) ([]byte, error) {
+	return func(ctx context.Context) ([]byte, error) {
+		data, err := p.Reports.Read(ctx, f.Profile)
+		if gopprof.ReasonOf(err) == gopprof.ReasonUnknown {
+			err = &gopprof.Error{Reason: gopprof.ReasonUnknown, Detail: fmt.Sprintf("the %s profile is not in the store any more", f.Kind), Err: err}
 		}
+		return data, err
 	}
-	return gopprof.Report{}, gopprof.File{}, &gopprof.Error{Reason: gopprof.ReasonUnknown, Detail: fmt.Sprintf("the report has no %s profile", k)}
-}
-
-// noView says why there is no page.
-func (p *pages) noView(w http.ResponseWriter, r *http.Request, err error) {
-	e, ok := errors.AsType[*gopprof.Error](err)
-	if r.Context().Err() != nil {
-		return // nobody is there any more
-	}
-	if !ok || e.Detail == "" {
-		p.Log.Error("request failed", zap.String("request", "showing a view"), zap.Error(err))
-		e = &gopprof.Error{Reason: cmp.Or(gopprof.ReasonOf(err), gopprof.ReasonInternal), Detail: "the aggregator's log says why"}
-	}
-	status := viewStatus(e.Reason)
-	if e.Reason == gopprof.ReasonViewsFull {
-		w.Header().Set("Retry-After", "10")
-	}
-	p.message(w, r, status, fmt.Sprintf("%s: %s", e.Reason, e.Detail))
-}
-
-// viewStatus is api.StatusOf, with what only views are refused for.
-func viewStatus(r gopprof.Reason) int {
-	switch r {
-	case gopprof.ReasonInvalidProfile, gopprof.ReasonTooLarge:
-		return http.StatusUnprocessableEntity
-	case gopprof.ReasonViewsFull, gopprof.ReasonCancelled:
-		return http.StatusServiceUnavailable
-	case gopprof.ReasonTimeout:
-		return http.StatusGatewayTimeout
-	case gopprof.ReasonViewFailed:
-		return http.StatusBadGateway
-	}
-	return api.StatusOf(r)
 }

@@ -47,11 +47,11 @@ type Captures interface {
 type Deps struct {
 	Reports    Reports
 	Captures   Captures
-	Views      Views                                                  // nil: not offered
-	Nodes      func(ctx context.Context) ([]gopprof.NodeState, error) // those targets that the caller may see
-	MayProfile func(ctx context.Context, cluster, namespace string) (bool, error)
-	Who        func(ctx context.Context) string // the caller's name; empty: nobody was asked who he is
-	StaleAfter time.Duration                    // silence after which a node is called stale
+	Views      Views                                                                   // nil: not offered
+	Nodes      func(ctx context.Context) ([]gopprof.NodeState, error)                  // those targets that the caller may see
+	MayProfile func(ctx context.Context) func(cluster, namespace string) (bool, error) // of the caller of ctx; asks once for each namespace
+	Who        func(ctx context.Context) string                                        // the caller's name; empty: nobody was asked who he is
+	StaleAfter time.Duration                                                           // silence after which a node is called stale
 	Now        func() time.Time
 	Base       func(r *http.Request) string // absolute URL that commands begin with; empty: there is none for programs
 	Token      bool                         // callers need a token, so commands must bring one
@@ -152,23 +152,42 @@ func (p *pages) message(w http.ResponseWriter, r *http.Request, status int, text
 // fail shows why there is no page. The reason and detail of an error are the caller's to
 // read; its cause is not.
 func (p *pages) fail(w http.ResponseWriter, r *http.Request, doing string, err error) {
+	if r.Context().Err() != nil {
+		return // nobody is there any more
+	}
 	status, said := p.said(r, doing, err)
+	if gopprof.ReasonOf(err) == gopprof.ReasonViewsFull {
+		w.Header().Set("Retry-After", "10") // seconds
+	}
 	p.message(w, r, status, said)
 }
 
 // said is what a person reads of an error.
 func (p *pages) said(r *http.Request, doing string, err error) (status int, said string) {
 	e, ok := errors.AsType[*gopprof.Error](err)
-	if !ok || e.Detail == "" && e.Reason != gopprof.ReasonUnknown {
-		if r.Context().Err() == nil {
-			p.Log.Error("request failed", zap.String("request", doing), zap.Error(err))
-		}
-		return http.StatusInternalServerError, "This could not be done (" + doing + "); the aggregator's log says why."
+	if !ok {
+		e = &gopprof.Error{Reason: gopprof.ReasonInternal}
 	}
-	if status = api.StatusOf(e.Reason); e.Reason == gopprof.ReasonUnknown {
-		return status, "There is no such thing here: it never was, is older than what is kept, or is not for you to see."
+	if e.Detail != "" {
+		return statusOf(e.Reason), string(e.Reason) + ": " + e.Detail
 	}
-	return status, string(e.Reason) + ": " + e.Detail
+	p.Log.Error("request failed", zap.String("request", doing), zap.Error(err))
+	return statusOf(e.Reason), string(e.Reason) + ": this could not be done (" + doing + "); the aggregator's log says why"
+}
+
+// statusOf is api.StatusOf, with what the views are refused for.
+func statusOf(r gopprof.Reason) int {
+	switch r {
+	case gopprof.ReasonInvalidProfile, gopprof.ReasonTooLarge:
+		return http.StatusUnprocessableEntity
+	case gopprof.ReasonViewsFull, gopprof.ReasonCancelled:
+		return http.StatusServiceUnavailable
+	case gopprof.ReasonTimeout:
+		return http.StatusGatewayTimeout
+	case gopprof.ReasonViewFailed:
+		return http.StatusBadGateway
+	}
+	return api.StatusOf(r)
 }
 
 func asset(contentType, name string) http.HandlerFunc {

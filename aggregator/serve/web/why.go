@@ -9,6 +9,7 @@ import (
 
 	"github.com/gopprof/gopprof/pkg/figures"
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/pkg/text"
 )
 
 // figure writes a value in a unit of proofs and differences.
@@ -23,7 +24,7 @@ func figure(v float64, unit string) string {
 	case "count", "":
 		return strconv.FormatFloat(math.Round(v*100)/100, 'f', -1, 64)
 	}
-	return fmt.Sprintf("%.3f %s", v, clean(unit, 20))
+	return fmt.Sprintf("%.3f %s", v, text.Line(unit, 20))
 }
 
 // seconds writes short times exactly, and long ones as people say them.

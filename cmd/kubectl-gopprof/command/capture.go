@@ -82,7 +82,7 @@ func (c *commands) capture() *cobra.Command {
 	f.BoolVar(&a.merge, "merge", false, "of several pods: make one profile of all, and say who differs")
 	f.StringVarP(&a.out, "output", "o", "", "`file` or directory for the profiles; or json, yaml, wide")
 	f.BoolVar(&a.detach, "detach", false, "print the operation and leave")
-	_ = cmd.RegisterFlagCompletionFunc("kind", fixed(kindNames()...))
+	_ = cmd.RegisterFlagCompletionFunc("kind", fixed(words(gopprof.Kinds())...))
 	_ = cmd.RegisterFlagCompletionFunc("output", files)
 	return cmd
 }

@@ -116,13 +116,20 @@ func parseKinds(names []string) ([]gopprof.Kind, error) {
 
 func (c *commands) kindFlag(cmd *cobra.Command, to *string, text string) {
 	cmd.Flags().StringVar(to, "kind", "", text)
-	_ = cmd.RegisterFlagCompletionFunc("kind", fixed(kindNames()...))
+	_ = cmd.RegisterFlagCompletionFunc("kind", fixed(words(gopprof.Kinds())...))
 }
 
-func kindNames() []string {
-	var names []string
-	for _, k := range gopprof.Kinds() {
-		names = append(names, string(k))
+// causeFlag is for the main cause of reports.
+func (c *commands) causeFlag(cmd *cobra.Command, to *string) {
+	causes := words(gopprof.CauseKinds())
+	cmd.Flags().StringVar(to, "cause", "", "only reports of this main `cause`: "+strings.Join(causes, ", "))
+	_ = cmd.RegisterFlagCompletionFunc("cause", fixed(causes...))
+}
+
+func words[S ~string](all []S) []string {
+	var words []string
+	for _, s := range all {
+		words = append(words, string(s))
 	}
-	return names
+	return words
 }

@@ -37,9 +37,9 @@ func (c *commands) reports() *cobra.Command {
 	f.StringVar(&s.workload, "workload", "", "only of this workload: `name`, or TYPE/NAME")
 	f.StringVar(&s.pod, "pod", "", "only of this `pod`")
 	f.StringVar(&s.incident, "incident", "", "only of this incident, by `ID`")
-	f.StringVar(&s.cause, "cause", "", "only of this main `cause`: code_hot, gc_bound, throttled, contention, heap_growth, goroutines, traffic")
 	f.DurationVar(&s.since, "since", 0, "only the last `duration`: 90m, 24h")
 	f.IntVar(&s.limit, "limit", 20, "most reports")
+	c.causeFlag(cmd, &s.cause)
 	c.kindFlag(cmd, &s.kind, "only with a profile of this `kind`")
 	c.outputFlag(cmd)
 	return cmd

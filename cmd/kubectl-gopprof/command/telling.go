@@ -39,7 +39,7 @@ func (c *commands) silence() *cobra.Command {
 	f := cmd.Flags()
 	f.DurationVar(&s.length, "for", 0, "how long, as `duration`: 90m, 24h; 720h at most")
 	f.StringVar(&s.why, "why", "", "`text` for those who wonder")
-	f.StringVar(&s.cause, "cause", "", "only reports of this main `cause`: code_hot, gc_bound, …")
+	c.causeFlag(cmd, &s.cause)
 	f.StringVar(&s.cluster, "cluster", "", "only in this `cluster`")
 	return cmd
 }
