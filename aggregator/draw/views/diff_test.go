@@ -26,8 +26,7 @@ func grow() { hoard = append(hoard, make([]byte, 8<<20)) }
 // heap is a genuine heap profile of this process.
 func heap(t *testing.T) []byte {
 	t.Helper()
-	runtime.GC() // it shows what was there two collections ago
-	runtime.GC()
+	runtime.GC() // it shows what was there two collections ago, and the next one is Of's
 	return genuine.Of(gopprof.KindHeap)
 }
 

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -134,12 +133,8 @@ func burning(key string) View {
 	return of(key, gopprof.KindCPU, profiletest.CPU(1, profiletest.On(1e9, "main.f", "main.main"), profiletest.On(5e8, "main.g", "main.main")))
 }
 
-// own are profiles of this process, the CPU's with labels. A heap profile tells of what the last collection left, and
-// of one allocation in 512 KiB: so one is held that the sampling does not miss, and a collection sees it.
+// own are profiles of this process, the CPU's with labels.
 var own = sync.OnceValue(func() map[gopprof.Kind][]byte {
-	held := make([]byte, 32<<20)
-	defer runtime.KeepAlive(held)
-	runtime.GC()
 	files := map[gopprof.Kind][]byte{gopprof.KindCPU: burn(20, 300*time.Millisecond)}
 	for _, kind := range []gopprof.Kind{gopprof.KindHeap, gopprof.KindAllocs, gopprof.KindGoroutine} {
 		files[kind] = genuine.Of(kind)
