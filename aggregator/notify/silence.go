@@ -70,10 +70,7 @@ func (s *silences) holding(now time.Time) []api.Silence {
 // after it begins: what was before that, and waits for a receiver that cannot be told now, is
 // told.
 func silencing(all []api.Silence, r gopprof.Report) (api.Silence, bool) {
-	t, cause := r.Capture.Target, gopprof.CauseKind("")
-	if v := r.Explanation.Verdict; v != nil && len(v.Causes) > 0 {
-		cause = v.Causes[0].Kind
-	}
+	t, cause := r.Capture.Target, r.Explanation.Cause().Kind
 	for _, s := range all {
 		if before := !r.MadeAt.IsZero() && r.MadeAt.Before(s.At); before {
 			continue
