@@ -167,6 +167,9 @@ func (n *Notifier) look(ctx context.Context, receiver, key string) (claim, error
 	if err != nil {
 		return claim{}, err
 	}
+	if n.pending.behind(receiver, key, g.revision, n.deps.Now().Add(busyPause)) {
+		return claim{}, nil
+	}
 	d := g.decide(n.deps.Now(), n.lease())
 	switch d.act {
 	case actTell:
