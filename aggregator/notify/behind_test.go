@@ -9,14 +9,14 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gopprof/gopprof/aggregator/notify"
-	"github.com/gopprof/gopprof/aggregator/notify/notifytest"
+	"github.com/gopprof/gopprof/pkg/bus/buckettest"
 )
 
 // behind is a bucket that is read, up to a time, where the newest changes are not known yet, as
 // from a follower of JetStream's.
 type behind struct {
-	*notifytest.KV
-	known *notifytest.KV
+	*buckettest.KV
+	known *buckettest.KV
 	until time.Time
 	now   func() time.Time
 	reads int

@@ -164,17 +164,6 @@ func away(err error) error {
 	return &gopprof.Error{Reason: gopprof.ReasonNoAnswer, Detail: "the records cannot be written now: NATS did not answer", Err: err}
 }
 
-// watchSilences keeps them as all replicas know them until ctx ends, and calls known once
-// all that there are have been seen.
-func (n *Notifier) watchSilences(ctx context.Context, known func()) {
-	for ctx.Err() == nil {
-		if err := n.deps.Silences.Watch(ctx, n.silences.see, known); err != nil && ctx.Err() == nil {
-			n.log.Warn("silences cannot be watched", zap.Error(err))
-		}
-		pause(ctx, busyPause)
-	}
-}
-
 // Load reads the silences, so that nobody is told by a program that has just started what is
 // silenced. It waits for them as long as ctx allows.
 func (n *Notifier) Load(ctx context.Context) error {
