@@ -26,25 +26,34 @@ const (
 
 // counting reads the target's counter of requests before a CPU profile. The function that it
 // returns reads it again and returns how many there were between, 0 when that is not known:
-// there is no counter, it could not be read, or it began anew.
-func (j *job) counting(t gopprof.Target, k gopprof.Kind) (served func() float64) {
-	if k != gopprof.KindCPU || t.Counter.Metric == "" {
-		return func() float64 { return 0 }
+// there is no counter, it could not be read, or it began anew. The error is why the target may
+// not be dialled at all.
+func (j *job) counting(k gopprof.Kind) (served func() float64, err error) {
+	if k != gopprof.KindCPU {
+		return unknown, nil
 	}
-	before, err := j.count(t)
+	target, err := j.verified()
+	if err != nil || target.Counter.Metric == "" {
+		return unknown, err
+	}
+	before, failed := j.count(target)
 	return func() float64 {
-		after := 0.0
-		if err == nil {
-			after, err = j.count(t)
+		if failed != nil {
+			return 0
 		}
+		again, err := j.verified()
+		if err != nil || again.Counter != target.Counter {
+			return 0
+		}
+		after, err := j.count(again)
 		if err != nil || !(after > before) {
 			return 0
 		}
 		return after - before
-	}
+	}, nil
 }
 
-// count reads the counter once.
+// count reads the counter of a target that was verified once.
 func (j *job) count(t gopprof.Target) (n float64, err error) {
 	e := t.Counter.On(t.Endpoint)
 	if err = checkEndpoint(e); err == nil {
@@ -88,7 +97,8 @@ func sumOf(page []byte, metric string) (float64, error) {
 		if !ok || len(rest) == 0 || rest[0] != '{' && rest[0] != ' ' && rest[0] != '\t' {
 			continue
 		}
-		own.Write(append(lines.Bytes(), '\n'))
+		own.Write(lines.Bytes())
+		own.WriteByte('\n')
 		if own.Len() > countMaxLines {
 			return 0, tooLarge(countMaxLines)
 		}
