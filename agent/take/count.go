@@ -24,18 +24,10 @@ const (
 	countMaxLines = 256 << 10 // bytes of the counter's own lines
 )
 
-// counting reads the target's counter of requests before a CPU profile. The function that it
-// returns reads it again and returns how many there were between, 0 when that is not known:
-// there is no counter, it could not be read, or it began anew. The error is why the target may
-// not be dialled at all.
-func (j *job) counting(k gopprof.Kind) (served func() float64, err error) {
-	if k != gopprof.KindCPU {
-		return unknown, nil
-	}
-	target, err := j.verified()
-	if err != nil || target.Counter.Metric == "" {
-		return unknown, err
-	}
+// counting reads the counter of requests of a target that was verified, before a CPU profile.
+// The function that it returns reads it again and returns how many there were between, 0 when
+// that is not known: it could not be read, or it began anew, or the target is gone.
+func (j *job) counting(target gopprof.Target) (served func() float64) {
 	before, failed := j.count(target)
 	return func() float64 {
 		if failed != nil {
@@ -50,10 +42,10 @@ func (j *job) counting(k gopprof.Kind) (served func() float64, err error) {
 			return 0
 		}
 		return after - before
-	}, nil
+	}
 }
 
-// count reads the counter of a target that was verified once.
+// count reads the counter of a verified target once.
 func (j *job) count(t gopprof.Target) (n float64, err error) {
 	e := t.Counter.On(t.Endpoint)
 	if err = checkEndpoint(e); err == nil {

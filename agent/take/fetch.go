@@ -71,13 +71,16 @@ func (j *job) fetch(k gopprof.Kind) (fetched, error) {
 	if j.room() <= 0 {
 		return fetched{}, &Error{Reason: gopprof.ReasonTooLarge, Detail: fmt.Sprintf("the capture has %d bytes without it", j.bytes)}
 	}
-	served, err := j.counting(k)
-	if err != nil {
-		return fetched{}, err
-	}
 	target, err := j.verified()
 	if err != nil {
 		return fetched{}, err
+	}
+	served := unknown
+	if k == gopprof.KindCPU && target.Counter.Metric != "" {
+		served = j.counting(target)
+		if target, err = j.verified(); err != nil {
+			return fetched{}, err
+		}
 	}
 	used := j.metering(k)
 	data, err := j.request(target.Endpoint, k)
