@@ -24,19 +24,20 @@ const (
 	countMaxLines = 256 << 10 // bytes of the counter's own lines
 )
 
-// counting reads the target's counter of requests before a CPU profile. The function that it
-// returns reads it again and returns how many there were between, 0 when that is not known:
-// there is no counter, it could not be read, or it began anew.
-func (j *job) counting(t gopprof.Target, k gopprof.Kind) (served func() float64) {
-	if k != gopprof.KindCPU || t.Counter.Metric == "" {
-		return func() float64 { return 0 }
-	}
-	before, err := j.count(t)
+// counting reads the counter of requests of a target that was verified, before a CPU profile.
+// The function that it returns reads it again and returns how many there were between, 0 when
+// that is not known: it could not be read, or it began anew, or the target is gone.
+func (j *job) counting(target gopprof.Target) (served func() float64) {
+	before, failed := j.count(target)
 	return func() float64 {
-		after := 0.0
-		if err == nil {
-			after, err = j.count(t)
+		if failed != nil {
+			return 0
 		}
+		again, err := j.verified()
+		if err != nil || again.Counter != target.Counter {
+			return 0
+		}
+		after, err := j.count(again)
 		if err != nil || !(after > before) {
 			return 0
 		}
@@ -44,7 +45,7 @@ func (j *job) counting(t gopprof.Target, k gopprof.Kind) (served func() float64)
 	}
 }
 
-// count reads the counter once.
+// count reads the counter of a verified target once.
 func (j *job) count(t gopprof.Target) (n float64, err error) {
 	e := t.Counter.On(t.Endpoint)
 	if err = checkEndpoint(e); err == nil {
@@ -88,7 +89,8 @@ func sumOf(page []byte, metric string) (float64, error) {
 		if !ok || len(rest) == 0 || rest[0] != '{' && rest[0] != ' ' && rest[0] != '\t' {
 			continue
 		}
-		own.Write(append(lines.Bytes(), '\n'))
+		own.Write(lines.Bytes())
+		own.WriteByte('\n')
 		if own.Len() > countMaxLines {
 			return 0, tooLarge(countMaxLines)
 		}

@@ -1,6 +1,7 @@
 package take
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -50,6 +51,55 @@ func TestRequestsAreCountedAroundTheCPUProfile(t *testing.T) {
 	want := []string{"/debug/pprof/profile?seconds=1", "/debug/pprof/heap", "/metrics", "/debug/pprof/profile?seconds=1", "/metrics"}
 	if got := s.asked(); !slices.Equal(got, want) {
 		t.Errorf("asked for %q, want %q", got, want)
+	}
+}
+
+// Reading the counter is no part of what the profile is to explain.
+func TestCPUOfCountingIsNotThatOfTheProfile(t *testing.T) {
+	m := &spent{}
+	profiles := realPprof()
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/metrics" {
+			metricsOf(w, m.Add(100))
+			return
+		}
+		m.Add(1)
+		profiles(w, r)
+	})
+	target := s.target(t, "a")
+	target.Counter = gopprof.Counter{Metric: "http_requests_total", Path: "/metrics"}
+	c, err := newTaker(testConfig(), Deps{Meter: m}).Take(t.Context(), byHand(id1, target, gopprof.KindCPU))
+	if err != nil || c.CPUSeconds != 1 || c.Requests == 0 {
+		t.Errorf("%g CPU seconds, %g requests, %v", c.CPUSeconds, c.Requests, err)
+	}
+}
+
+// spent is a meter that a test moves.
+type spent struct{ atomic.Int64 }
+
+func (s *spent) CPUSeconds(context.Context, gopprof.Target) (float64, error) {
+	return float64(s.Load()), nil
+}
+
+// A counter is not read, as nothing is, where by now another pod may have the address.
+func TestCounterOfATargetThatIsGone(t *testing.T) {
+	for name, asked := range map[string][]string{
+		"before the profile": {"/metrics"},
+		"after the profile":  {"/metrics", "/debug/pprof/profile?seconds=1"},
+	} {
+		s := counting(t, metricsOf)
+		target := s.target(t, "a")
+		target.Counter = gopprof.Counter{Metric: "http_requests_total", Path: "/metrics"}
+		verify := func(was gopprof.Target) (gopprof.Target, gopprof.Reason) {
+			if len(s.asked()) >= len(asked) {
+				return was, gopprof.ReasonGone
+			}
+			return was, ""
+		}
+		c, err := newTaker(testConfig(), Deps{Verify: verify}).Take(t.Context(), byHand(id1, target, gopprof.KindCPU))
+		if got := s.asked(); !slices.Equal(got, asked) || len(c.Profiles) != len(asked)-1 || c.Requests != 0 {
+			t.Errorf("gone %s: asked for %q, %d profiles, %g requests, %v", name, got, len(c.Profiles), c.Requests, err)
+		}
 	}
 }
 

@@ -31,7 +31,7 @@ type fetched struct {
 // deadline. Meanwhile the node's gate is free for others.
 func (j *job) fetchPatiently(k gopprof.Kind) (fetched, error) {
 	for {
-		got, err := j.fetchMetered(k)
+		got, err := j.fetch(k)
 		if !errors.Is(err, errContended) {
 			return got, err
 		}
@@ -62,24 +62,8 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// fetchMetered reads the target's CPU time around a CPU profile.
-func (j *job) fetchMetered(k gopprof.Kind) (fetched, error) {
-	if k != gopprof.KindCPU || j.t.deps.Meter == nil {
-		return j.fetch(k)
-	}
-	before, err1 := j.t.deps.Meter.CPUSeconds(j.ctx, j.order.Target)
-	got, err := j.fetch(k)
-	if err != nil {
-		return got, err
-	}
-	after, err2 := j.t.deps.Meter.CPUSeconds(j.ctx, j.order.Target)
-	if err1 == nil && err2 == nil && after > before {
-		got.cpuSeconds = after - before
-	}
-	return got, nil
-}
-
-// fetch makes one request: verify, dial, read, validate.
+// fetch makes one request: verify, dial, read, validate. Around it, and a CPU profile alone, the
+// target's requests and its CPU time are read.
 func (j *job) fetch(k gopprof.Kind) (fetched, error) {
 	if j.ctx.Err() != nil {
 		return fetched{}, cancelled()
@@ -87,24 +71,57 @@ func (j *job) fetch(k gopprof.Kind) (fetched, error) {
 	if j.room() <= 0 {
 		return fetched{}, &Error{Reason: gopprof.ReasonTooLarge, Detail: fmt.Sprintf("the capture has %d bytes without it", j.bytes)}
 	}
-	target, reason := j.t.deps.Verify(j.order.Target)
-	if reason != "" {
-		return fetched{}, &Error{Reason: reason, Detail: "when it was to be dialled"}
-	}
-	j.order.Target = target // the next kind must be of the same one
-	if err := checkEndpoint(target.Endpoint); err != nil {
+	target, err := j.verified()
+	if err != nil {
 		return fetched{}, err
 	}
-	served := j.counting(target, k)
+	served := unknown
+	if k == gopprof.KindCPU && target.Counter.Metric != "" {
+		served = j.counting(target)
+		if target, err = j.verified(); err != nil {
+			return fetched{}, err
+		}
+	}
+	used := j.metering(k)
 	data, err := j.request(target.Endpoint, k)
 	if err != nil {
 		return fetched{}, err
 	}
-	requests := served()
+	got := fetched{target: target, cpuSeconds: used(), requests: served()}
 	if err := j.validate(k, data); err != nil {
 		return fetched{}, err
 	}
-	return fetched{profile: j.profile(k, data), target: target, requests: requests}, nil
+	got.profile = j.profile(k, data)
+	return got, nil
+}
+
+// verified returns the target as it may be dialled now.
+func (j *job) verified() (gopprof.Target, error) {
+	target, reason := j.t.deps.Verify(j.order.Target)
+	if reason != "" {
+		return target, &Error{Reason: reason, Detail: "when it was to be dialled"}
+	}
+	j.order.Target = target // the next connection must be to the same one
+	return target, checkEndpoint(target.Endpoint)
+}
+
+// unknown is a figure that is not known.
+func unknown() float64 { return 0 }
+
+// metering reads the target's CPU time before a CPU profile. The function that it returns reads
+// it again and returns what was used between, in seconds; 0 when that is not known.
+func (j *job) metering(k gopprof.Kind) (used func() float64) {
+	if k != gopprof.KindCPU || j.t.deps.Meter == nil {
+		return unknown
+	}
+	before, err1 := j.t.deps.Meter.CPUSeconds(j.ctx, j.order.Target)
+	return func() float64 {
+		after, err2 := j.t.deps.Meter.CPUSeconds(j.ctx, j.order.Target)
+		if err1 != nil || err2 != nil || !(after > before) {
+			return 0
+		}
+		return after - before
+	}
 }
 
 func (j *job) profile(k gopprof.Kind, data []byte) gopprof.Profile {

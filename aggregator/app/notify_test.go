@@ -85,11 +85,12 @@ func TestGroupsOverTheBus(t *testing.T) {
 		}
 	}
 	one, two := replica(), replica()
-	r := notifytest.Report()
+	late := notifytest.Report()
+	late.Capture.Target.Pod = "late"
 	var all sync.WaitGroup
 	for k := range 20 {
-		r := r
-		r.ID, r.Capture.Target.Pod = fmt.Sprintf("%s%02d", r.ID[:34], k), fmt.Sprint("web-", k)
+		r := notifytest.Report()
+		r.Capture.Incident, r.Capture.Target.Pod = late.Capture.Incident, fmt.Sprint("web-", k)
 		all.Go(func() {
 			if err := []*notify.Notifier{one, two}[k%2].Handle(t.Context(), r); err != nil {
 				t.Error(err)
@@ -100,8 +101,7 @@ func TestGroupsOverTheBus(t *testing.T) {
 	stopOne := run(one)
 	defer run(two)()
 	c.await(t, "20 pods of shop/Deployment/web")
-	r.Capture.Target.Pod = "late"
-	if err := one.Handle(t.Context(), r); err != nil {
+	if err := one.Handle(t.Context(), late); err != nil {
 		t.Fatal(err)
 	}
 	stopOne()

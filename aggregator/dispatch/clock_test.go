@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gopprof/gopprof/aggregator/dispatch/dispatchtest"
+	"github.com/gopprof/gopprof/pkg/bus/buckettest"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
@@ -15,7 +15,7 @@ type timed struct {
 	t *testing.T
 }
 
-func newTimed(t *testing.T, budget *dispatchtest.KV) timed {
+func newTimed(t *testing.T, budget *buckettest.KV) timed {
 	c := newClock()
 	return timed{c, newDispatcher(testConfig(), c.deps(budget)), t}
 }
@@ -50,7 +50,7 @@ func (d timed) granted(within time.Duration) (n int) {
 func TestBudgetThoughTheClockIsSet(t *testing.T) {
 	perHour := testConfig().Budget.PerWorkloadPerHour
 	for set, first := range map[time.Duration]int{time.Hour: perHour, -time.Hour: 0, -24 * time.Hour: 0} {
-		d := newTimed(t, dispatchtest.NewKV())
+		d := newTimed(t, buckettest.NewKV())
 		if n := d.granted(20 * time.Minute); n != perHour {
 			t.Fatalf("%d granted before the clock was set, want %d", n, perHour)
 		}
@@ -66,7 +66,7 @@ func TestBudgetThoughTheClockIsSet(t *testing.T) {
 
 // Two captures of an hour's four, both ended: the clock that is set back refuses nobody.
 func TestEndedCapturesDoNotRunAgain(t *testing.T) {
-	d := newTimed(t, dispatchtest.NewKV())
+	d := newTimed(t, buckettest.NewKV())
 	if first, second := d.fire(), d.fire(); !first || !second {
 		t.Fatal("refused within the budget")
 	}
@@ -78,7 +78,7 @@ func TestEndedCapturesDoNotRunAgain(t *testing.T) {
 
 // What runs while the clock is set back counts as running no longer than its lifetime.
 func TestRunningCapturesThoughTheClockIsSet(t *testing.T) {
-	d := newTimed(t, dispatchtest.NewKV())
+	d := newTimed(t, buckettest.NewKV())
 	for range testConfig().Budget.PerWorkloadAtOnce {
 		if !d.Decide(t.Context(), firing("web", "cpu", d.now())).Go {
 			t.Fatal("refused within the budget")
@@ -97,7 +97,7 @@ func TestRunningCapturesThoughTheClockIsSet(t *testing.T) {
 // A budget that lasts is not written again and again, nor by replicas whose clocks are a
 // little apart.
 func TestClocksThatAreALittleApartCostNothing(t *testing.T) {
-	budget := dispatchtest.NewKV()
+	budget := buckettest.NewKV()
 	ahead, behind := newTimed(t, budget), newTimed(t, budget)
 	ahead.add(time.Minute)
 	if n := ahead.granted(10 * time.Minute); n != 4 {
@@ -117,7 +117,7 @@ func TestClocksThatAreALittleApartCostNothing(t *testing.T) {
 
 // A node is neither lost nor kept for ever by a clock that is set.
 func TestNodesThoughTheClockIsSet(t *testing.T) {
-	d := newTimed(t, dispatchtest.NewKV())
+	d := newTimed(t, buckettest.NewKV())
 	heard := func() int {
 		d.Observe(gopprof.NodeState{Cluster: "c", Node: "n"})
 		return len(d.Nodes())

@@ -15,7 +15,7 @@ import (
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
-	"github.com/gopprof/gopprof/aggregator/dispatch/dispatchtest"
+	"github.com/gopprof/gopprof/pkg/bus/buckettest"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
@@ -31,7 +31,7 @@ func newClock() *clock {
 func (c *clock) now() time.Time      { return time.Unix(0, c.nanoseconds.Load()).UTC() }
 func (c *clock) add(d time.Duration) { c.nanoseconds.Add(int64(d)) }
 func (c *clock) newID() string       { return idAt(c.now()) }
-func (c *clock) deps(budget *dispatchtest.KV) Deps {
+func (c *clock) deps(budget *buckettest.KV) Deps {
 	return Deps{Budget: budget, Now: c.now, NewID: c.newID}
 }
 
@@ -40,7 +40,7 @@ func newDispatcher(cfg Config, deps Deps) *Dispatcher {
 }
 
 func TestReplicasShareOneBudget(t *testing.T) {
-	c, budget := newClock(), dispatchtest.NewKV()
+	c, budget := newClock(), buckettest.NewKV()
 	cfg := testConfig()
 	cfg.Budget = Budget{PerWorkloadAtOnce: 7, PerWorkloadPerHour: 100, TotalAtOnce: 100, TotalPerHour: 100}
 	var granted atomic.Int32
@@ -72,7 +72,7 @@ func TestReplicasShareOneBudget(t *testing.T) {
 }
 
 func TestAnswersSurviveRestart(t *testing.T) {
-	c, budget := newClock(), dispatchtest.NewKV()
+	c, budget := newClock(), buckettest.NewKV()
 	first := newDispatcher(testConfig(), c.deps(budget))
 	asked := []gopprof.Firing{firing("web", "cpu", noon), firing("web", "cpu", noon), firing("web", "cpu", noon)}
 	var answers []gopprof.Decision
@@ -92,7 +92,7 @@ func TestAnswersSurviveRestart(t *testing.T) {
 }
 
 func TestUnreachableBudget(t *testing.T) {
-	c, budget := newClock(), dispatchtest.NewKV()
+	c, budget := newClock(), buckettest.NewKV()
 	core, logs := observer.New(zapcore.InfoLevel)
 	reg := prometheus.NewRegistry()
 	d := New(testConfig(), c.deps(budget), zap.New(core), reg)
@@ -116,7 +116,7 @@ func TestUnreachableBudget(t *testing.T) {
 
 func TestDecideEndsWithItsContext(t *testing.T) {
 	c := newClock()
-	d := newDispatcher(testConfig(), c.deps(dispatchtest.NewKV()))
+	d := newDispatcher(testConfig(), c.deps(buckettest.NewKV()))
 	<-d.ledgers // somebody else works on it for ever
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
@@ -126,7 +126,7 @@ func TestDecideEndsWithItsContext(t *testing.T) {
 }
 
 func TestUnreadableBudgetStartsAnew(t *testing.T) {
-	c, budget := newClock(), dispatchtest.NewKV()
+	c, budget := newClock(), buckettest.NewKV()
 	if _, err := budget.Create(t.Context(), ledgerKey, []byte("{broken")); err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +139,7 @@ func TestUnreadableBudgetStartsAnew(t *testing.T) {
 }
 
 func TestNotAnID(t *testing.T) {
-	budget := dispatchtest.NewKV()
+	budget := buckettest.NewKV()
 	d := newDispatcher(testConfig(), newClock().deps(budget))
 	f := firing("web", "cpu", noon)
 	f.Capture = "../../etc/passwd"
@@ -153,7 +153,7 @@ func TestNotAnID(t *testing.T) {
 
 func TestEndFreesAPlace(t *testing.T) {
 	c := newClock()
-	d := newDispatcher(testConfig(), c.deps(dispatchtest.NewKV()))
+	d := newDispatcher(testConfig(), c.deps(buckettest.NewKV()))
 	f := firing("web", "cpu", noon)
 	d.Decide(t.Context(), f)
 	d.Decide(t.Context(), firing("web", "cpu", noon))
@@ -174,7 +174,7 @@ func TestEndFreesAPlace(t *testing.T) {
 
 func TestNodes(t *testing.T) {
 	c := newClock()
-	d := newDispatcher(testConfig(), c.deps(dispatchtest.NewKV()))
+	d := newDispatcher(testConfig(), c.deps(buckettest.NewKV()))
 	d.Observe(gopprof.NodeState{Cluster: "c", Node: "b", At: noon.Add(8760 * time.Hour)}) // its clock is a year ahead
 	d.Observe(gopprof.NodeState{Cluster: "c", Node: "a"})
 	if n := d.Nodes(); len(n) != 2 || n[0].Node != "a" || !n[1].At.Equal(noon) {
@@ -228,7 +228,7 @@ func mistakes(check func(report func(key, problem string))) (keys []string) {
 
 // slowly is a bucket that takes its time to read.
 type slowly struct {
-	*dispatchtest.KV
+	*buckettest.KV
 	reads atomic.Int32
 }
 
@@ -242,7 +242,7 @@ func (s *slowly) Get(ctx context.Context, key string) ([]byte, uint64, error) {
 // budget, and none is left to decide alone.
 func TestPeakIsAnsweredInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, budget := newClock(), &slowly{KV: dispatchtest.NewKV()}
+		c, budget := newClock(), &slowly{KV: buckettest.NewKV()}
 		deps := c.deps(nil)
 		deps.Budget = budget
 		d := newDispatcher(testConfig(), deps)
@@ -270,7 +270,7 @@ func TestPeakIsAnsweredInTime(t *testing.T) {
 
 // While profiling is paused nobody gets a capture, and nothing is used up.
 func TestPausedDecisions(t *testing.T) {
-	c, paused, budget := newClock(), true, dispatchtest.NewKV()
+	c, paused, budget := newClock(), true, buckettest.NewKV()
 	deps := c.deps(budget)
 	deps.Paused = func() bool { return paused }
 	d := newDispatcher(testConfig(), deps)

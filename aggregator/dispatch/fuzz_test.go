@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"testing"
 
-	"github.com/gopprof/gopprof/aggregator/dispatch/dispatchtest"
+	"github.com/gopprof/gopprof/pkg/bus/buckettest"
 )
 
 // FuzzLedger: whatever the ledger has become, agents get an answer, the same one again, and
@@ -19,7 +19,7 @@ func FuzzLedger(f *testing.F) {
 	f.Add([]byte(`{"grants":[{"c":"` + firing("web", "cpu", noon).Capture + `","i":"x"},{"t":"9999-12-31T23:59:59Z"},{"e":"0001-01-01T00:00:00Z"}]}`))
 	f.Add([]byte("{broken"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		c, budget := newClock(), dispatchtest.NewKV()
+		c, budget := newClock(), buckettest.NewKV()
 		if _, err := budget.Create(t.Context(), ledgerKey, data); err != nil {
 			t.Fatal(err)
 		}

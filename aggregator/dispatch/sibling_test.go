@@ -5,14 +5,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gopprof/gopprof/aggregator/dispatch/dispatchtest"
+	"github.com/gopprof/gopprof/pkg/bus/buckettest"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
 // Siblings have places of their own in the totals: none of their workload's, at most half of
 // all, and one for each capture however often it is asked for.
 func TestSiblingsInTheBudget(t *testing.T) {
-	c, budget := newClock(), dispatchtest.NewKV()
+	c, budget := newClock(), buckettest.NewKV()
 	cfg := testConfig()
 	cfg.Budget = Budget{PerWorkloadAtOnce: 2, PerWorkloadPerHour: 2, TotalAtOnce: 4, TotalPerHour: 10}
 	d, other := newDispatcher(cfg, c.deps(budget)), newDispatcher(cfg, c.deps(budget))
@@ -52,7 +52,7 @@ func TestSiblingsInTheBudget(t *testing.T) {
 
 // Their part of an hour is used up by them alone, and an incident is not prolonged by them.
 func TestSiblingsInAnHour(t *testing.T) {
-	c, budget := newClock(), dispatchtest.NewKV()
+	c, budget := newClock(), buckettest.NewKV()
 	cfg := testConfig() // 6 in an hour
 	d := newDispatcher(cfg, c.deps(budget))
 	incident := d.Decide(t.Context(), firing("web", "cpu", noon)).Incident
@@ -69,7 +69,7 @@ func TestSiblingsInAnHour(t *testing.T) {
 }
 
 func TestSiblingsWhilePausedOrAway(t *testing.T) {
-	c, budget, paused := newClock(), dispatchtest.NewKV(), true
+	c, budget, paused := newClock(), buckettest.NewKV(), true
 	deps := c.deps(budget)
 	deps.Paused = func() bool { return paused }
 	d := newDispatcher(testConfig(), deps)

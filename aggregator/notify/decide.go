@@ -87,14 +87,14 @@ func (g group) decideSending(now time.Time, lease time.Duration) decision {
 
 // decideFresh is about reports that nobody was told of.
 func (g group) decideFresh(now time.Time, lease time.Duration) decision {
-	if g.FreshAt.Sub(now) > lease { // the clock was set back
-		return decision{act: actTell, why: whyFirst, kind: g.freshKind()}
-	}
 	due, wait, why := g.FreshAt.Add(g.Timing.Wait), whyGroupWait, whyFirst
 	if !g.ToldAt.IsZero() {
 		due, wait, why = later(g.FreshAt, g.ToldAt.Add(g.Timing.Interval)), whyInterval, whyMore
 	}
-	if due.After(now) {
+	switch {
+	case later(g.FreshAt, g.ToldAt).Sub(now) > lease: // the clock was set back
+		return decision{act: actTell, why: why, kind: g.freshKind()}
+	case due.After(now):
 		return decision{act: actWait, why: wait, until: due}
 	}
 	return decision{act: actTell, why: why, kind: g.freshKind(), until: due}

@@ -164,6 +164,20 @@ func (p *pending) stale(key string, revision uint64) bool {
 	return false
 }
 
+// behind tells whether a record was read where the newest change that is known had not come yet
+// (a bucket may be read from any of its replicas), and then has it looked at again. What is read
+// by then is believed, whatever it says: the bucket may have lost the change.
+func (p *pending) behind(receiver, key string, revision uint64, again time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if revision >= p.seen[key] {
+		return false
+	}
+	delete(p.seen, key)
+	p.due[receiver][key] = later(p.due[receiver][key], again)
+	return true
+}
+
 func (p *pending) set(receiver, key string, due time.Time, revision uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -15,6 +15,7 @@ import (
 
 	"github.com/gopprof/gopprof/aggregator/notify"
 	"github.com/gopprof/gopprof/aggregator/notify/notifytest"
+	"github.com/gopprof/gopprof/pkg/bus/buckettest"
 )
 
 // told returns the pods that messages told of.
@@ -88,7 +89,7 @@ func TestGroupsAreGivenUpEachInItsTime(t *testing.T) {
 }
 
 // orphanage runs a notifier whose receivers are not those of the records.
-func orphanage(t *testing.T, kv *notifytest.KV, c *chat, now func() time.Time, receiver notify.Receiver) (*observer.ObservedLogs, *prometheus.Registry, func()) {
+func orphanage(t *testing.T, kv *buckettest.KV, c *chat, now func() time.Time, receiver notify.Receiver) (*observer.ObservedLogs, *prometheus.Registry, func()) {
 	t.Helper()
 	cfg := notify.DefaultConfig()
 	cfg.Receivers = []notify.Receiver{receiver}
@@ -120,7 +121,7 @@ func TestReceiverThatIsGone(t *testing.T) {
 		},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			c, kv := &chat{}, notifytest.NewKV()
+			c, kv := &chat{}, buckettest.NewKV()
 			cfg := notify.DefaultConfig()
 			cfg.Receivers = []notify.Receiver{x.before}
 			cfg.Default.Receivers = []string{x.before.Name}
@@ -160,7 +161,7 @@ func TestReceiverThatIsGone(t *testing.T) {
 // the receiver.
 func TestReceiverOfAnotherReplica(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, kv := &chat{}, notifytest.NewKV()
+		c, kv := &chat{}, buckettest.NewKV()
 		knows := notifytest.Bare(notify.Deps{Told: kv, Channels: notify.Channels{Senders: map[string]notify.Sender{notify.ChannelSlack: c}}})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})

@@ -45,6 +45,7 @@ func TestDecide(t *testing.T) {
 		return g
 	}
 	again := add(first, "b", 2*m)
+	setBack := add(first, "b", -50*m)
 	known := first
 	for at := 5 * m; at < 250*m; at += 5 * m {
 		known, _ = known.add(Item{Report: fmt.Sprint(at), Namespace: "shop", Workload: "Deployment/web", Pod: "a"}, defaultTiming, noon.Add(at))
@@ -83,6 +84,7 @@ func TestDecide(t *testing.T) {
 		{"failed, then the clock was set back", failed, -60 * m, actTell, whyRetry, KindFirst, 0},
 		{"being told, then the clock was set back", begun, -60 * m, actTell, whyUnknown, KindFirst, 0},
 		{"fresh, then the clock was set back", fresh, -60 * m, actTell, whyFirst, KindFirst, 0},
+		{"told, then the clock was set back, then fresh", setBack, -49 * m, actTell, whyMore, KindMore, 0},
 	} {
 		d := x.g.decide(noon.Add(x.at), m)
 		until := time.Duration(0)

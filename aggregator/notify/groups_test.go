@@ -14,6 +14,7 @@ import (
 
 	"github.com/gopprof/gopprof/aggregator/notify"
 	"github.com/gopprof/gopprof/aggregator/notify/notifytest"
+	"github.com/gopprof/gopprof/pkg/bus/buckettest"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
@@ -156,7 +157,7 @@ func TestRestart(t *testing.T) {
 func TestReplicasOfGroups(t *testing.T) {
 	c := &chat{}
 	synctest.Test(t, func(t *testing.T) {
-		deps := notify.Deps{Told: notifytest.NewKV(), Channels: notify.Channels{Senders: map[string]notify.Sender{notify.ChannelSlack: c}}}
+		deps := notify.Deps{Told: buckettest.NewKV(), Channels: notify.Channels{Senders: map[string]notify.Sender{notify.ChannelSlack: c}}}
 		one, two := notifytest.Bare(deps), notifytest.Bare(deps)
 		ctx, stop := context.WithCancel(t.Context())
 		var all sync.WaitGroup

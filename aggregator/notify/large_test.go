@@ -12,6 +12,7 @@ import (
 
 	"github.com/gopprof/gopprof/aggregator/notify"
 	"github.com/gopprof/gopprof/aggregator/notify/notifytest"
+	"github.com/gopprof/gopprof/pkg/bus/buckettest"
 )
 
 // long is a template that has no room for many groups with many pods.
@@ -96,7 +97,7 @@ func TestWebhookWithoutRoomForOneGroup(t *testing.T) {
 
 // slow is a bucket that takes its time.
 type slow struct {
-	*notifytest.KV
+	*buckettest.KV
 	takes func() time.Duration
 }
 
@@ -126,7 +127,7 @@ func TestSlowNATS(t *testing.T) {
 				return 12 * time.Second
 			},
 		} {
-			c, kv, start := &chat{}, notifytest.NewKV(), time.Now()
+			c, kv, start := &chat{}, buckettest.NewKV(), time.Now()
 			c.during = func(notify.Message) { time.Sleep(9 * time.Second) }
 			ctx, stop := context.WithCancel(t.Context())
 			var all sync.WaitGroup

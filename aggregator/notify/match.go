@@ -74,20 +74,18 @@ func checkLabel(name string) error {
 type labels map[string]string
 
 func labelsOf(r gopprof.Report) labels {
-	c, t := r.Capture, r.Capture.Target
+	c, t, cause := r.Capture, r.Capture.Target, r.Explanation.Cause()
 	l := labels{
 		labelCluster: t.Cluster, labelNode: t.Node, labelNamespace: t.Namespace, labelWorkload: t.Workload.Name, labelWorkloadKind: t.Workload.Kind,
 		labelPod: t.Pod, labelContainer: t.Container, labelOwner: t.Owner, labelTrigger: string(c.Trigger.Kind),
 		labelAgreement: string(c.Agreement.Result), labelIncident: c.Incident, labelReport: r.ID,
+		labelCause: string(cause.Kind), labelConfidence: string(cause.Confidence),
 	}
 	if e := c.Trigger.Evidence; e != nil {
 		l[labelRule] = e.Rule
 	}
 	if v := r.Explanation.Verdict; v != nil {
 		l[labelScope] = string(v.Scope)
-		if len(v.Causes) > 0 {
-			l[labelCause], l[labelConfidence] = string(v.Causes[0].Kind), string(v.Causes[0].Confidence)
-		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(c.Labels)) {
 		name := podLabel(key)

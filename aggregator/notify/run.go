@@ -36,15 +36,25 @@ func (n *Notifier) Run(ctx context.Context) error {
 	}
 	all.Go(func() { n.attend(ctx, orphans, n.turnOrphans) })
 	if n.deps.Silences != nil {
-		all.Go(func() { n.watchSilences(ctx, func() {}) })
+		all.Go(func() { n.watch(ctx, "silences", n.deps.Silences, n.silences.see) })
 	}
+	n.watch(ctx, "records of what was told", n.deps.Told, n.see)
+	return nil
+}
+
+// watched is a bucket that shows its keys and their changes.
+type watched interface {
+	Watch(ctx context.Context, show func(key string, value []byte, revision uint64), shown func()) error
+}
+
+// watch has what is in a bucket seen, and what changes there, until ctx ends.
+func (n *Notifier) watch(ctx context.Context, what string, bucket watched, see func(key string, value []byte, revision uint64)) {
 	for ctx.Err() == nil {
-		if err := n.deps.Told.Watch(ctx, n.see, func() {}); err != nil && ctx.Err() == nil {
-			n.log.Warn("records of what was told cannot be watched", zap.Error(err))
+		if err := bucket.Watch(ctx, see, func() {}); err != nil && ctx.Err() == nil {
+			n.log.Warn(what+" cannot be watched", zap.Error(err))
 		}
 		pause(ctx, busyPause)
 	}
-	return nil
 }
 
 // see notes a record that was changed, by whomever.
@@ -166,6 +176,9 @@ func (n *Notifier) look(ctx context.Context, receiver, key string) (claim, error
 	g, err := n.readGroup(ctx, key)
 	if err != nil {
 		return claim{}, err
+	}
+	if n.pending.behind(receiver, key, g.revision, n.deps.Now().Add(busyPause)) {
+		return claim{}, nil
 	}
 	d := g.decide(n.deps.Now(), n.lease())
 	switch d.act {

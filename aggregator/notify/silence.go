@@ -70,10 +70,7 @@ func (s *silences) holding(now time.Time) []api.Silence {
 // after it begins: what was before that, and waits for a receiver that cannot be told now, is
 // told.
 func silencing(all []api.Silence, r gopprof.Report) (api.Silence, bool) {
-	t, cause := r.Capture.Target, gopprof.CauseKind("")
-	if v := r.Explanation.Verdict; v != nil && len(v.Causes) > 0 {
-		cause = v.Causes[0].Kind
-	}
+	t, cause := r.Capture.Target, r.Explanation.Cause().Kind
 	for _, s := range all {
 		if before := !r.MadeAt.IsZero() && r.MadeAt.Before(s.At); before {
 			continue
@@ -165,17 +162,6 @@ func away(err error) error {
 		return err
 	}
 	return &gopprof.Error{Reason: gopprof.ReasonNoAnswer, Detail: "the records cannot be written now: NATS did not answer", Err: err}
-}
-
-// watchSilences keeps them as all replicas know them until ctx ends, and calls known once
-// all that there are have been seen.
-func (n *Notifier) watchSilences(ctx context.Context, known func()) {
-	for ctx.Err() == nil {
-		if err := n.deps.Silences.Watch(ctx, n.silences.see, known); err != nil && ctx.Err() == nil {
-			n.log.Warn("silences cannot be watched", zap.Error(err))
-		}
-		pause(ctx, busyPause)
-	}
 }
 
 // Load reads the silences, so that nobody is told by a program that has just started what is

@@ -1,7 +1,6 @@
 package notify_test
 
 import (
-	"context"
 	"testing"
 	"time"
 
@@ -11,13 +10,9 @@ import (
 	"github.com/gopprof/gopprof/aggregator/notify"
 	"github.com/gopprof/gopprof/aggregator/notify/notifytest"
 	"github.com/gopprof/gopprof/pkg/api"
+	"github.com/gopprof/gopprof/pkg/bus/buckettest"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
-
-// silences is a bucket of which none is taken out.
-type silences struct{ *notifytest.KV }
-
-func (silences) Delete(context.Context, string) error { return nil }
 
 // What waits for a receiver when a silence is made is told: only what comes after it is not.
 func TestSilenceHoldsForWhatComes(t *testing.T) {
@@ -25,7 +20,7 @@ func TestSilenceHoldsForWhatComes(t *testing.T) {
 		c := &chat{}
 		s := notifytest.Start(t, channel, notify.Channels{Posters: channels().Posters, Senders: map[string]notify.Sender{notify.ChannelSlack: c}})
 		told := func() int { return len(s.Posts()) + c.tries }
-		deps := notify.Deps{Told: s.KV, Silences: silences{notifytest.NewKV()}, Now: s.Now, Channels: notify.Channels{Posters: channels().Posters, Senders: map[string]notify.Sender{notify.ChannelSlack: c}}}
+		deps := notify.Deps{Told: s.KV, Silences: buckettest.NewKV(), Now: s.Now, Channels: notify.Channels{Posters: channels().Posters, Senders: map[string]notify.Sender{notify.ChannelSlack: c}}}
 		n := notify.New(s.Config, deps, zap.NewNop(), prometheus.NewRegistry())
 		s.Answer(notifytest.Status(503))
 		failed, paused, after := of(incident(), "web-1"), of(incident(), "web-2"), of(incident(), "web-3")

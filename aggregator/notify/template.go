@@ -105,7 +105,7 @@ func (b *bounded) Write(p []byte) (int, error) {
 	return b.text.Write(p)
 }
 
-// lines makes what a template wrote lines of clean text, without those that are empty at
+// templateLines makes what a template wrote lines of clean text, without those that are empty at
 // its ends.
 func templateLines(s string) string {
 	var out []string

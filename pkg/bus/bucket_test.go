@@ -7,16 +7,34 @@ import (
 	"testing"
 
 	"github.com/gopprof/gopprof/pkg/bus"
+	"github.com/gopprof/gopprof/pkg/bus/buckettest"
 	"github.com/gopprof/gopprof/pkg/bus/bustest"
 )
 
-func TestBucket(t *testing.T) {
-	b := bustest.Start(t, bustest.Options{})
-	agg := b.Aggregator()
-	bucket, err := agg.Bucket(within(t), bus.BucketKeys)
-	if err != nil {
-		t.Fatal(err)
-	}
+// records is what a bucket and its double in memory have in common.
+type records interface {
+	Get(ctx context.Context, key string) (value []byte, revision uint64, err error)
+	Create(ctx context.Context, key string, value []byte) (revision uint64, err error)
+	Update(ctx context.Context, key string, value []byte, revision uint64) (next uint64, err error)
+	Delete(ctx context.Context, key string) error
+	Watch(ctx context.Context, show func(key string, value []byte, revision uint64), shown func()) error
+}
+
+// eachBucket checks a bucket, and its double.
+func eachBucket(t *testing.T, name string, check func(*testing.T, records)) {
+	t.Run("double", func(t *testing.T) { check(t, buckettest.NewKV()) })
+	t.Run("JetStream", func(t *testing.T) {
+		bucket, err := bustest.Start(t, bustest.Options{}).Aggregator().Bucket(within(t), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		check(t, bucket)
+	})
+}
+
+func TestBucket(t *testing.T) { eachBucket(t, bus.BucketKeys, changes) }
+
+func changes(t *testing.T, bucket records) {
 	const key = "prod/shop/Deployment/cart.v2 *>ü"
 	if _, _, err := bucket.Get(within(t), key); !errors.Is(err, bus.ErrNoKey) {
 		t.Errorf("get before create: %v, want %v", err, bus.ErrNoKey)
@@ -99,13 +117,9 @@ func TestBucketUnknownOrAway(t *testing.T) {
 }
 
 // TestBucketWatch: what was there before, then what changes, and what is deleted.
-func TestBucketWatch(t *testing.T) {
-	b := bustest.Start(t, bustest.Options{})
-	agg := b.Aggregator()
-	bucket, err := agg.Bucket(within(t), bus.BucketOperations)
-	if err != nil {
-		t.Fatal(err)
-	}
+func TestBucketWatch(t *testing.T) { eachBucket(t, bus.BucketOperations, watched) }
+
+func watched(t *testing.T, bucket records) {
 	first, err := bucket.Create(within(t), "a.b", []byte("1"))
 	if err != nil {
 		t.Fatal(err)

@@ -19,7 +19,7 @@ const (
 	// discover
 	ReasonTerminating        Reason = "terminating"         // the pod is being deleted
 	ReasonNotStarted         Reason = "not_started"         // the container is not running yet
-	ReasonGone               Reason = "gone"                // target or cgroup vanished
+	ReasonGone               Reason = "gone"                // target or cgroup vanished; of a message, its receiver did
 	ReasonInvalidEndpoint    Reason = "invalid_endpoint"    // scheme, host, port or path that may leave the target
 	ReasonEnded              Reason = "ended"               // the pod has run to its end
 	ReasonNoAddress          Reason = "no_address"          // the pod has no IP address yet

@@ -28,21 +28,30 @@ func (k *Keeper) noteAlert(op gopprof.Operation) {
 	k.alerted[op.ID] = a
 }
 
-// alertedEnough refuses what an alert asks for when alerts have asked for enough captures of
-// the workload within the last hour: a thousand replicas that all have their alert give a few
-// captures.
-func (k *Keeper) alertedEnough(op gopprof.Operation) error {
+// withinAlerts leaves out of what an alert asks for what alerts have asked for often enough of a
+// workload within the last hour, and refuses it when that is all: a thousand replicas that all
+// have their alert give a few captures.
+func (k *Keeper) withinAlerts(op gopprof.Operation) (gopprof.Operation, error) {
 	if op.Asked.Alert == nil {
-		return nil
+		return op, nil
 	}
-	counts := k.alertedLately(op.At)
-	for _, oc := range op.Captures {
-		if n := counts[workloadOf(oc.Target)]; !oc.Ended() && n >= k.cfg.AlertsPerWorkloadPerHour {
-			return &gopprof.Error{Reason: gopprof.ReasonCooldown,
-				Detail: fmt.Sprintf("alerts asked for %d captures of %s within the last hour: operations.alerts_per_workload_per_hour", n, oc.Target.Workload)}
+	counts, asked := k.alertedLately(op.At), op.Captures
+	var enough error
+	op.Captures = nil
+	for _, oc := range asked {
+		of := workloadOf(oc.Target)
+		if !oc.Ended() && counts[of] >= k.cfg.AlertsPerWorkloadPerHour {
+			enough = &gopprof.Error{Reason: gopprof.ReasonCooldown,
+				Detail: fmt.Sprintf("alerts asked for %d captures of %s within the last hour: operations.alerts_per_workload_per_hour", counts[of], oc.Target.Workload)}
+			continue
 		}
+		counts[of]++
+		op.Captures = append(op.Captures, oc)
 	}
-	return nil
+	if enough != nil && unfinishedOf(op) == 0 {
+		return op, enough
+	}
+	return op, nil
 }
 
 // alertedLately counts the captures that alerts asked for, by workload, and forgets older ones.

@@ -139,6 +139,24 @@ func TestAlertsOfAWorkloadAreBounded(t *testing.T) {
 	})
 }
 
+// An alert that names a workload gets as many of its pods as there is room for.
+func TestAlertOfAWorkloadIsBounded(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		l.cfg.AlertsPerWorkloadPerHour = 4
+		l.pods("web", 9, "a", "b")
+		k, stop := l.start()
+		defer stop()
+		for i, want := range []int{3, 1, 0} {
+			m := alertOf("")
+			m.Key, m.Workload, m.MaxPods = fmt.Sprint("key-", i), gopprof.Workload{Kind: "Deployment", Name: "web"}, 3
+			op, err := k.Capture(t.Context(), m)
+			if len(op.Captures) != want || (want == 0) != (gopprof.ReasonOf(err) == gopprof.ReasonCooldown) {
+				t.Errorf("alert %d: %d captures, want %d: %v", i, len(op.Captures), want, err)
+			}
+		}
+	})
+}
+
 // The bound holds in a namespace that is so busy that the list of its operations is cut, and
 // for a replica that starts within the hour.
 func TestAlertsAreBoundedInABusyNamespace(t *testing.T) {

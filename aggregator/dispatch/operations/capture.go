@@ -58,8 +58,7 @@ func (k *Keeper) capture(ctx context.Context, m gopprof.Manual) (op gopprof.Oper
 	if err != nil {
 		return op, false, err
 	}
-	op = k.planned(m, g)
-	if err := k.alertedEnough(op); err != nil {
+	if op, err = k.withinAlerts(k.planned(m, g)); err != nil {
 		return op, false, err
 	}
 	free, err := k.reserve(op) // first, so that a full queue leaves no key

@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"testing"
 
-	"github.com/gopprof/gopprof/aggregator/dispatch/dispatchtest"
+	"github.com/gopprof/gopprof/pkg/bus/buckettest"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
@@ -21,7 +21,7 @@ func FuzzOperation(f *testing.F) {
 	f.Add(good[:len(good)-1])
 	f.Add([]byte(`{"at":"9999-12-31T23:59:59Z","captures":[{},{"state":"x","until":"0001-01-01T00:00:01Z"}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		kv := dispatchtest.NewKV()
+		kv := buckettest.NewKV()
 		if _, err := kv.Create(t.Context(), fuzzID, data); err != nil {
 			t.Fatal(err)
 		}

@@ -13,8 +13,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
-	"github.com/gopprof/gopprof/aggregator/dispatch/dispatchtest"
 	"github.com/gopprof/gopprof/pkg/bus"
+	"github.com/gopprof/gopprof/pkg/bus/buckettest"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
@@ -22,7 +22,7 @@ import (
 // that ask them.
 type lab struct {
 	t    *testing.T
-	kv   *dispatchtest.KV
+	kv   *buckettest.KV
 	cfg  Config
 	room int64
 
@@ -52,7 +52,7 @@ type agent struct {
 }
 
 func newLab(t *testing.T) *lab {
-	return &lab{t: t, kv: dispatchtest.NewKV(), cfg: DefaultConfig(), agents: map[string]*agent{}, at: gauge{}, peak: gauge{}}
+	return &lab{t: t, kv: buckettest.NewKV(), cfg: DefaultConfig(), agents: map[string]*agent{}, at: gauge{}, peak: gauge{}}
 }
 
 // pods adds pods of a workload, spread over nodes.

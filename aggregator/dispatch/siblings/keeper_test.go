@@ -18,8 +18,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gopprof/gopprof/aggregator/dispatch"
-	"github.com/gopprof/gopprof/aggregator/dispatch/dispatchtest"
 	"github.com/gopprof/gopprof/pkg/bus"
+	"github.com/gopprof/gopprof/pkg/bus/buckettest"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
@@ -28,8 +28,8 @@ func newID() string { return uuid.Must(uuid.NewV7()).String() }
 // lab is nodes with their agents, and what replicas share.
 type lab struct {
 	t         *testing.T
-	incidents *dispatchtest.KV
-	budget    *dispatchtest.KV
+	incidents *buckettest.KV
+	budget    *buckettest.KV
 	cfg       dispatch.Config
 	states    []gopprof.NodeState
 	paused    atomic.Bool
@@ -47,7 +47,7 @@ const quiet = `
 	web-4 n4 b1 cpu=0.2 cores=1`
 
 func newLab(t *testing.T, pods string) *lab {
-	return &lab{t: t, incidents: dispatchtest.NewKV(), budget: dispatchtest.NewKV(), cfg: dispatch.DefaultConfig(), states: nodes(t, pods), stored: map[string]gopprof.Report{}}
+	return &lab{t: t, incidents: buckettest.NewKV(), budget: buckettest.NewKV(), cfg: dispatch.DefaultConfig(), states: nodes(t, pods), stored: map[string]gopprof.Report{}}
 }
 
 func (l *lab) Nodes() []gopprof.NodeState {

@@ -19,6 +19,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/gopprof/gopprof/aggregator/notify"
+	"github.com/gopprof/gopprof/pkg/bus/buckettest"
 	"github.com/gopprof/gopprof/pkg/config"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
@@ -34,7 +35,7 @@ const Token = "tok-SECRET-0123456789"
 type Scene struct {
 	*notify.Notifier
 	Server *httptest.Server
-	KV     *KV
+	KV     *buckettest.KV
 	Logs   *observer.ObservedLogs
 	Config notify.Config
 
@@ -59,7 +60,7 @@ type Request struct {
 
 // Start returns a scene whose receiver has a channel and answers 200.
 func Start(t testing.TB, channel string, channels notify.Channels) *Scene {
-	s := &Scene{t: t, KV: NewKV(), channels: channels, answer: func(http.ResponseWriter, *http.Request) {}}
+	s := &Scene{t: t, KV: buckettest.NewKV(), channels: channels, answer: func(http.ResponseWriter, *http.Request) {}}
 	s.now.Store(time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC).UnixNano())
 	s.Server = httptest.NewServer(http.HandlerFunc(s.serve))
 	t.Cleanup(s.Server.Close)
