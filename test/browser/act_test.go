@@ -90,6 +90,8 @@ func TestAnActThatCannotBeDoneSaysWhy(t *testing.T) {
 		{"no such selector", func(tab *Tab) { tab.Count("..") }, []string{"not a valid selector"}},
 		{"no such key", func(tab *Tab) { tab.Press("Any") }, []string{`"Any"`}},
 		{"never true", func(tab *Tab) { tab.Wait("1 > 2") }, []string{"1 > 2: it is not true"}},
+		{"always fails", func(tab *Tab) { tab.Wait("document.querySelector('h6').title") }, []string{"TypeError: Cannot read properties of null"}},
+		{"no expression", func(tab *Tab) { tab.Wait("1 >") }, []string{"SyntaxError"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := w.during(func() { c.act(tab) })
@@ -100,6 +102,16 @@ func TestAnActThatCannotBeDoneSaysWhy(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What throws while a page is not there yet is not true yet.
+func TestWaitForAPageThatIsNotThereYet(t *testing.T) {
+	address, host := site(t, map[string]string{"/": page("")})
+	Start(t, Options{Hosts: []string{host}}).Open(address).Wait(`(() => {
+		const asked = document.body.dataset.asked;
+		document.body.dataset.asked = "yes";
+		return asked.length > 0;
+	})()`)
 }
 
 // guarded serves what wants a login, and tells what it was sent.

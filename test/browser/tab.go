@@ -85,12 +85,13 @@ func (tab *Tab) Eval(expression string, value any) {
 	}
 }
 
-// Wait waits until a JavaScript expression, as Eval takes it, is true.
+// Wait waits until a JavaScript expression, as Eval takes it, is true. One that throws, as it
+// may while a page is not there yet, is not.
 func (tab *Tab) Wait(expression string) {
 	tab.b.t.Helper()
 	tab.b.until(expression, func() error {
 		var holds bool
-		if err := tab.eval("(async () => !!(await ("+expression+")))()", &holds); err != nil {
+		if err := tab.eval("(async () => { try { return !!(await ("+expression+")) } catch (e) { throw String(e) } })()", &holds); err != nil {
 			return err
 		}
 		if !holds {
