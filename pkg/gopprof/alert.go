@@ -5,12 +5,11 @@ import "time"
 // Alert is what an alerting system said when it asked for a capture. Whoever takes it in
 // bounds and cleans its texts.
 type Alert struct {
-	Name        string    `json:"name"`                  // label alertname
-	Fingerprint string    `json:"fingerprint,omitempty"` // of its labels, as the alerting system computes it
-	StartsAt    time.Time `json:"startsAt,omitzero"`     // since when it fires
-	// Labels say which alert it is, Annotations the rest: at most 64 of each.
-	Labels       map[string]string `json:"labels,omitempty"`
-	Annotations  map[string]string `json:"annotations,omitempty"`
+	Name         string            `json:"name"`                   // label alertname
+	Fingerprint  string            `json:"fingerprint,omitempty"`  // of its labels, as the alerting system computes it
+	StartsAt     time.Time         `json:"startsAt,omitzero"`      // since when it fires
+	Labels       map[string]string `json:"labels,omitempty"`       // which alert it is: at most 64
+	Annotations  map[string]string `json:"annotations,omitempty"`  // what else is said of it: at most 64
 	GeneratorURL string            `json:"generatorURL,omitempty"` // http or https, where the alert comes from
 	Receiver     string            `json:"receiver,omitempty"`     // of the alerting system, by which it came
 }
