@@ -144,9 +144,10 @@ func (r *Rig) StartBurner(binary string) error {
 	return err
 }
 
-// StartSibling starts one more pod of the same workload and build, which stays quiet.
+// StartSibling starts one more pod of the same workload and build, which stays quiet: it has
+// ordinary visitors alone.
 func (r *Rig) StartSibling(binary, pod string) error {
-	b, cgroup, err := r.burner(binary)
+	b, cgroup, err := r.burner(binary, "-base-cores", "0", "-load-cores", "0.05")
 	if err != nil {
 		return err
 	}
@@ -156,7 +157,7 @@ func (r *Rig) StartSibling(binary, pod string) error {
 }
 
 // burner starts one in a cgroup of its own, whose path it returns.
-func (r *Rig) burner(binary string) (*parts.Burner, string, error) {
+func (r *Rig) burner(binary string, flags ...string) (*parts.Burner, string, error) {
 	cgroup, err := parts.NewCgroup("gopprof-rig", parts.CgroupLimits{CPUCores: LimitCores, MemoryBytes: LimitBytes})
 	if err != nil {
 		return nil, "", err
@@ -165,7 +166,7 @@ func (r *Rig) burner(binary string) (*parts.Burner, string, error) {
 	if err := cgroup.Prefer(); err != nil {
 		return nil, "", err
 	}
-	b, err := parts.StartBurner(binary, cgroup)
+	b, err := parts.StartBurner(binary, cgroup, flags...)
 	if err != nil {
 		return nil, "", err
 	}
