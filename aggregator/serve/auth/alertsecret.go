@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"fmt"
 	"net/http"
+	"sync/atomic"
 
 	"go.uber.org/zap"
 
@@ -20,6 +21,7 @@ type AlertSecret struct {
 	file   config.SecretFile
 	caller Caller
 	log    *zap.Logger
+	unread atomic.Bool // the file cannot be read, which the log was told of
 }
 
 // OpenAlertSecret returns the secret in a file, which lets pods of some namespaces be
@@ -52,8 +54,10 @@ func (s *AlertSecret) opens(r *http.Request) bool {
 // that nobody can say.
 func (s *AlertSecret) find(presented string) (Caller, bool, error) {
 	secret, err := s.read()
-	if err != nil {
+	if before := s.unread.Swap(err != nil); err != nil && !before {
 		s.log.Error("secret for alerts cannot be read", zap.Error(err))
+	}
+	if err != nil {
 		return Caller{}, false, err
 	}
 	// Of the sums: the length of what is compared tells nothing.

@@ -111,7 +111,7 @@ func TestNobodyIsAnonymousBeforeAnAlertSecret(t *testing.T) {
 }
 
 func TestAlertSecretIsReadAgain(t *testing.T) {
-	ask, path, _ := door(t, open(t).tokens)
+	ask, path, logs := door(t, open(t).tokens)
 	write(t, path, "another-secret-0123456789")
 	if status, _ := ask(http.MethodPost, api.PathAlerts, bearer(alertSecret)); status != 401 {
 		t.Errorf("the old one: %d", status)
@@ -122,6 +122,12 @@ func TestAlertSecretIsReadAgain(t *testing.T) {
 	write(t, path, "") // a moment between two secrets: whoever notifies tries again
 	if status, _ := ask(http.MethodPost, api.PathAlerts, bearer(alertSecret)); status != 503 {
 		t.Errorf("while there is none: %d", status)
+	}
+	if status, _ := ask(http.MethodPost, api.PathAlerts, bearer("anybody's guess")); status != 503 {
+		t.Errorf("a guess while there is none: %d", status)
+	}
+	if n := logs.FilterLevelExact(zapcore.ErrorLevel).Len(); n != 1 {
+		t.Errorf("%d lines in the log for one trouble, want 1: strangers must not fill it", n)
 	}
 	if status, _ := ask(http.MethodPost, api.PathAlerts, bearer(shopToken)); status != 200 {
 		t.Errorf("a token meanwhile: %d", status)
