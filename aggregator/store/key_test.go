@@ -61,12 +61,23 @@ func TestWorkloadFoldersDiffer(t *testing.T) {
 	}
 }
 
-func FuzzFolder(f *testing.F) {
-	f.Add("prod", "shop", "Deployment", "api", "api-0")
-	f.Add("", "..", "/", "a\x00b", "../../etc/passwd")
-	f.Add("_2e", "__", "-", "--", strings.Repeat("日", 200))
-	f.Add("__0x2f__", ".tmp", "a.attrs", "report.json", strings.Repeat("x", 253))
-	f.Fuzz(func(t *testing.T, cluster, ns, kind, name, pod string) {
+// FuzzKeys: whatever names a target has, its report lies in a folder of its own, below the
+// bucket's, and no key is read as what would not be written.
+func FuzzKeys(f *testing.F) {
+	const folder = "/2026/11/14/shop/Deployment-api/20261114T120000.000Z-api-0-" + someID + "/"
+	f.Add("prod", "shop", "Deployment", "api", "api-0", "prod"+folder+"cpu.pb.gz")
+	f.Add("", "..", "/", "a\x00b", "../../etc/passwd", "prod"+folder+pictureFile)
+	f.Add("_2e", ".", "-", "--", strings.Repeat("日", 200), ".."+folder+"cpu.pb.gz")
+	f.Add("a", "b", "", "_", "x", strings.Replace("prod"+folder+"cpu.pb.gz", "/14/", "/15/", 1))
+	f.Add("__0x2f__", ".tmp", "a.attrs", "report.json", strings.Repeat("x", 253), "")
+	f.Add(strings.Repeat("x", 200), strings.Repeat("x", 199)+"y", "", "", "", "/")
+	f.Fuzz(func(t *testing.T, cluster, ns, kind, name, pod, key string) {
+		if cluster != ns && escape(cluster, maxNameBytes) == escape(ns, maxNameBytes) {
+			t.Errorf("%q and %q are both %q", cluster, ns, escape(ns, maxNameBytes))
+		}
+		if p, file, ok := parseKey(key); ok && p.folder()+file != key {
+			t.Errorf("%q was accepted and means %q", key, p.folder()+file)
+		}
 		c := gopprof.Capture{ID: someID, Target: gopprof.Target{
 			Cluster: cluster, Namespace: ns, Pod: pod, Workload: gopprof.Workload{Kind: kind, Name: name},
 		}}
@@ -77,44 +88,25 @@ func FuzzFolder(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		key := p.folder() + reportFile
-		if len(key) > 700 {
-			t.Errorf("key of %d bytes", len(key))
-		}
-		for part := range strings.SplitSeq(key, "/") {
-			if part == "" || part[0] == '.' || part[len(part)-1] == '.' || len(part) > 200 || strings.Contains(part, "__0x") {
-				t.Errorf("part %q of key %q", part, key)
-			}
-		}
-		back, file, ok := parseKey(key)
-		if !ok || back != p || file != reportFile {
-			t.Errorf("key %q is read back as %+v, %q, %v; was %+v", key, back, file, ok, p)
-		}
+		checkKey(t, p, p.folder()+reportFile)
 	})
 }
 
-func FuzzEscapeKeepsNamesApart(f *testing.F) {
-	f.Add("a", "b")
-	f.Add("", "_")
-	f.Add(".", "_2e")
-	f.Add(strings.Repeat("x", 200), strings.Repeat("x", 199)+"y")
-	f.Fuzz(func(t *testing.T, a, b string) {
-		if a != b && escape(a, maxNameBytes) == escape(b, maxNameBytes) {
-			t.Errorf("%q and %q are both %q", a, b, escape(a, maxNameBytes))
+// checkKey checks that the key of a report is one that every storage takes, and means its place.
+func checkKey(t *testing.T, p place, key string) {
+	t.Helper()
+	if len(key) > 700 {
+		t.Errorf("key of %d bytes", len(key))
+	}
+	for part := range strings.SplitSeq(key, "/") {
+		if part == "" || part[0] == '.' || part[len(part)-1] == '.' || len(part) > 200 || strings.Contains(part, "__0x") {
+			t.Errorf("part %q of key %q", part, key)
 		}
-	})
-}
-
-func FuzzParseKey(f *testing.F) {
-	f.Add("prod/2026/11/14/shop/Deployment-api/20261114T120000.000Z-api-0-" + someID + "/cpu.pb.gz")
-	f.Add("prod/2026/11/14/shop/Deployment-api/20261114T120000.000Z-api-0-" + someID + "/" + pictureFile)
-	f.Add("../2026/11/14/shop/Deployment-api/20261114T120000.000Z-api-0-" + someID + "/cpu.pb.gz")
-	f.Add("prod/2026/11/15/shop/Deployment-api/20261114T120000.000Z-api-0-" + someID + "/cpu.pb.gz")
-	f.Fuzz(func(t *testing.T, key string) {
-		if p, file, ok := parseKey(key); ok && p.folder()+file != key {
-			t.Errorf("%q was accepted and means %q", key, p.folder()+file)
-		}
-	})
+	}
+	back, file, ok := parseKey(key)
+	if !ok || back != p || file != reportFile {
+		t.Errorf("key %q is read back as %+v, %q, %v; was %+v", key, back, file, ok, p)
+	}
 }
 
 func TestIDTime(t *testing.T) {

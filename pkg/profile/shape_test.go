@@ -322,36 +322,3 @@ func cumOf(s *Shape, name string) int64 {
 	}
 	return 0
 }
-
-// Whatever a target sends, its shape is bounded and adds up.
-func FuzzShape(f *testing.F) {
-	f.Add(profiletest.CPU(1, profiletest.On(look, "a", "b")))
-	for _, name := range profiletest.HostileNames()[:5] {
-		f.Add(profiletest.Hostile(name))
-	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		lim := DefaultLimits()
-		lim.Samples = 1000
-		p, err := Parse(data, lim)
-		if err != nil {
-			return
-		}
-		for _, k := range gopprof.Kinds() {
-			w, err := p.Weigh(k)
-			if err != nil || w.Saturated || w.Negative > 0 {
-				continue
-			}
-			s := w.Shape(1)
-			sum := int64(0)
-			for _, part := range s.Parts {
-				if len(part.Path) > maxPath || part.Self > part.Cum || part.Cum > s.Total {
-					t.Errorf("%+v of %d", part, s.Total)
-				}
-				sum += part.Self
-			}
-			if len(s.Parts) > maxParts || sum > s.Total {
-				t.Errorf("%d parts with %d of %d", len(s.Parts), sum, s.Total)
-			}
-		}
-	})
-}

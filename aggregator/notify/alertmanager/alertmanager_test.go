@@ -75,12 +75,14 @@ func markup(body string) error {
 	return nil
 }
 
-func TestAlertmanager(t *testing.T) {
-	notifytest.RunPoster(t, notifytest.Double{
-		Channel: notify.ChannelAlertmanager, Poster: alertmanager.Channel{}, Check: check, Markup: markup,
-		Answers: []notifytest.Said{{Status: 200, Told: true}, {Status: 400, Body: `"invalid label set"`}, {Status: 500, Body: "x", Retry: true}},
-	})
+var double = notifytest.Double{
+	Channel: notify.ChannelAlertmanager, Poster: alertmanager.Channel{}, Check: check, Markup: markup,
+	Answers: []notifytest.Said{{Status: 200, Told: true}, {Status: 400, Body: `"invalid label set"`}, {Status: 500, Body: "x", Retry: true}},
 }
+
+func TestAlertmanager(t *testing.T) { notifytest.RunPoster(t, double) }
+
+func FuzzMessage(f *testing.F) { notifytest.FuzzPoster(f, double) }
 
 // An alert keeps its labels from its first message to its end, which resolves it.
 func TestAnAlertIsResolved(t *testing.T) {

@@ -89,21 +89,23 @@ func markup(body string) error {
 	return nil
 }
 
-func TestDingTalk(t *testing.T) {
-	notifytest.RunPoster(t, notifytest.Double{
-		Channel: notify.ChannelDingTalk, Poster: dingtalk.Channel{}, OK: `{"errcode":0,"errmsg":"ok"}`, Signed: true, Check: check, Markup: markup,
-		Answers: []notifytest.Said{
-			{Status: 200, Body: `{"errcode":0,"errmsg":"ok"}`, Told: true},
-			{Status: 200, Body: `{"errcode":310000,"errmsg":"sign not match"}`},
-			{Status: 200, Body: `{"errcode":300001,"errmsg":"token is not exist"}`}, {Status: 200, Body: `{"errcode":400013,"errmsg":"group disbanded"}`},
-			{Status: 200, Body: `{"errcode":130101,"errmsg":"send too fast, exceed 20 times per minute"}`, Retry: true, After: 10 * time.Minute},
-			{Status: 200, Body: `{"errcode":410100}`, Retry: true, After: 10 * time.Minute},
-			{Status: 200, Body: `{"errcode":-1,"errmsg":"system busy"}`, Retry: true},
-			{Status: 200, Body: `<html>a proxy</html>`, Retry: true}, {Status: 200, Body: "", Retry: true}, {Status: 200, Body: `{}`, Retry: true},
-			{Status: 429, Header: map[string][]string{"Retry-After": {"30"}}, Retry: true, After: 30 * time.Second},
-		},
-	})
+var double = notifytest.Double{
+	Channel: notify.ChannelDingTalk, Poster: dingtalk.Channel{}, OK: `{"errcode":0,"errmsg":"ok"}`, Signed: true, Check: check, Markup: markup,
+	Answers: []notifytest.Said{
+		{Status: 200, Body: `{"errcode":0,"errmsg":"ok"}`, Told: true},
+		{Status: 200, Body: `{"errcode":310000,"errmsg":"sign not match"}`},
+		{Status: 200, Body: `{"errcode":300001,"errmsg":"token is not exist"}`}, {Status: 200, Body: `{"errcode":400013,"errmsg":"group disbanded"}`},
+		{Status: 200, Body: `{"errcode":130101,"errmsg":"send too fast, exceed 20 times per minute"}`, Retry: true, After: 10 * time.Minute},
+		{Status: 200, Body: `{"errcode":410100}`, Retry: true, After: 10 * time.Minute},
+		{Status: 200, Body: `{"errcode":-1,"errmsg":"system busy"}`, Retry: true},
+		{Status: 200, Body: `<html>a proxy</html>`, Retry: true}, {Status: 200, Body: "", Retry: true}, {Status: 200, Body: `{}`, Retry: true},
+		{Status: 429, Header: map[string][]string{"Retry-After": {"30"}}, Retry: true, After: 30 * time.Second},
+	},
 }
+
+func TestDingTalk(t *testing.T) { notifytest.RunPoster(t, double) }
+
+func FuzzMessage(f *testing.F) { notifytest.FuzzPoster(f, double) }
 
 // As Python's hmac has it, of the secret in DingTalk's documentation.
 func TestSignature(t *testing.T) {

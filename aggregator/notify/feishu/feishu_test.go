@@ -119,24 +119,26 @@ func markup(body string) error {
 	return nil
 }
 
-func TestFeishu(t *testing.T) {
-	notifytest.RunPoster(t, notifytest.Double{
-		Channel: notify.ChannelFeishu, Poster: feishu.Channel{}, OK: `{"code":0,"msg":"success","data":{}}`, Signed: true, Check: check, Markup: markup,
-		Answers: []notifytest.Said{
-			{Status: 200, Body: `{"code":0,"msg":"success"}`, Told: true}, {Status: 200, Body: `{"StatusCode":0,"StatusMessage":"success"}`, Told: true},
-			{Status: 200, Body: `{"code":19021,"msg":"sign match fail or timestamp is not within one hour from current time"}`},
-			{Status: 200, Body: `{"code":19024,"msg":"Key Words Not Found"}`}, {Status: 400, Body: `{"code":9499,"msg":"Bad Request"}`},
-			{Status: 200, Body: `{"StatusCode":19001}`},
-			{Status: 200, Body: `{"code":11232,"msg":"frequency limited"}`, Retry: true, After: time.Minute},
-			{Status: 400, Body: `{"code":11232,"msg":"frequency limited"}`, Retry: true, After: time.Minute},
-			{Status: 200, Body: `{"code":9499,"msg":"too many request"}`, Retry: true, After: time.Minute},
-			{Status: 200, Body: `{"code":2200,"msg":"internal error"}`, Retry: true},
-			{Status: 200, Body: `hello`, Retry: true}, {Status: 200, Body: `{}`, Retry: true}, {Status: 404, Body: `{}`},
-			{Status: 503, Body: `{"code":1,"msg":"x"}`, Retry: true},
-			{Status: 429, Body: `{"code":11232}`, Header: map[string][]string{"Retry-After": {"90"}}, Retry: true, After: 90 * time.Second},
-		},
-	})
+var double = notifytest.Double{
+	Channel: notify.ChannelFeishu, Poster: feishu.Channel{}, OK: `{"code":0,"msg":"success","data":{}}`, Signed: true, Check: check, Markup: markup,
+	Answers: []notifytest.Said{
+		{Status: 200, Body: `{"code":0,"msg":"success"}`, Told: true}, {Status: 200, Body: `{"StatusCode":0,"StatusMessage":"success"}`, Told: true},
+		{Status: 200, Body: `{"code":19021,"msg":"sign match fail or timestamp is not within one hour from current time"}`},
+		{Status: 200, Body: `{"code":19024,"msg":"Key Words Not Found"}`}, {Status: 400, Body: `{"code":9499,"msg":"Bad Request"}`},
+		{Status: 200, Body: `{"StatusCode":19001}`},
+		{Status: 200, Body: `{"code":11232,"msg":"frequency limited"}`, Retry: true, After: time.Minute},
+		{Status: 400, Body: `{"code":11232,"msg":"frequency limited"}`, Retry: true, After: time.Minute},
+		{Status: 200, Body: `{"code":9499,"msg":"too many request"}`, Retry: true, After: time.Minute},
+		{Status: 200, Body: `{"code":2200,"msg":"internal error"}`, Retry: true},
+		{Status: 200, Body: `hello`, Retry: true}, {Status: 200, Body: `{}`, Retry: true}, {Status: 404, Body: `{}`},
+		{Status: 503, Body: `{"code":1,"msg":"x"}`, Retry: true},
+		{Status: 429, Body: `{"code":11232}`, Header: map[string][]string{"Retry-After": {"90"}}, Retry: true, After: 90 * time.Second},
+	},
 }
+
+func TestFeishu(t *testing.T) { notifytest.RunPoster(t, double) }
+
+func FuzzMessage(f *testing.F) { notifytest.FuzzPoster(f, double) }
 
 // As Python's hmac has it, of the secret in Feishu's documentation.
 func TestSignature(t *testing.T) {

@@ -3,8 +3,10 @@ package notifytest
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -121,26 +123,68 @@ func (d Double) shapes(t *testing.T) {
 // hostileNames: whatever a profiled program calls itself means nothing in the channel.
 func (d Double) hostileNames(t *testing.T) {
 	s := d.start(t)
-	names := append([]string{
+	for _, name := range names() {
+		for _, m := range hostileMessages(name, s.Now()) {
+			got, out := d.send(t, s, m)
+			if err := d.Check(got); err != nil || out.Reason != "" {
+				t.Errorf("%.40q: %v, %+v\n%.2000s", name, err, out, got.Body)
+			}
+			if err := d.Markup(got.Body); err != nil {
+				t.Errorf("%.40q: %v\n%.2000s", name, err, got.Body)
+			}
+		}
+	}
+}
+
+// names are names that have tried to be markup in some channel.
+func names() []string {
+	return append([]string{
 		"<!channel>", "<https://evil.example|Report>", "&lt;!here&gt;", "```<@U123>", "a\n\n*b*", "\x00\x1b[31m", "\u202egnp.exe",
 		"\xff\xfe", strings.Repeat("&", 100_000), strings.Repeat("漢", 100_000), strings.Repeat("`", 500), "|>", "](https://evil.example)",
 		"[Report](https://evil.example)", "<at id=all></at>", "<@all>", "@13800138000", "**b**", "# h", "> q", "![i](https://evil.example/x.png)",
 		"<font color=\"warning\">x</font>", "https://evil.example/x", "<script>alert(1)</script>", "{{.}}", "\r\nBcc: evil@evil.example", "\\[x\\](y)",
 	}, corpus.Names()...)
-	for _, name := range names {
-		for _, r := range []gopprof.Report{Hostile(name)} {
-			m := notify.One(notify.ItemOf(r), s.Now())
-			for _, m := range []notify.Message{m, many(m.Parts[0].Items[0], notify.KindMore), {ID: "x", Parts: append(m.Parts, m.Parts...)}} {
-				got, out := d.send(t, s, m)
-				if err := d.Check(got); err != nil || out.Reason != "" {
-					t.Errorf("%.40q: %v, %+v\n%.2000s", name, err, out, got.Body)
-				}
-				if err := d.Markup(got.Body); err != nil {
-					t.Errorf("%.40q: %v\n%.2000s", name, err, got.Body)
-				}
-			}
+}
+
+// hostileMessages are a message about one such report, about many of an incident, and a
+// digest of two.
+func hostileMessages(name string, at time.Time) []notify.Message {
+	m := notify.One(notify.ItemOf(Hostile(name)), at)
+	return []notify.Message{m, many(m.Parts[0].Items[0], notify.KindMore), {ID: "x", Parts: append(m.Parts, m.Parts...)}}
+}
+
+// FuzzPoster holds a channel to what RunPoster holds it to, for any name, without a server.
+// The names are short: the fuzzer's time is for shapes, and RunPoster has the long ones.
+func FuzzPoster(f *testing.F, d Double) {
+	const most = 500
+	for _, name := range names() {
+		if len(name) <= most {
+			f.Add(name)
 		}
 	}
+	at := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	l := notify.Letter{To: notify.Receiver{Name: "ops", Channel: d.Channel}, Now: at}
+	if d.Signed {
+		l.Sign = notify.NewSecret(SignSecret)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		if len(name) > most {
+			return
+		}
+		for _, m := range hostileMessages(name, at) {
+			l.Message = m
+			p, err := d.Poster.Write(l)
+			if err != nil {
+				t.Fatal(err)
+			}
+			query := url.Values{"k": {"of the URL"}}
+			maps.Copy(query, p.Query)
+			r := Request{Header: http.Header{"Content-Type": {p.ContentType}}, Path: p.Path, Query: query, Body: string(p.Body), Now: at}
+			if err := errors.Join(d.Check(r), d.Markup(r.Body)); err != nil {
+				t.Errorf("%v\n%s", err, r.Body)
+			}
+		}
+	})
 }
 
 // statuses: 2xx is told; 408, 425, 429 and 5xx are tried again; everything else is given up.

@@ -98,16 +98,18 @@ func markup(body string) error {
 
 const failed = "Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP error "
 
-func TestTeams(t *testing.T) {
-	notifytest.RunPoster(t, notifytest.Double{
-		Channel: notify.ChannelTeams, Poster: teams.Channel{}, OK: "", Status: http.StatusAccepted, Check: check, Markup: markup,
-		Answers: []notifytest.Said{
-			{Status: 202, Told: true}, {Status: 200, Body: "1", Told: true},
-			{Status: 200, Body: failed + "429 with ContextId tcid=0", Retry: true, After: 15 * time.Second},
-			{Status: 200, Body: failed + "503 with ContextId tcid=0", Retry: true, After: 15 * time.Second},
-			{Status: 200, Body: failed + "413 with ContextId tcid=0"}, {Status: 200, Body: failed + "400 with ContextId tcid=0"},
-			{Status: 400, Body: `{"error":{"code":"TriggerInputSchemaMismatch"}}`}, {Status: 401, Body: `{"error":{"code":"DirectApiAuthorizationRequired"}}`},
-			{Status: 429, Header: map[string][]string{"Retry-After": {"3"}}, Retry: true, After: 3 * time.Second},
-		},
-	})
+var double = notifytest.Double{
+	Channel: notify.ChannelTeams, Poster: teams.Channel{}, OK: "", Status: http.StatusAccepted, Check: check, Markup: markup,
+	Answers: []notifytest.Said{
+		{Status: 202, Told: true}, {Status: 200, Body: "1", Told: true},
+		{Status: 200, Body: failed + "429 with ContextId tcid=0", Retry: true, After: 15 * time.Second},
+		{Status: 200, Body: failed + "503 with ContextId tcid=0", Retry: true, After: 15 * time.Second},
+		{Status: 200, Body: failed + "413 with ContextId tcid=0"}, {Status: 200, Body: failed + "400 with ContextId tcid=0"},
+		{Status: 400, Body: `{"error":{"code":"TriggerInputSchemaMismatch"}}`}, {Status: 401, Body: `{"error":{"code":"DirectApiAuthorizationRequired"}}`},
+		{Status: 429, Header: map[string][]string{"Retry-After": {"3"}}, Retry: true, After: 3 * time.Second},
+	},
 }
+
+func TestTeams(t *testing.T) { notifytest.RunPoster(t, double) }
+
+func FuzzMessage(f *testing.F) { notifytest.FuzzPoster(f, double) }

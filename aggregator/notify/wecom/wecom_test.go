@@ -54,16 +54,18 @@ func markup(body string) error {
 	return nil
 }
 
-func TestWeCom(t *testing.T) {
-	notifytest.RunPoster(t, notifytest.Double{
-		Channel: notify.ChannelWeCom, Poster: wecom.Channel{}, OK: `{"errcode":0,"errmsg":"ok"}`, Check: check, Markup: markup,
-		Answers: []notifytest.Said{
-			{Status: 200, Body: `{"errcode":0,"errmsg":"ok"}`, Told: true},
-			{Status: 200, Body: `{"errcode":93000,"errmsg":"invalid webhook url"}`}, {Status: 200, Body: `{"errcode":40058,"errmsg":"markdown.content exceed max length 4096"}`},
-			{Status: 200, Body: `{"errcode":45009,"errmsg":"api freq out of limit"}`, Retry: true, After: time.Minute},
-			{Status: 200, Body: `{"errcode":45033}`, Retry: true, After: time.Minute}, {Status: 200, Body: `{"errcode":-1}`, Retry: true},
-			{Status: 200, Body: "", Retry: true}, {Status: 200, Body: "[]", Retry: true},
-			{Status: 429, Header: map[string][]string{"Retry-After": {"30"}}, Retry: true, After: 30 * time.Second},
-		},
-	})
+var double = notifytest.Double{
+	Channel: notify.ChannelWeCom, Poster: wecom.Channel{}, OK: `{"errcode":0,"errmsg":"ok"}`, Check: check, Markup: markup,
+	Answers: []notifytest.Said{
+		{Status: 200, Body: `{"errcode":0,"errmsg":"ok"}`, Told: true},
+		{Status: 200, Body: `{"errcode":93000,"errmsg":"invalid webhook url"}`}, {Status: 200, Body: `{"errcode":40058,"errmsg":"markdown.content exceed max length 4096"}`},
+		{Status: 200, Body: `{"errcode":45009,"errmsg":"api freq out of limit"}`, Retry: true, After: time.Minute},
+		{Status: 200, Body: `{"errcode":45033}`, Retry: true, After: time.Minute}, {Status: 200, Body: `{"errcode":-1}`, Retry: true},
+		{Status: 200, Body: "", Retry: true}, {Status: 200, Body: "[]", Retry: true},
+		{Status: 429, Header: map[string][]string{"Retry-After": {"30"}}, Retry: true, After: 30 * time.Second},
+	},
 }
+
+func TestWeCom(t *testing.T) { notifytest.RunPoster(t, double) }
+
+func FuzzMessage(f *testing.F) { notifytest.FuzzPoster(f, double) }
