@@ -22,11 +22,13 @@ type Aggregator struct {
 	pull time.Duration // how long one question for the next message stays open
 	// turned is called whenever a worker of Captures goes round its loop; nil is nobody.
 	turned func()
+	look   look
 
 	mu      sync.Mutex
 	cfg     StreamConfig // as EnsureStreams was told
 	streams map[string]jetstream.Stream
 	buckets map[string]*Bucket
+	made    map[string]streamID // by EnsureStreams
 }
 
 // ConnectAggregator returns the aggregator's end of the bus: on the server of this
@@ -45,6 +47,7 @@ func ConnectAggregator(ctx context.Context, c Config, server InProcess, log *zap
 		return nil, err
 	}
 	a := &Aggregator{link: l, cfg: DefaultStreamConfig(), streams: map[string]jetstream.Stream{}, buckets: map[string]*Bucket{}, pull: pullWait}
+	a.made, a.look.every, a.look.again = map[string]streamID{}, lookEvery, lookAgain
 	a.life, a.stop = context.WithCancel(context.WithoutCancel(ctx))
 	return a, nil
 }

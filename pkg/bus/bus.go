@@ -46,6 +46,9 @@ var (
 	// ErrWaiting: the capture waits in the queue already.
 	ErrWaiting = errors.New("it waits in the queue already")
 
+	// ErrLost: NATS has not what was made there any more.
+	ErrLost = errors.New("nats has lost its streams")
+
 	// ErrNoKey: the bucket has no such key.
 	ErrNoKey = errors.New("no such key")
 	// ErrConflict: the key exists, or has changed since the revision that was read.

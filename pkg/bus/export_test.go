@@ -98,3 +98,14 @@ type losing struct {
 }
 
 func (l losing) Reply() string { l.lose(); return l.Msg.Reply() }
+
+// LookEvery makes Lost look more often.
+func (a *Aggregator) LookEvery(every, again time.Duration) { a.look.every, a.look.again = every, again }
+
+// Looks is how often Lost has looked.
+func (a *Aggregator) Looks() uint64 { return a.look.done.Load() }
+
+// DeleteStream removes a stream as an administrator would.
+func (a *Aggregator) DeleteStream(ctx context.Context, name string) error {
+	return a.js.DeleteStream(ctx, name)
+}

@@ -119,16 +119,32 @@ func (a *Aggregator) EnsureStreams(ctx context.Context, c StreamConfig) error {
 		}
 		a.mu.Lock()
 		a.streams[s.Name] = made
+		a.made[s.Name] = streamID{fmt.Sprintf("stream %q", s.Name), made.CachedInfo().Created}
 		a.mu.Unlock()
 	}
 	for _, b := range c.buckets() {
-		if _, err := a.js.CreateOrUpdateKeyValue(ctx, b); err != nil {
+		if err := a.ensureBucket(ctx, b); err != nil {
 			return fmt.Errorf("making bucket %q: %w", b.Bucket, classify(ctx, err))
 		}
 	}
 	a.mu.Lock()
 	a.cfg = c
 	a.mu.Unlock()
+	return nil
+}
+
+func (a *Aggregator) ensureBucket(ctx context.Context, c jetstream.KeyValueConfig) error {
+	if _, err := a.js.CreateOrUpdateKeyValue(ctx, c); err != nil {
+		return err
+	}
+	name := "KV_" + c.Bucket // as every client of NATS calls a bucket's stream
+	s, err := a.js.Stream(ctx, name)
+	if err != nil {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.made[name] = streamID{fmt.Sprintf("bucket %q", c.Bucket), s.CachedInfo().Created}
 	return nil
 }
 

@@ -104,23 +104,24 @@ func below(pkg string, i Import) bool {
 // knows is the table of what each package inside pkg may import of the others.
 func knows() map[string][]string {
 	return map[string][]string{
-		"pkg/gopprof":        {},
-		"pkg/figures":        {},
-		"pkg/chance":         {},
-		"pkg/matcher":        {},
-		"pkg/text":           {},
-		"pkg/profile":        {"pkg/gopprof"},
-		"pkg/heapster":       {"pkg/gopprof"},
-		"pkg/api":            {"pkg/gopprof"},
-		"pkg/wire":           {"pkg/gopprof"},
-		"pkg/bus":            {"pkg/gopprof", "pkg/wire", "pkg/config"}, // config: secrets are files
-		"pkg/bus/embedded":   {"pkg/gopprof", "pkg/bus", "pkg/config", "pkg/selfca"},
-		"pkg/bus/buckettest": {"pkg/bus"},
-		"pkg/bus/bustest":    {"pkg/gopprof", "pkg/wire", "pkg/bus", "pkg/bus/embedded", "pkg/config"},
-		"pkg/config":         {},
-		"pkg/durable":        {},
-		"pkg/selfca":         {"pkg/durable"},
-		"pkg/ops":            {},
+		"pkg/gopprof":               {},
+		"pkg/figures":               {},
+		"pkg/chance":                {},
+		"pkg/matcher":               {},
+		"pkg/text":                  {},
+		"pkg/profile":               {"pkg/gopprof"},
+		"pkg/heapster":              {"pkg/gopprof"},
+		"pkg/api":                   {"pkg/gopprof"},
+		"pkg/wire":                  {"pkg/gopprof"},
+		"pkg/bus":                   {"pkg/gopprof", "pkg/wire", "pkg/config"}, // config: secrets are files
+		"pkg/bus/embedded":          {"pkg/gopprof", "pkg/bus", "pkg/config", "pkg/selfca"},
+		"pkg/bus/buckettest":        {"pkg/bus"},
+		"pkg/bus/bustest":           {"pkg/gopprof", "pkg/wire", "pkg/bus", "pkg/bus/embedded", "pkg/config"},
+		"pkg/bus/embedded/natstest": {"pkg/bus", "pkg/config"},
+		"pkg/config":                {},
+		"pkg/durable":               {},
+		"pkg/selfca":                {"pkg/durable"},
+		"pkg/ops":                   {},
 	}
 }
 
