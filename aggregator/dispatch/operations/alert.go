@@ -21,20 +21,29 @@ func (k *Keeper) noteAlert(op gopprof.Operation) {
 	if op.Asked.Alert == nil || k.deps.Now().Sub(op.At) > alertsWithin {
 		return
 	}
+	k.countAlert(op.ID, op)
+}
+
+func (k *Keeper) countAlert(under string, op gopprof.Operation) {
 	a := alerted{at: op.At}
 	for _, oc := range op.Captures {
 		a.of = append(a.of, workloadOf(oc.Target))
 	}
-	k.alerted[op.ID] = a
+	k.alerted[under] = a
 }
 
 // withinAlerts leaves out of what an alert asks for what alerts have asked for often enough of a
 // workload within the last hour, and refuses it when that is all: a thousand replicas that all
-// have their alert give a few captures.
-func (k *Keeper) withinAlerts(op gopprof.Operation) (gopprof.Operation, error) {
+// have their alert give a few captures. What is left counts at once, under its key until written
+// is called.
+func (k *Keeper) withinAlerts(op gopprof.Operation) (_ gopprof.Operation, written func(), err error) {
 	if op.Asked.Alert == nil {
-		return op, nil
+		return op, func() {}, nil
 	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	waits := claimKey(op.Asked)
+	delete(k.alerted, waits) // the same alert, from another sender in the same moment
 	counts, asked := k.alertedLately(op.At), op.Captures
 	var enough error
 	op.Captures = nil
@@ -49,15 +58,19 @@ func (k *Keeper) withinAlerts(op gopprof.Operation) (gopprof.Operation, error) {
 		op.Captures = append(op.Captures, oc)
 	}
 	if enough != nil && unfinishedOf(op) == 0 {
-		return op, enough
+		return op, nil, enough
 	}
-	return op, nil
+	k.countAlert(waits, op)
+	return op, func() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		delete(k.alerted, waits)
+	}, nil
 }
 
-// alertedLately counts the captures that alerts asked for, by workload, and forgets older ones.
+// alertedLately counts the captures that alerts asked for, by workload, and forgets older ones;
+// k.mu is held.
 func (k *Keeper) alertedLately(now time.Time) map[workloadKey]int {
-	k.mu.Lock()
-	defer k.mu.Unlock()
 	counts := map[workloadKey]int{}
 	for id, a := range k.alerted {
 		if now.Sub(a.at) > alertsWithin {

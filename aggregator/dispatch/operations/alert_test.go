@@ -1,8 +1,10 @@
 package operations
 
 import (
+	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -135,6 +137,82 @@ func TestAlertsOfAWorkloadAreBounded(t *testing.T) {
 		time.Sleep(61 * time.Minute)
 		if _, _, err := k.CaptureOnce(t.Context(), alertOf("web-24")); err != nil {
 			t.Errorf("an hour later: %v", err)
+		}
+	})
+}
+
+// slow is a bucket whose writes take a while, so that what is asked for meanwhile meets.
+type slow struct{ KV }
+
+func (s slow) Create(ctx context.Context, key string, b []byte) (uint64, error) {
+	time.Sleep(time.Second)
+	return s.KV.Create(ctx, key, b)
+}
+
+// Alerts that come in the very same moment are bounded as those that follow each other.
+func TestAlertsAtOnceAreBounded(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		l.cfg.AlertsPerWorkloadPerHour = 4
+		l.pods("web", 9, "a", "b")
+		k := New(l.cfg, Deps{Records: slow{l.kv}, Keys: l.kv, Control: l.kv, Agents: l, Nodes: l, Selector: selector}, nop(), registry())
+		var asked, refused atomic.Int32
+		var all sync.WaitGroup
+		for i := range 9 {
+			all.Go(func() {
+				switch _, err := k.Capture(t.Context(), alertOf(fmt.Sprint("web-", i))); {
+				case err == nil:
+					asked.Add(1)
+				case gopprof.ReasonOf(err) == gopprof.ReasonCooldown:
+					refused.Add(1)
+				default:
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		if asked.Load() != 4 || refused.Load() != 5 {
+			t.Errorf("%d were asked for, %d refused", asked.Load(), refused.Load())
+		}
+	})
+}
+
+// The same alert from two senders in the same moment counts once.
+func TestTheSameAlertAtOnceCountsOnce(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		l.cfg.AlertsPerWorkloadPerHour = 1
+		l.pods("web", 3, "a")
+		k := New(l.cfg, Deps{Records: slow{l.kv}, Keys: l.kv, Control: l.kv, Agents: l, Nodes: l, Selector: selector}, nop(), registry())
+		var all sync.WaitGroup
+		for range 3 {
+			all.Go(func() {
+				if _, err := k.Capture(t.Context(), alertOf("web-0")); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		if _, err := k.Capture(t.Context(), alertOf("web-1")); gopprof.ReasonOf(err) != gopprof.ReasonCooldown {
+			t.Errorf("another: %v", err)
+		}
+	})
+}
+
+// What could not be written down is not counted.
+func TestAlertsThatWereNotWrittenAreNotCounted(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		l.cfg.AlertsPerWorkloadPerHour = 1
+		l.pods("web", 3, "a")
+		k, stop := l.start()
+		defer stop()
+		l.kv.Break(bus.ErrAway)
+		for range 3 {
+			if _, err := k.Capture(t.Context(), alertOf("web-0")); gopprof.ReasonOf(err) != gopprof.ReasonNoAnswer {
+				t.Errorf("while NATS is away: %v", err)
+			}
+		}
+		l.kv.Break(nil)
+		if _, err := k.Capture(t.Context(), alertOf("web-0")); err != nil {
+			t.Errorf("afterwards: %v", err)
 		}
 	})
 }

@@ -58,9 +58,11 @@ func (k *Keeper) capture(ctx context.Context, m gopprof.Manual) (op gopprof.Oper
 	if err != nil {
 		return op, false, err
 	}
-	if op, err = k.withinAlerts(k.planned(m, g)); err != nil {
+	op, written, err := k.withinAlerts(k.planned(m, g))
+	if err != nil {
 		return op, false, err
 	}
+	defer written()
 	free, err := k.reserve(op) // first, so that a full queue leaves no key
 	if err != nil {
 		return op, false, err
