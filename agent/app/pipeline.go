@@ -75,7 +75,9 @@ func (p *pipeline) turn(ctx, captures context.Context, now time.Time) {
 			p.fire(captures, p.judged(seen.Target, p.windows, now))
 		}
 	}
-	p.judge.Forget(keys(snapshot.Targets), now)
+	if !snapshot.Unlisted {
+		p.judge.Forget(keys(snapshot.Targets), now)
+	}
 	if p.judge.Rearmed() {
 		p.remember()
 	}

@@ -32,6 +32,9 @@ type Node struct {
 type Snapshot struct {
 	Targets []gopprof.Target
 	Refused []gopprof.Refusal // found, and may not be profiled
+	// Unlisted tells that who is there was not told yet, as at the start: whoever is not in
+	// the list is not gone.
+	Unlisted bool
 }
 
 // Current returns a target as it is now, found by its key: the endpoint may have moved

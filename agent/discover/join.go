@@ -28,6 +28,7 @@ func (j joined) Snapshot() Snapshot {
 		of := d.Snapshot()
 		s.Targets = append(s.Targets, of.Targets...)
 		s.Refused = append(s.Refused, of.Refused...)
+		s.Unlisted = s.Unlisted || of.Unlisted
 	}
 	return s
 }

@@ -38,11 +38,12 @@ type pods interface {
 
 // Discoverer keeps the targets among the pods of one node. It is safe for concurrent use.
 type Discoverer struct {
-	reader   reader
-	informer cache.SharedIndexInformer
-	log      *zap.Logger
-	metrics  *metrics
-	now      func() time.Time
+	reader    reader
+	informer  cache.SharedIndexInformer
+	log       *zap.Logger
+	metrics   *metrics
+	now       func() time.Time
+	listedAll func() bool // whoever was in the first list is in found
 
 	mu        sync.Mutex        // guards what follows
 	found     map[string]found  // by namespace/name of the pod
@@ -88,12 +89,16 @@ func newDiscoverer(cfg Config, node discover.Node, api pods, log *zap.Logger, re
 	if err := d.informer.SetWatchErrorHandlerWithContext(func(context.Context, *cache.Reflector, error) {}); err != nil {
 		return nil, err
 	}
-	_, err = d.informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+	handler, err := d.informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(obj any) { d.update(obj) },
 		UpdateFunc: func(_, obj any) { d.update(obj) },
 		DeleteFunc: d.remove,
 	})
-	return d, err
+	if err != nil {
+		return nil, err
+	}
+	d.listedAll = handler.HasSynced
+	return d, nil
 }
 
 // Run watches the pods until ctx ends.
@@ -104,6 +109,7 @@ func (d *Discoverer) Run(ctx context.Context) error {
 
 // Snapshot implements discover.Discoverer.
 func (d *Discoverer) Snapshot() discover.Snapshot {
+	unlisted := !d.listedAll()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.changed {
@@ -112,6 +118,8 @@ func (d *Discoverer) Snapshot() discover.Snapshot {
 	return discover.Snapshot{
 		Targets: append([]gopprof.Target(nil), d.snapshot.Targets...),
 		Refused: append([]gopprof.Refusal(nil), d.snapshot.Refused...),
+
+		Unlisted: unlisted,
 	}
 }
 

@@ -313,3 +313,30 @@ func TestAPIServerAwayAtTheStart(t *testing.T) {
 		<-done
 	})
 }
+
+// Before the first list nobody is known to be gone; after it everybody in it is there.
+func TestSnapshotBeforeTheFirstList(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &api{Clientset: fake.NewClientset(web())}
+		d, err := newDiscoverer(DefaultConfig(), here, a, zap.NewNop(), prometheus.NewRegistry())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s := d.Snapshot(); !s.Unlisted || !discover.Join(d).Snapshot().Unlisted {
+			t.Errorf("before the start: %+v", s)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- d.Run(ctx) }()
+		for d.Snapshot().Unlisted {
+			time.Sleep(time.Millisecond) // of the bubble
+		}
+		if s := d.Snapshot(); len(s.Targets) != 1 {
+			t.Errorf("listed: %+v", s)
+		}
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
