@@ -216,7 +216,7 @@ func (a *App) newPipeline(taking taker, publishing publisher) *pipeline {
 		take:     taking,
 		publish:  publishing,
 		remember: a.memory.cooldowns, newID: newID, now: time.Now, version: ops.Version(), log: a.log,
-		guard: a.guard,
+		guard: a.guard, heldFor: a.config.Agreement.Wait + heldLonger,
 	}
 	if a.config.Judge.Policy == gopprof.PolicySeries {
 		p.windows = nil

@@ -283,6 +283,7 @@ func (panicker) Agree(context.Context, judge.Fired) gopprof.Agreement         { 
 func (panicker) Ask(context.Context, gopprof.Firing) (d gopprof.Decision)     { panic("ask") }
 func (panicker) Publish(context.Context, gopprof.Capture) error               { panic("publish") }
 func (panicker) Hold(gopprof.Capture, time.Time) error                        { panic("hold") }
+func (panicker) Amend(context.Context, string, func(*gopprof.Capture)) error  { panic("amend") }
 func (panicker) Windows(string, time.Duration, int) []gopprof.Window          { panic("windows") }
 func (panicker) Latest(string) (gopprof.Window, bool)                         { panic("latest") }
 

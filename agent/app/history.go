@@ -134,3 +134,11 @@ func (p historyPublisher) Publish(ctx context.Context, c gopprof.Capture) error 
 func (p historyPublisher) Hold(c gopprof.Capture, until time.Time) error {
 	return p.publisher.Hold(p.withSeries(c), until)
 }
+
+// Amend implements publisher.
+func (p historyPublisher) Amend(ctx context.Context, id string, change func(c *gopprof.Capture)) error {
+	return p.publisher.Amend(ctx, id, func(c *gopprof.Capture) {
+		change(c)
+		*c = p.withSeries(*c)
+	})
+}

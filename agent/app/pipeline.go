@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -33,6 +34,7 @@ type (
 	publisher interface {
 		Publish(ctx context.Context, capture gopprof.Capture) error
 		Hold(capture gopprof.Capture, until time.Time) error
+		Amend(ctx context.Context, id string, change func(c *gopprof.Capture)) error
 	}
 )
 
@@ -51,6 +53,7 @@ type pipeline struct {
 	newID    func() string
 	now      func() time.Time
 	version  string
+	heldFor  time.Duration // the longest that a capture is held for the witness's answer
 	log      *zap.Logger
 	guard    *guard
 
@@ -135,7 +138,7 @@ func (p *pipeline) capture(ctx context.Context, f judge.Fired, log *zap.Logger) 
 	defer enough() // nobody waits for the witness of nothing
 	agreement := p.agreement(asking, f)
 	capture, err := p.take.Take(ctx, order)
-	turn.taken = capture
+	turn.taken = withoutBytes(capture)
 	turn.leave()
 	if err != nil {
 		p.refuse(f, log, reasonOf(err), err)
@@ -143,29 +146,40 @@ func (p *pipeline) capture(ctx context.Context, f judge.Fired, log *zap.Logger) 
 		return
 	}
 	capture.Agent = p.version
-	capture.Agreement = p.awaited(capture, agreement, log)
-	turn.agreement, turn.published = capture.Agreement, p.handOn(ctx, f, capture, log)
+	capture, held := p.awaited(capture, agreement, log)
+	turn.agreement, turn.published = capture.Agreement, p.handOn(ctx, f, capture, held, log)
 }
 
-// heldFor is the longest that a capture is held for the witness's answer, which comes
-// within agreement.wait of firing.
-const heldFor = 5 * time.Minute
+// heldLonger is how much longer a capture is held than its witness is waited for.
+const heldLonger = 5 * time.Minute
 
-// awaited waits for the witness's answer. Meanwhile what was taken lies in the spool: if the
-// agent dies now, it is sent without the answer by the next one.
-func (p *pipeline) awaited(capture gopprof.Capture, agreement <-chan gopprof.Agreement, log *zap.Logger) gopprof.Agreement {
+// awaited waits for the witness's answer. Meanwhile what was taken is held in the spool and
+// not in memory: if the agent dies now, it is sent without the answer by the next one.
+func (p *pipeline) awaited(capture gopprof.Capture, agreement <-chan gopprof.Agreement, log *zap.Logger) (_ gopprof.Capture, held bool) {
 	select {
-	case answer := <-agreement:
-		return answer
+	case capture.Agreement = <-agreement:
+		return capture, false
 	default:
 	}
 	capture.Agreement = gopprof.Agreement{
-		Result: gopprof.AgreementUnavailable, Reason: gopprof.ReasonNoAnswer, Detail: "the agent ended before the series answered",
+		Result: gopprof.AgreementUnavailable, Reason: gopprof.ReasonNoAnswer, Detail: "the agent ended before the series had answered, or could not write the answer down",
 	}
-	if err := p.publish.Hold(capture, p.now().Add(heldFor)); err != nil {
+	if err := p.publish.Hold(capture, p.now().Add(p.heldFor)); err != nil {
 		log.Warn("capture not held in the spool", zap.Error(err))
+	} else {
+		capture, held = withoutBytes(capture), true
 	}
-	return <-agreement
+	capture.Agreement = <-agreement
+	return capture, held
+}
+
+// withoutBytes is a capture of which nothing is kept but what it is.
+func withoutBytes(c gopprof.Capture) gopprof.Capture {
+	c.Profiles = slices.Clone(c.Profiles)
+	for i := range c.Profiles {
+		c.Profiles[i].Bytes = nil
+	}
+	return c
 }
 
 // join makes another rule's capture that just ended this one's, if it holds all kinds that
@@ -195,8 +209,15 @@ func (p *pipeline) granted(ctx context.Context, f judge.Fired, id string, log *z
 }
 
 // handOn publishes what was taken, also when the captures were cancelled meanwhile.
-func (p *pipeline) handOn(ctx context.Context, f judge.Fired, capture gopprof.Capture, log *zap.Logger) (published bool) {
-	if err := p.publish.Publish(context.WithoutCancel(ctx), capture); err != nil {
+func (p *pipeline) handOn(ctx context.Context, f judge.Fired, capture gopprof.Capture, held bool, log *zap.Logger) (published bool) {
+	ctx = context.WithoutCancel(ctx)
+	hand := func() error { return p.publish.Publish(ctx, capture) }
+	if held {
+		hand = func() error {
+			return p.publish.Amend(ctx, capture.ID, func(c *gopprof.Capture) { c.Agreement = capture.Agreement })
+		}
+	}
+	if err := hand(); err != nil {
 		p.refuse(f, log, reasonOf(err), err)
 		return false
 	}

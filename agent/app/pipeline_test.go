@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"time"
+	"weak"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
@@ -15,6 +17,7 @@ import (
 	"github.com/gopprof/gopprof/agent/judge"
 	"github.com/gopprof/gopprof/agent/observe"
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/test/poll"
 )
 
 var target = gopprof.Target{Cluster: "c", Node: "n", Namespace: "shop", Pod: "api-1", Container: "api"}
@@ -75,6 +78,15 @@ func (f *fakes) Hold(c gopprof.Capture, _ time.Time) error {
 	defer f.mu.Unlock()
 	f.held = append(f.held, c)
 	return nil
+}
+
+func (f *fakes) Amend(ctx context.Context, id string, change func(c *gopprof.Capture)) error {
+	f.mu.Lock()
+	i := slices.IndexFunc(f.held, func(c gopprof.Capture) bool { return c.ID == id })
+	c := f.held[i]
+	f.mu.Unlock()
+	change(&c)
+	return f.Publish(ctx, c)
 }
 
 func (f *fakes) Publish(_ context.Context, c gopprof.Capture) error {
@@ -207,5 +219,46 @@ func TestTakenCaptureIsHeldWhileTheWitnessIsAsked(t *testing.T) {
 	}
 	if f.held[0].Agreement.Result != gopprof.AgreementUnavailable || len(f.published) != 1 || f.published[0].Agreement.Result != gopprof.AgreementConfirmed {
 		t.Errorf("held %+v, published %+v", f.held, f.published)
+	}
+}
+
+// large is take, whose captures hold bytes, and publish, which keeps none of them in memory.
+type large struct {
+	*fakes
+	bytes weak.Pointer[[1 << 20]byte]
+}
+
+func (l *large) Take(ctx context.Context, o gopprof.Order) (gopprof.Capture, error) {
+	bytes := new([1 << 20]byte)
+	l.bytes = weak.Make(bytes)
+	c, err := l.fakes.Take(ctx, o)
+	c.Profiles = []gopprof.Profile{{Kind: gopprof.KindHeap, Bytes: bytes[:]}}
+	return c, err
+}
+
+func (l *large) Hold(c gopprof.Capture, until time.Time) error {
+	return l.fakes.Hold(withoutBytes(c), until)
+}
+
+// The bytes of a capture whose witness is waited for lie on the disk alone: many may wait.
+func TestHeldCaptureIsNotInMemory(t *testing.T) {
+	l := &large{fakes: &fakes{hot: true, decision: gopprof.Decision{Go: true, Incident: "i"}}}
+	p := newTestPipeline(l.fakes)
+	slow := slowAgreer{make(chan gopprof.Agreement)}
+	p.agree, p.take, p.publish = slow, l, l
+	p.turn(t.Context(), t.Context(), noon)
+	poll.Until(t, "it is held and its bytes are not", func() bool {
+		l.mu.Lock()
+		held := len(l.held) == 1
+		l.mu.Unlock()
+		runtime.GC()
+		return held && l.bytes.Value() == nil
+	})
+	slow.answer <- gopprof.Agreement{Result: gopprof.AgreementConfirmed}
+	if err := p.drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if len(l.published) != 1 {
+		t.Errorf("%d published", len(l.published))
 	}
 }

@@ -114,12 +114,6 @@ func (p *Publisher) Publish(ctx context.Context, c gopprof.Capture) error {
 	return err
 }
 
-// Hold takes over a capture that is not in its final form yet, so that it survives a crash
-// meanwhile. Publish, under the same ID, replaces it. If that does not happen until a
-// moment, or the process ends before, it is sent as it is. An error loses nothing: the
-// caller has the capture still, and Publish tries again.
-func (p *Publisher) Hold(c gopprof.Capture, until time.Time) error { return p.spool(c, until) }
-
 func (p *Publisher) spool(c gopprof.Capture, heldUntil time.Time) error {
 	if err := checkCapture(c); err != nil {
 		return &gopprof.Error{Reason: gopprof.ReasonBytesWrong, Err: err}
@@ -136,17 +130,21 @@ func (p *Publisher) spool(c gopprof.Capture, heldUntil time.Time) error {
 	if known, err := p.knows(c.ID, sum); known || err != nil {
 		return err
 	}
-	err = p.write(p.path(c.ID), 0o600, func(w io.Writer) error {
-		_, err := encode(w, c)
-		return err
-	})
-	if err != nil {
+	if err := p.put(c); err != nil {
 		return &gopprof.Error{Reason: gopprof.ReasonSpoolFailed, Err: err}
 	}
 	p.metrics.spooled.Inc()
 	p.log.Info("capture spooled", zap.String("capture", c.ID), zap.Int64("bytes", size))
 	p.add(c.ID, size, heldUntil)
 	return nil
+}
+
+// put writes an entry's file.
+func (p *Publisher) put(c gopprof.Capture) error {
+	return p.write(p.path(c.ID), 0o600, func(w io.Writer) error {
+		_, err := encode(w, c)
+		return err
+	})
 }
 
 // knows tells whether this very capture is spooled or was sent before.
