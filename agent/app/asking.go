@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,8 +26,9 @@ type asking struct {
 	remember   func(recent []time.Time) // writes them down, so that a restart is no new hour
 	log        *zap.Logger
 
-	mu     sync.Mutex // guards recent
+	mu     sync.Mutex // guards what follows
 	recent []time.Time
+	own    []string // the captures that the node allowed last, at most perHour
 }
 
 // Ask returns the aggregator's decision, or the node's own.
@@ -41,21 +43,39 @@ func (a *asking) Ask(ctx context.Context, firing gopprof.Firing) gopprof.Decisio
 	if ctx.Err() != nil {
 		return gopprof.Decision{Reason: gopprof.ReasonCancelled}
 	}
-	own := a.own(firing.At)
+	own := a.decide(firing)
 	a.log.Warn("aggregator did not answer, node decided", zap.String("capture", firing.Capture), zap.Bool("go", own.Go), zap.Error(err))
 	return own
 }
 
-func (a *asking) own(now time.Time) gopprof.Decision {
+func (a *asking) decide(firing gopprof.Firing) gopprof.Decision {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.recent = lastHour(a.recent, now)
+	a.recent = lastHour(a.recent, firing.At)
 	if len(a.recent) >= a.perHour {
 		return gopprof.Decision{Reason: gopprof.ReasonBudget}
 	}
-	a.recent = append(a.recent, now)
+	a.recent = append(a.recent, firing.At)
+	a.own = append(a.own, firing.Capture)
+	a.own = a.own[max(0, len(a.own)-a.perHour):]
 	a.remember(a.recent)
 	return gopprof.Decision{Go: true, Incident: a.newID()}
+}
+
+// CameToNothing gives the place of a capture back that the node had allowed: what costs a
+// target nothing uses up nothing.
+func (a *asking) CameToNothing(capture string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	i := slices.Index(a.own, capture)
+	if i < 0 {
+		return
+	}
+	a.own = slices.Delete(a.own, i, i+1)
+	if n := len(a.recent); n > 0 {
+		a.recent = a.recent[:n-1]
+		a.remember(a.recent)
+	}
 }
 
 // lastHour returns the moments of the last hour. One of the future, which a clock that was

@@ -58,6 +58,8 @@ type countedAsker struct {
 	asked int
 }
 
+func (*countedAsker) CameToNothing(string) {}
+
 func (c *countedAsker) Ask(context.Context, gopprof.Firing) gopprof.Decision {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -282,6 +284,7 @@ func (panicker) Take(context.Context, gopprof.Order) (gopprof.Capture, error) { 
 func (panicker) Agree(context.Context, judge.Fired) gopprof.Agreement         { panic("agree") }
 func (panicker) Ask(context.Context, gopprof.Firing) (d gopprof.Decision)     { panic("ask") }
 func (panicker) Publish(context.Context, gopprof.Capture) error               { panic("publish") }
+func (panicker) CameToNothing(string)                                         { panic("came to nothing") }
 func (panicker) Hold(gopprof.Capture, time.Time) error                        { panic("hold") }
 func (panicker) Amend(context.Context, string, func(*gopprof.Capture)) error  { panic("amend") }
 func (panicker) Windows(string, time.Duration, int) []gopprof.Window          { panic("windows") }

@@ -24,6 +24,8 @@ type (
 	}
 	asker interface {
 		Ask(ctx context.Context, firing gopprof.Firing) gopprof.Decision
+		// CameToNothing tells that a capture that was allowed made no profile.
+		CameToNothing(capture string)
 	}
 	agreer interface {
 		Agree(ctx context.Context, fired judge.Fired) gopprof.Agreement
@@ -228,9 +230,10 @@ func (p *pipeline) handOn(ctx context.Context, f judge.Fired, capture gopprof.Ca
 	return true
 }
 
-// tellNothing tells the aggregator that a capture it waits for will not come, and gives
-// its place in the budget back.
+// tellNothing tells who allowed a capture that it will not come, and gives its place in the
+// budget back.
 func (p *pipeline) tellNothing(order gopprof.Order, log *zap.Logger, err error) {
+	p.ask.CameToNothing(order.Capture)
 	nothing := order.Nothing(err, p.now())
 	nothing.Agent = p.version
 	if err := p.publish.Publish(context.Background(), nothing); err != nil {

@@ -63,6 +63,8 @@ func (f *fakes) Windows(_ string, length time.Duration, n int) []gopprof.Window 
 
 func (f *fakes) Latest(string) (gopprof.Window, bool) { return gopprof.Window{}, false }
 
+func (*fakes) CameToNothing(string) {}
+
 func (f *fakes) Ask(context.Context, gopprof.Firing) gopprof.Decision { return f.decision }
 
 func (f *fakes) Agree(context.Context, judge.Fired) gopprof.Agreement {

@@ -3,6 +3,8 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -186,6 +188,37 @@ func testOwnBudget(t *testing.T, aggregator asked) {
 	}
 	if later := ask(61 * time.Minute); !later.Go {
 		t.Errorf("%+v an hour later: want go", later)
+	}
+}
+
+// A capture that came to nothing gives its place back, as at the aggregator: a pod whose port is
+// wrong uses up nobody's.
+func TestOwnBudgetOfWhatCameToNothing(t *testing.T) {
+	f := &fakes{hot: true, takeErr: &gopprof.Error{Reason: gopprof.ReasonUnreachable}}
+	p := newTestPipeline(f)
+	var saved []time.Time
+	a := &asking{aggregator: asked{err: errors.New("away")}, perHour: 2, newID: func() string { return "i" },
+		remember: func(recent []time.Time) { saved = slices.Clone(recent) }, log: zap.NewNop()}
+	p.ask = a
+	for range 5 {
+		p.fire(t.Context(), []judge.Fired{{Target: target, Rule: p.judge.Rules()[0]}})
+		if err := p.drain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(a.recent) != 0 || len(saved) != 0 {
+		t.Errorf("%d places are taken, %d written down", len(a.recent), len(saved))
+	}
+	a.CameToNothing("of somebody else")
+	for i, want := range []bool{true, true, false} {
+		if d := a.Ask(t.Context(), gopprof.Firing{Capture: fmt.Sprint(i), At: noon}); d.Go != want {
+			t.Errorf("%d: %+v", i, d)
+		}
+	}
+	a.CameToNothing("0")
+	a.CameToNothing("0")
+	if len(a.recent) != 1 {
+		t.Errorf("given back twice: %d", len(a.recent))
 	}
 }
 
