@@ -53,10 +53,10 @@ type Acceptor struct {
 	metrics *metrics
 	now     func() time.Time
 
-	mu      sync.Mutex
-	ctx     context.Context // Run's; nil while it does not run. guarded by mu
-	running sync.WaitGroup  // Add under mu only, while ctx is alive
-	history history         // guarded by mu
+	mu       sync.Mutex
+	captures context.Context // of the captures; nil while Run does not run. guarded by mu
+	running  sync.WaitGroup  // Add under mu only, while Run runs
+	history  history         // guarded by mu
 }
 
 // New returns an Acceptor. It refuses every request until Run runs.
@@ -67,18 +67,31 @@ func New(taker Taker, targets Targets, publisher Publisher, log *zap.Logger, reg
 	}
 }
 
-// Run lets requests in until ctx ends, which cancels the captures they started, and
-// returns when all of these have ended and what they took is published.
-func (a *Acceptor) Run(ctx context.Context) error {
-	a.mu.Lock()
-	a.ctx = ctx
-	a.mu.Unlock()
+// Run lets requests in until ctx ends. The captures that they start go on after it, until
+// captures ends.
+func (a *Acceptor) Run(ctx, captures context.Context) error {
+	a.letIn(captures)
 	<-ctx.Done()
-	a.mu.Lock()
-	a.ctx = nil
-	a.mu.Unlock()
-	a.running.Wait()
+	a.letIn(nil)
 	return nil
+}
+
+func (a *Acceptor) letIn(captures context.Context) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.captures = captures
+}
+
+// Drain waits, after Run, until all captures have ended and what they took is published.
+func (a *Acceptor) Drain(ctx context.Context) error {
+	done := make(chan struct{})
+	go func() { a.running.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return errors.New("requested captures still running")
+	}
 }
 
 // Capture starts a capture and answers at once.
@@ -143,7 +156,7 @@ func (a *Acceptor) answer(r gopprof.CaptureRequest) gopprof.CaptureReply {
 	if err := check(r, a.now()); err != nil {
 		return refusal(err)
 	}
-	if a.ctx == nil || a.ctx.Err() != nil {
+	if a.captures == nil || a.captures.Err() != nil {
 		return refuse(gopprof.ReasonCancelled, "the agent is starting or stopping")
 	}
 	target, err := find(a.targets, r)
@@ -151,7 +164,7 @@ func (a *Acceptor) answer(r gopprof.CaptureRequest) gopprof.CaptureReply {
 		return refusal(err)
 	}
 	o := order(r, target, a.now())
-	wait, err := a.taker.Start(a.ctx, o)
+	wait, err := a.taker.Start(a.captures, o)
 	if err != nil {
 		return refusal(err)
 	}
@@ -167,7 +180,7 @@ func (a *Acceptor) finish(o gopprof.Order, wait func() (gopprof.Capture, error))
 	if err != nil {
 		c = o.Nothing(err, a.now())
 	}
-	// Not under Run's context: what was taken is kept also when the agent stops.
+	// Not under the captures' context: what was taken is kept also when the agent stops.
 	if failed := a.publish.Publish(context.Background(), c); err == nil {
 		err = failed
 	}

@@ -125,11 +125,11 @@ func start(t *testing.T, f *taker, targets Targets, p *publisher) (a *Acceptor, 
 	a = New(f, targets, p, zap.NewNop(), prometheus.NewRegistry())
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- a.Run(ctx) }()
+	go func() { done <- a.Run(ctx, ctx) }()
 	synctest.Wait()
 	return a, func() {
 		cancel()
-		if err := <-done; err != nil {
+		if err := errors.Join(<-done, a.Drain(context.WithoutCancel(ctx))); err != nil {
 			t.Error(err)
 		}
 	}
@@ -305,17 +305,27 @@ func TestStopKeepsWhatWasTaken(t *testing.T) {
 		wantReply(t, a.Capture(t.Context(), request(id1)), gopprof.ReasonCancelled) // not running yet
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
-		go func() { done <- a.Run(ctx) }()
+		captures, end := context.WithCancel(t.Context())
+		go func() { done <- a.Run(ctx, captures) }()
 		synctest.Wait()
 		wantReply(t, a.Capture(t.Context(), request(id1)), "")
 		cancel()
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
-		if len(p.got) != 1 || len(p.got[0].Profiles) != 1 || len(p.got[0].Failures) != 1 {
-			t.Errorf("published %+v when Run had returned", p.got)
-		}
 		wantReply(t, a.Capture(t.Context(), request(id2)), gopprof.ReasonCancelled)
+		soon, done2 := context.WithTimeout(t.Context(), time.Millisecond)
+		defer done2()
+		if err := a.Drain(soon); err == nil || len(p.got) != 0 {
+			t.Errorf("the capture did not go on: %v, published %+v", err, p.got)
+		}
+		end()
+		if err := a.Drain(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if len(p.got) != 1 || len(p.got[0].Profiles) != 1 || len(p.got[0].Failures) != 1 {
+			t.Errorf("published %+v after the end", p.got)
+		}
 	})
 }
 
@@ -502,7 +512,7 @@ func FuzzRequest(f *testing.F) {
 		a := New(tk, listed(cart), &publisher{}, zap.NewNop(), prometheus.NewRegistry())
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		a.ctx = ctx
+		a.letIn(ctx)
 		reply := a.Capture(ctx, r)
 		if reply.Accepted != (len(tk.orders) == 1) || !reply.Accepted && reply.Reason == "" {
 			t.Errorf("answered %+v to %d orders", reply, len(tk.orders))

@@ -270,10 +270,10 @@ func (a *App) Run(ctx context.Context) error {
 		s.Go("recording", a.recording)
 	}
 	s.Go("state", a.tellState)
-	s.Go("accept", a.accept.Run)
 	s.Go("requests", func(ctx context.Context) error { return a.bus.Serve(ctx, a.accept) })
 	s.Go("discover", a.discover.Run)
 	s.Closer("captures", a.drain)
+	s.Go("accept", func(ctx context.Context) error { return a.accept.Run(ctx, a.captures) })
 	a.runSeries()
 	s.Go("watch", a.watch)
 	a.log.Info("agent started", zap.String("version", ops.Version()), zap.String("cluster", a.config.Cluster), zap.String("status", a.StatusAddr()))
@@ -349,11 +349,15 @@ func (a *App) sendRest(ctx context.Context) error {
 func (a *App) drain(ctx context.Context) error {
 	within, done := context.WithTimeout(ctx, a.config.ShutdownTimeout)
 	defer done()
-	if a.pipeline.drain(within) == nil {
+	if a.drained(within) == nil {
 		return nil
 	}
 	a.cancel()
-	return a.pipeline.drain(ctx)
+	return a.drained(ctx)
+}
+
+func (a *App) drained(ctx context.Context) error {
+	return errors.Join(a.pipeline.drain(ctx), a.accept.Drain(ctx))
 }
 
 // tellState tells the aggregator what the agent sees. A telling that fails is not

@@ -135,7 +135,7 @@ func byHand(t *testing.T, h *historian, taking fullTaker) gopprof.Capture {
 	a := accept.New(historyTaker{taking, h}, list, historyPublisher{f, h}, zap.NewNop(), prometheus.NewRegistry())
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error)
-	go func() { done <- a.Run(ctx) }()
+	go func() { done <- a.Run(ctx, ctx) }()
 	synctest.Wait()
 	reply := a.Capture(t.Context(), gopprof.CaptureRequest{
 		Capture: "019a2b3c-4d5e-7f60-8a1b-2c3d4e5f6071", Kind: gopprof.TriggerSibling,
