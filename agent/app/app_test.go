@@ -2,6 +2,8 @@ package app
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -25,9 +27,16 @@ func TestAgentWithoutNATSKeepsItsState(t *testing.T) {
 	if _, err := os.Stat(config.Cadvisor.CgroupRoot); err != nil {
 		t.Skipf("no cgroups on this machine: mount them: %v", err)
 	}
+	crashed := filepath.Join(config.StateDir, ".cooldowns.json.tmp-1")
+	if err := errors.Join(os.MkdirAll(config.StateDir, 0o700), os.WriteFile(crashed, []byte("{"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
 	a, err := New(t.Context(), config, zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
+	}
+	if _, err := os.Stat(crashed); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("what a crash left is still there: %v", err)
 	}
 	a.judge.Captured(judge.Fired{Target: target, Rule: a.judge.Rules()[0]}, "c", gopprof.Agreement{}, time.Now())
 	a.pipeline.remember()

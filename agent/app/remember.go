@@ -40,6 +40,9 @@ func (a *App) makeState(context.Context) error {
 		return fmt.Errorf("taking state_dir: %w", err)
 	}
 	a.stages.Closer("state directory", func(context.Context) error { return lock.Unlock() })
+	if _, err := durable.RemoveTemps(a.config.StateDir); err != nil {
+		return fmt.Errorf("taking state_dir: %w", err)
+	}
 	a.memory = newMemory(a.config.StateDir, a.log, a.reg)
 	return nil
 }
