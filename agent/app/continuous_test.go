@@ -65,6 +65,9 @@ func TestProfilerHeldMostOfTheTime(t *testing.T) {
 	if reason := gopprof.ReasonOf(err); err != nil && reason != gopprof.ReasonContended || err == nil && len(c.Profiles) != 1 {
 		t.Errorf("%d profiles, %v: want one, or contended", len(c.Profiles), err)
 	}
+	if asked := p.dialled.Load(); err != nil && (took < lifetime-2*retry || asked < 3) {
+		t.Errorf("given up after %s and %d questions: it may wait %s", took, asked, lifetime)
+	}
 	if most := lifetime + time.Second + 5*time.Second; took > most {
 		t.Errorf("took %s, want %s at most", took, most)
 	}
