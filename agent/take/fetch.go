@@ -84,6 +84,9 @@ func (j *job) fetch(k gopprof.Kind) (fetched, error) {
 	}
 	used := j.metering(k)
 	data, err := j.request(target.Endpoint, k)
+	if errors.Is(err, errContended) && !k.Timed() { // nobody can hold that kind, whatever the target says
+		err = &Error{Reason: gopprof.ReasonStatus, Detail: detailOf(err)}
+	}
 	if err != nil {
 		return fetched{}, err
 	}

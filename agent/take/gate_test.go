@@ -161,6 +161,25 @@ func TestOther500IsNotContention(t *testing.T) {
 	wantReason(t, err, gopprof.ReasonStatus)
 }
 
+// Nobody can hold what is not held by anyone at a time: a target that says so of its heap is not
+// waited for with what was taken of it before.
+func TestOnlyTheProfilerAndTheTracerAreContended(t *testing.T) {
+	s := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Go-Pprof", "1")
+		http.Error(w, "cpu profiling already in use", http.StatusInternalServerError)
+	})
+	for _, k := range gopprof.Kinds() {
+		want := gopprof.ReasonStatus
+		if k == gopprof.KindCPU || k == gopprof.KindTrace {
+			want = gopprof.ReasonContended
+		}
+		o := byHand(id1, s.target(t, "a"), k)
+		o.Deadline = time.Now().Add(100 * time.Millisecond)
+		_, err := newTaker(testConfig(), Deps{}).Take(t.Context(), o)
+		wantReason(t, err, want)
+	}
+}
+
 func TestOneCaptureAtATimePerTarget(t *testing.T) {
 	release := make(chan struct{})
 	s := serve(t, held(release))
