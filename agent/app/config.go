@@ -76,8 +76,11 @@ type AbsentConfig struct {
 
 // AgreementConfig says how the second witness is asked.
 type AgreementConfig struct {
-	// Wait is how long after firing an answer of the series is waited for. A Heapster
-	// minute arrives 5 to 25 seconds after its end.
+	// Wait is how long after firing an answer of the series is waited for; the report waits
+	// as long. A Heapster minute arrives 5 to 25 seconds after its end. What fires at once
+	// needs the minute of its reading, which ends up to a minute after firing: with 30s, half
+	// to four fifths of those reports say unavailable, series_stale. 90s are enough for all
+	// where the series' resolution is one minute.
 	Wait time.Duration `yaml:"wait"`
 	// Every is the time between two questions of one firing.
 	Every time.Duration `yaml:"every"`
@@ -195,10 +198,23 @@ func (c Config) checkSeries(report func(key, problem string)) {
 		return
 	}
 	for _, rule := range c.Judge.Rules() {
+		c.checkIntervals(report, rule)
 		if hot := rule.Window * time.Duration(rule.InARow); hot < 2*c.Heapster.Resolution {
 			report("judge."+rule.Name+".window", fmt.Sprintf(
 				"%d windows of %s hold no whole interval of the series for certain: make them at least %s together, twice heapster.resolution",
 				rule.InARow, rule.Window, 2*c.Heapster.Resolution))
 		}
 	}
+}
+
+// checkIntervals reports a window that whole intervals of the series, of which it is made
+// where they alone are judged, cannot fill.
+func (c Config) checkIntervals(report func(key, problem string), rule gopprof.Rule) {
+	resolution := c.Heapster.Resolution
+	if c.Judge.Policy != gopprof.PolicySeries || resolution <= 0 || rule.Window%resolution == 0 {
+		return
+	}
+	report("judge."+rule.Name+".window", fmt.Sprintf(
+		`%s is not a multiple of heapster.resolution (%s): with judge.policy "series" a window is made of whole intervals of the series, which do not fill this one; make it a multiple, such as %s`,
+		rule.Window, resolution, (rule.Window/resolution+1)*resolution))
 }

@@ -2,6 +2,7 @@ package app
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -45,6 +46,42 @@ func TestWindowsMustHoldAnIntervalOfTheSeries(t *testing.T) {
 	}
 	if _, err := load(t, nats+"heapster: {url: 'http://127.0.0.1:1', resolution: 30s}\nobserve: {quiet_interval: 15s}\njudge:\n  cpu: {window: 30s}\n"); err != nil {
 		t.Error(err)
+	}
+}
+
+// Under the policy "series" a window is made of the whole intervals that lie in it: where
+// they do not fill it, the rule could never fire.
+func TestWindowsOfSeriesAreWholeIntervals(t *testing.T) {
+	policy := nats + "heapster: {url: 'http://127.0.0.1:1', resolution: %s}\njudge:\n  policy: %s\n  %s: {window: %s, in_a_row: %d}\n"
+	for _, c := range []struct {
+		resolution, policy, rule, window string
+		inARow                           int
+		want                             string
+	}{
+		{"1m", "series", "cpu", "90s", 2, ":5: judge.cpu.window: 1m30s is not a multiple of heapster.resolution (1m0s)"},
+		{"1m", "series", "memory", "90s", 2, ":5: judge.memory.window: 1m30s is not a multiple of heapster.resolution (1m0s)"},
+		{"1m", "series", "cpu", "30s", 4, "such as 1m0s"},
+		{"1m", "series", "memory", "100s", 3, "such as 2m0s"},
+		{"40s", "series", "cpu", "100s", 3, "such as 2m0s"},
+		{"20s", "series", "cpu", "1m", 2, ""},
+		{"1m", "series", "cpu", "1m", 2, ""},
+		{"1m", "series", "memory", "3m", 2, ""},
+		{"1m", "series", "throttled", "90s", 2, ""}, // no rule there
+		{"1m", "confirm", "cpu", "90s", 2, ""},
+	} {
+		text := fmt.Sprintf(policy, c.resolution, c.policy, c.rule, c.window, c.inARow)
+		if c.resolution == "40s" { // the other rule's default is no multiple either
+			text += "  memory: {enabled: false}\n"
+		}
+		switch _, err := load(t, text); {
+		case c.want == "" && err != nil:
+			t.Errorf("%+v: %v", c, err)
+		case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+	if _, err := load(t, fmt.Sprintf(policy, "0s", "series", "cpu", "1m", 2)); err == nil || !strings.Contains(err.Error(), "heapster.resolution:") {
+		t.Errorf("no resolution: %v", err)
 	}
 }
 

@@ -77,6 +77,78 @@ func TestAgreeWaitsForTheMinuteThatArrives(t *testing.T) {
 	})
 }
 
+// lateMinutes is a Heapster of which each minute arrives some time after its end, beside a
+// local witness: both saw the memory jump from 0.5 to 0.96.
+type lateMinutes struct {
+	newest, jump time.Time // the end of a minute; the others follow from it
+	late         time.Duration
+}
+
+func (l lateMinutes) at(moment time.Time) float64 {
+	if moment.After(l.jump) {
+		return 0.96
+	}
+	return 0.5
+}
+
+func (l lateMinutes) Windows(_ context.Context, _ string, from, to time.Time) (map[gopprof.SeriesKey][]gopprof.Window, error) {
+	var windows []gopprof.Window
+	for end := l.newest; !end.Add(l.late).After(to); end = end.Add(time.Minute) {
+		if !end.Add(-time.Minute).Before(from) {
+			windows = append(windows, minute(end, l.at(end)))
+		}
+	}
+	return map[gopprof.SeriesKey][]gopprof.Window{target.Series(): windows}, nil
+}
+
+func (l lateMinutes) local(string) judge.Local {
+	return func(start, end time.Time) (gopprof.Window, bool) {
+		hot := max(0, min(end.Sub(l.jump), end.Sub(start))).Seconds() / end.Sub(start).Seconds()
+		return minute(end, 0.5+0.46*hot), !end.After(time.Now())
+	}
+}
+
+// Memory that jumps fires at once, up to a minute before the end of Heapster's minute: the
+// answer waits for that minute. The default wait ends before it for most phases, and then
+// nothing is confirmed; 90 s are enough for all.
+func TestAtOnceWaitsForTheMinuteThatSawIt(t *testing.T) {
+	for _, c := range []struct{ wait, late time.Duration }{{30 * time.Second, 5 * time.Second}, {30 * time.Second, 25 * time.Second}, {90 * time.Second, 5 * time.Second}, {90 * time.Second, 25 * time.Second}} {
+		results := map[gopprof.AgreementResult]int{}
+		for phase := time.Duration(0); phase < time.Minute; phase += time.Second {
+			synctest.Test(t, func(t *testing.T) {
+				began := time.Now()
+				reading := minute(began, 0.96)
+				reading.Start = began.Add(-10 * time.Second)
+				source := lateMinutes{newest: began.Add(phase - 3*time.Minute), jump: reading.Start, late: c.late}
+				witness := witnessOf(source, 0)
+				witness.local, witness.wait = source.local, c.wait
+				got := witness.Agree(t.Context(), judge.Fired{Target: target, Evidence: gopprof.Evidence{
+					Resource: gopprof.ResourceMemory, Policy: gopprof.PolicyConfirm, Threshold: 0.95, AtOnce: true, Windows: []gopprof.Window{reading},
+				}})
+				results[got.Result]++
+				for _, compared := range got.Compared {
+					if compared.Series != 0.96 {
+						t.Errorf("phase %s, late %s: %s by %+v, which saw nothing of it", phase, c.late, got.Result, compared)
+					}
+				}
+				if got.Result == gopprof.AgreementUnavailable && got.Reason != gopprof.ReasonSeriesStale {
+					t.Errorf("phase %s, late %s: %+v", phase, c.late, got)
+				}
+			})
+		}
+		confirmed, unavailable := results[gopprof.AgreementConfirmed], results[gopprof.AgreementUnavailable]
+		t.Logf("wait %s, minutes %s late: %v", c.wait, c.late, results)
+		switch {
+		case confirmed+unavailable != 60:
+			t.Errorf("wait %s, late %s: %v, want nothing contradicted", c.wait, c.late, results)
+		case c.wait < time.Minute && (confirmed == 0 || unavailable == 0):
+			t.Errorf("wait %s, late %s: %v, want some of both", c.wait, c.late, results)
+		case c.wait > time.Minute && unavailable > 0:
+			t.Errorf("wait %s, late %s: %v, want all confirmed", c.wait, c.late, results)
+		}
+	}
+}
+
 func TestAgreeGivesUpInTime(t *testing.T) {
 	for name, script := range map[string]answer{"nothing": {}, "away": {err: errors.New("away")}} {
 		t.Run(name, func(t *testing.T) {

@@ -20,7 +20,8 @@ type Local func(start, end time.Time) (gopprof.Window, bool)
 // Agree compares like with like: for each of the series' own intervals inside the hot
 // span, the series' value beside the mean of the local readings over the same interval.
 // Any two windows of heat hold at least one whole interval of a series whose resolution is
-// one window, whatever the phase between them.
+// one window, whatever the phase between them. What fires at once is compared with the
+// intervals that touch its one reading; those may arrive a minute later.
 //
 // The result is unavailable, with reason series_absent, series_stale or series_absurd, when
 // no interval could be compared; the caller may ask again when newer points have arrived.
@@ -65,7 +66,7 @@ func compare(evidence gopprof.Evidence, series []gopprof.Window, local Local) (c
 			continue
 		}
 		mineRatio, ok := mine.Ratio(resource)
-		if !ok {
+		if !ok || neitherHot(evidence, mineRatio, ratio) {
 			continue
 		}
 		single = single || w.Witness == gopprof.WitnessRecord
@@ -76,13 +77,22 @@ func compare(evidence gopprof.Evidence, series []gopprof.Window, local Local) (c
 
 // inside tells whether an interval of the series lies in the hot span. What fires at once
 // has a span of one reading, which no interval fits in: there an interval that touches the
-// reading counts, since memory's series is the value at the interval's end.
+// reading counts. One that ended before it cannot have seen it.
 func inside(evidence gopprof.Evidence, w gopprof.Window) bool {
 	start, end := evidence.Hot()
 	if evidence.AtOnce {
-		return w.End.After(start.Add(-w.End.Sub(w.Start))) && w.Start.Before(end)
+		return w.End.After(start) && w.Start.Before(end)
 	}
 	return !w.Start.Before(start) && !w.End.After(end)
+}
+
+// neitherHot tells whether an interval that touches a reading that fired at once shows the
+// heat to neither witness: memory's series is the value at the interval's end, when the
+// jump may be still to come or over again. Two quiet values say nothing of the heat, alike
+// or not. Throttling's level is not one of the CPU that is compared.
+func neitherHot(evidence gopprof.Evidence, local, series float64) bool {
+	return evidence.AtOnce && evidence.Resource != gopprof.ResourceThrottled &&
+		series <= evidence.Threshold && local < (1-Tolerance)*evidence.Threshold
 }
 
 // localSpan returns the span of local readings that is like the series' interval: all of
@@ -113,7 +123,7 @@ func means(compared []gopprof.Comparison) (local, series float64) {
 // true are a reason before the age of those that can.
 func unavailable(evidence gopprof.Evidence, series []gopprof.Window) gopprof.Agreement {
 	resource := seriesResource(evidence.Resource)
-	start, _ := evidence.Hot()
+	start, end := evidence.Hot()
 	newest, absurd, hot := time.Time{}, 0, false
 	for _, w := range series {
 		if _, ok := w.Ratio(resource); !ok {
@@ -131,6 +141,9 @@ func unavailable(evidence gopprof.Evidence, series []gopprof.Window) gopprof.Agr
 	case newest.IsZero():
 		answer.Reason = gopprof.ReasonSeriesAbsent
 		answer.Detail = "no point of this container with a limit"
+	case evidence.AtOnce:
+		answer.Reason = gopprof.ReasonSeriesStale
+		answer.Detail = fmt.Sprintf("newest point %s; none that came in time shows the reading of %s", newest.UTC().Format(time.RFC3339), end.UTC().Format(time.RFC3339))
 	default:
 		answer.Reason = gopprof.ReasonSeriesStale
 		answer.Detail = fmt.Sprintf("newest point %s, hot since %s", newest.UTC().Format(time.RFC3339), start.UTC().Format(time.RFC3339))

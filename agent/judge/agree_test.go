@@ -133,11 +133,53 @@ func TestClimbingMemoryIsComparedAtTheMinutesEnd(t *testing.T) {
 	}
 }
 
+// What fires at once has a span of one reading: only what the series say of that moment
+// counts, and a quiet minute before it or after it says nothing.
 func TestAtOnceComparesWithTheIntervalThatTouchesIt(t *testing.T) {
-	use := readings{0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.96, 0.96}
-	evidence := gopprof.Evidence{Resource: gopprof.ResourceMemory, Threshold: 0.95, AtOnce: true, Windows: []gopprof.Window{{Start: start.Add(time.Minute), End: start.Add(70 * time.Second)}}}
-	got := Agree(evidence, []gopprof.Window{minute(5, 0.5), minute(20, 0.96)}, use.local(gopprof.ResourceMemory))
-	if got.Result != gopprof.AgreementConfirmed {
+	calm := readings{0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5}
+	stays := append(calm[:11:11], 0.96, 0.96, 0.96, 0.96, 0.96, 0.96, 0.96, 0.96)
+	falls := append(calm[:11:11], 0.96, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5)
+	evidence := gopprof.Evidence{
+		Resource: gopprof.ResourceMemory, Threshold: 0.95, AtOnce: true,
+		Windows: []gopprof.Window{{Start: start.Add(110 * time.Second), End: start.Add(120 * time.Second)}},
+	}
+	for _, c := range []struct {
+		name   string
+		use    readings
+		series []gopprof.Window
+		want   gopprof.AgreementResult
+		n      int
+	}{
+		{"ended most of a minute before, quiet", stays, []gopprof.Window{minute(-5, 0.5)}, gopprof.AgreementUnavailable, 0},
+		{"ended a moment before, quiet", stays, []gopprof.Window{minute(49, 0.5)}, gopprof.AgreementUnavailable, 0},
+		{"ended as the reading began", stays, []gopprof.Window{minute(50, 0.5)}, gopprof.AgreementUnavailable, 0},
+		{"ended before the jump, which is in the reading", stays, []gopprof.Window{minute(51, 0.5)}, gopprof.AgreementUnavailable, 0},
+		{"ended a little before the jump", stays, []gopprof.Window{minute(56, 0.5)}, gopprof.AgreementUnavailable, 0},
+		{"ended in the reading and saw it", stays, []gopprof.Window{minute(56, 0.96)}, gopprof.AgreementConfirmed, 1},
+		{"ended after it and saw it", stays, []gopprof.Window{minute(65, 0.96)}, gopprof.AgreementConfirmed, 1},
+		{"ended after it and saw nearly as much", stays, []gopprof.Window{minute(70, 0.93)}, gopprof.AgreementConfirmed, 1},
+		{"ended after it and saw nothing", stays, []gopprof.Window{minute(70, 0.5)}, gopprof.AgreementContradicted, 1},
+		{"began after it", stays, []gopprof.Window{minute(120, 0.96)}, gopprof.AgreementUnavailable, 0},
+		{"the minute before beside the one that saw it", stays, []gopprof.Window{minute(5, 0.5), minute(65, 0.96)}, gopprof.AgreementConfirmed, 1},
+		{"ended when it was quiet again", falls, []gopprof.Window{minute(90, 0.5)}, gopprof.AgreementUnavailable, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := Agree(evidence, c.series, c.use.local(gopprof.ResourceMemory))
+			if got.Result != c.want || len(got.Compared) != c.n || (got.Result == gopprof.AgreementUnavailable) != (got.Reason == gopprof.ReasonSeriesStale) {
+				t.Errorf("got %+v, want %s with %d compared", got, c.want, c.n)
+			}
+		})
+	}
+}
+
+// Throttling's level is not one of CPU: there quiet CPU, seen by both, still compares.
+func TestThrottledAtOnceComparesTheUseOfCPU(t *testing.T) {
+	use := readings{0.4, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4}
+	evidence := gopprof.Evidence{
+		Resource: gopprof.ResourceThrottled, Threshold: 0.9, AtOnce: true,
+		Windows: []gopprof.Window{{Start: start.Add(50 * time.Second), End: start.Add(time.Minute)}},
+	}
+	if got := Agree(evidence, []gopprof.Window{minute(5, 0.42)}, use.local(gopprof.ResourceCPU)); got.Result != gopprof.AgreementConfirmed {
 		t.Errorf("%+v", got)
 	}
 }

@@ -32,7 +32,8 @@ type RuleConfig struct {
 	Threshold float64 `yaml:"threshold"`
 	// AtOnce is the share of the limit at which one reading is enough; 0 switches it off.
 	AtOnce float64 `yaml:"at_once"`
-	// Window is the length of one window.
+	// Window is the length of one window. Under the policy "series" it must be a multiple of
+	// heapster.resolution, since a window is then made of whole intervals of the series.
 	Window time.Duration `yaml:"window"`
 	// InARow is how many disjoint windows, the last one ending now, must be above.
 	InARow int `yaml:"in_a_row"`

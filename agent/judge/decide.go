@@ -191,8 +191,9 @@ func newestWindow(rule gopprof.Rule, seen Seen, now time.Time) (gopprof.Window, 
 
 func covered(w gopprof.Window) bool { return w.CoveredRatio >= gopprof.MinCovered }
 
-// fresh tells whether a window ended within one window's length of now, in either
-// direction: a clock that jumped makes windows of another time.
+// fresh tells whether a window ended within two windows' length of now, in either
+// direction: a clock that jumped makes windows of another time. One length is too little
+// for series, whose newest interval is judged up to an interval after it arrived.
 func fresh(w gopprof.Window, rule gopprof.Rule, now time.Time) bool {
 	return !w.End.IsZero() && now.Sub(w.End).Abs() <= 2*rule.Window
 }

@@ -84,6 +84,20 @@ func TestClockThatJumpedMakesNoFreshWindow(t *testing.T) {
 	}
 }
 
+// Series are a minute long, arrive up to 25 s after their end and are judged once a minute:
+// the newest of them may be older than one window.
+func TestWindowIsFreshForTwoOfItsLengths(t *testing.T) {
+	_, source, now := hotTarget()
+	seen := Seen{Windows: source.Windows("", time.Minute, 2)}
+	for age, want := range map[time.Duration]gopprof.Reason{
+		85 * time.Second: gopprof.ReasonFired, 2 * time.Minute: gopprof.ReasonFired, 121 * time.Second: gopprof.ReasonNoReadings,
+	} {
+		if _, _, reason := Decide(cpuOnly().Rules()[0], State{}, seen, now.Add(age)); reason != want {
+			t.Errorf("ended %s ago: %s, want %s", age, reason, want)
+		}
+	}
+}
+
 func TestNewImageEndsTheBackOff(t *testing.T) {
 	rule := cpuOnly().Rules()[0]
 	state := Captured(rule, State{}, gopprof.Evidence{}, "api:1", start)
