@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gopprof/gopprof/agent/judge"
+	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
@@ -186,6 +188,17 @@ func testOwnBudget(t *testing.T, aggregator asked) {
 	}
 	if later := ask(61 * time.Minute); !later.Go {
 		t.Errorf("%+v an hour later: want go", later)
+	}
+}
+
+// A firing that cannot be sent is not put to anybody: that nobody answered is no reason to
+// profile it.
+func TestFiringThatCannotBeSentIsRefused(t *testing.T) {
+	err := fmt.Errorf("asking about capture %q: %w", "c", bus.ErrInvalid)
+	a := &asking{aggregator: asked{err: err}, perHour: 2, log: zap.NewNop()}
+	want := gopprof.Decision{Reason: gopprof.ReasonBadInput}
+	if got := a.Ask(t.Context(), gopprof.Firing{At: noon}); got != want || len(a.recent) > 0 {
+		t.Errorf("got %+v, %d of the node's own budget", got, len(a.recent))
 	}
 }
 
