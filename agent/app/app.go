@@ -44,6 +44,7 @@ type App struct {
 	metrics *ops.Server // nil: none
 
 	guard  *guard
+	told   *telling
 	memory *memory
 
 	captures context.Context // of running captures: outlives the loop's at shutdown
@@ -69,7 +70,7 @@ func New(ctx context.Context, config Config, log *zap.Logger) (*App, error) {
 		config: config, log: log, reg: ops.NewRegistry(),
 		health: ops.NewHealth(time.Now), stages: ops.NewStages(log, config.ShutdownTimeout+10*time.Second),
 	}
-	a.guard = newGuard(log, a.reg)
+	a.guard, a.told = newGuard(log, a.reg), newTelling(log, a.reg)
 	a.captures, a.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	for _, make := range []func(context.Context) error{a.makeState, a.makeSinks, a.makeWitnesses, a.makeJudge, a.makeSources, a.makeServer} {
 		if err := make(ctx); err != nil {
@@ -367,9 +368,7 @@ func (a *App) tellState(ctx context.Context) error {
 	defer beat.End()
 	return every(ctx, a.config.StateInterval, beat.Turn, func() {
 		a.guard.do(guardedState, func() {
-			if err := a.bus.PublishState(ctx, a.state.Now()); err != nil {
-				a.log.Debug("state not told", zap.Error(err))
-			}
+			a.told.note(a.bus.PublishState(ctx, a.state.Now()))
 		}, nil)
 	})
 }

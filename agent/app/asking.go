@@ -2,12 +2,14 @@ package app
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
@@ -42,6 +44,10 @@ func (a *asking) Ask(ctx context.Context, firing gopprof.Firing) gopprof.Decisio
 	}
 	if ctx.Err() != nil {
 		return gopprof.Decision{Reason: gopprof.ReasonCancelled}
+	}
+	if errors.Is(err, bus.ErrInvalid) { // nobody was asked, and nobody would take the capture
+		a.log.Warn("aggregator could not be asked", zap.String("capture", firing.Capture), zap.Error(err))
+		return gopprof.Decision{Reason: gopprof.ReasonBadInput}
 	}
 	own := a.decide(firing)
 	a.log.Warn("aggregator did not answer, node decided", zap.String("capture", firing.Capture), zap.Bool("go", own.Go), zap.Error(err))

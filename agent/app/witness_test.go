@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gopprof/gopprof/agent/judge"
+	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
@@ -291,6 +292,17 @@ func TestOwnBudgetOfWhatCameToNothing(t *testing.T) {
 	a.CameToNothing("0")
 	if len(a.recent) != 1 {
 		t.Errorf("given back twice: %d", len(a.recent))
+	}
+}
+
+// A firing that cannot be sent is not put to anybody: that nobody answered is no reason to
+// profile it.
+func TestFiringThatCannotBeSentIsRefused(t *testing.T) {
+	err := fmt.Errorf("asking about capture %q: %w", "c", bus.ErrInvalid)
+	a := &asking{aggregator: asked{err: err}, perHour: 2, log: zap.NewNop()}
+	want := gopprof.Decision{Reason: gopprof.ReasonBadInput}
+	if got := a.Ask(t.Context(), gopprof.Firing{At: noon}); got != want || len(a.recent) > 0 {
+		t.Errorf("got %+v, %d of the node's own budget", got, len(a.recent))
 	}
 }
 

@@ -47,7 +47,7 @@ func ConnectAgent(ctx context.Context, c Config, cluster, node string, log *zap.
 }
 
 // Ask puts a firing to the aggregator and returns its decision. It takes a second at
-// most; an error means that nobody answered.
+// most; an error means that nobody answered, or is ErrInvalid: nobody was asked.
 func (a *Agent) Ask(ctx context.Context, f gopprof.Firing) (gopprof.Decision, error) {
 	data, err := wire.EncodeFiring(f)
 	if err != nil {
@@ -64,14 +64,18 @@ func (a *Agent) Ask(ctx context.Context, f gopprof.Firing) (gopprof.Decision, er
 	return d, nil
 }
 
-// PublishState tells whoever listens what this node knows. Nobody acknowledges it.
+// PublishState tells whoever listens what this node knows. Nobody acknowledges it. With
+// ErrPartly it was told without some of its targets.
 func (a *Agent) PublishState(_ context.Context, s gopprof.NodeState) error {
-	data, err := encodeState(s)
+	data, left, err := encodeState(s)
 	if err != nil {
 		return fmt.Errorf("publishing state: %w", err)
 	}
 	if err := a.nc.Publish(subject("state", a.cluster, a.node), data); err != nil {
 		return fmt.Errorf("publishing state: %w: %w", ErrAway, err)
+	}
+	if len(left) > 0 {
+		return fmt.Errorf("publishing state: %w: %d left out, the first because of: %w", ErrPartly, len(left), left[0])
 	}
 	return nil
 }

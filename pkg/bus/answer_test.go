@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"reflect"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -129,6 +131,42 @@ func TestStates(t *testing.T) {
 		default:
 			more = false
 		}
+	}
+}
+
+// What cannot be sent is left out, and the rest is told.
+func TestStateIsToldInPart(t *testing.T) {
+	b := bustest.Start(t, bustest.Options{Nodes: []string{"a"}})
+	agg, agent := b.Aggregator(), b.Agent("a")
+	heard := make(chan gopprof.NodeState, 100)
+	background(t, "states", func(ctx context.Context) error {
+		return agg.States(ctx, func(s gopprof.NodeState) { heard <- s })
+	})
+	good, bad := target("a"), target("a")
+	bad.Workload.Kind = strings.Repeat("A", 300)
+	large := gopprof.Refusal{Target: good, Detail: strings.Repeat("<", 1024)}
+	for name, refused := range map[string][]gopprof.Refusal{"invalid": {{Target: bad}}, "too large": slices.Repeat([]gopprof.Refusal{large}, 300)} {
+		s := gopprof.NodeState{Cluster: bustest.Cluster, Node: "a", At: time.Now(), Targets: []gopprof.TargetState{{Target: good}, {Target: bad}}, Refused: refused}
+		poll.Until(t, "the state", func() bool {
+			if err := agent.PublishState(t.Context(), s); !errors.Is(err, bus.ErrPartly) || !strings.Contains(err.Error(), strconv.Itoa(1+len(refused))+" left out") {
+				t.Fatalf("%s: %v, want %v", name, err, bus.ErrPartly)
+			}
+			select {
+			case got := <-heard:
+				if len(got.Targets) != 1 || got.Targets[0].Target != good || len(got.Refused) != 0 {
+					t.Errorf("%s: %+v", name, got)
+				}
+				return true
+			case <-time.After(100 * time.Millisecond):
+				return false
+			}
+		})
+	}
+	if err := agent.PublishState(t.Context(), gopprof.NodeState{Cluster: "a\nb", Node: "a"}); !errors.Is(err, bus.ErrInvalid) {
+		t.Errorf("a state that cannot be told: %v, want %v", err, bus.ErrInvalid)
+	}
+	if _, err := agent.Ask(t.Context(), gopprof.Firing{Capture: newID(t), Target: bad}); !errors.Is(err, bus.ErrInvalid) {
+		t.Errorf("a firing that cannot be sent: %v, want %v", err, bus.ErrInvalid)
 	}
 }
 

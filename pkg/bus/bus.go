@@ -29,6 +29,9 @@ var (
 	// Trying again never helps.
 	ErrInvalid = errors.New("cannot be sent")
 
+	// ErrPartly: a state was told without those of its targets that cannot be sent.
+	ErrPartly = errors.New("told in part only")
+
 	// ErrDifferent: something else was published under this ID before.
 	ErrDifferent = errors.New("different content under the same id")
 	// ErrNoAgent: no agent of that node listens.

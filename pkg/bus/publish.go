@@ -80,9 +80,25 @@ func (a *Agent) publishMessage(ctx context.Context, capture string, data []byte)
 	return err
 }
 
-// encodeState leaves out windows, oldest first, when a node has too many targets for one
+// encodeState leaves out what cannot be sent, so that one target does not hide the others of
+// its node, and returns what is wrong with each of these. It leaves out the refused ones when
+// a node has too many for one message.
+func encodeState(s gopprof.NodeState) (data []byte, left []error, err error) {
+	if data, err = encodeThin(s); errors.Is(err, ErrInvalid) {
+		s, left = wire.Sendable(s)
+		data, err = encodeThin(s)
+	}
+	if errors.Is(err, ErrTooLarge) {
+		left = append(left, slices.Repeat([]error{err}, len(s.Refused))...)
+		s.Refused = nil
+		data, err = encodeThin(s)
+	}
+	return data, left, err
+}
+
+// encodeThin leaves out windows, oldest first, when a node has too many targets for one
 // message: what a target is and why it did not fire matters more.
-func encodeState(s gopprof.NodeState) ([]byte, error) {
+func encodeThin(s gopprof.NodeState) ([]byte, error) {
 	for _, keep := range []int{-1, 1, 0} {
 		data, err := wire.EncodeState(thin(s, keep))
 		if err == nil {
@@ -92,7 +108,7 @@ func encodeState(s gopprof.NodeState) ([]byte, error) {
 			return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
 		}
 	}
-	return nil, fmt.Errorf("%w: %d targets", ErrTooLarge, len(s.Targets))
+	return nil, fmt.Errorf("%w: %d targets, %d refused", ErrTooLarge, len(s.Targets), len(s.Refused))
 }
 
 // thin keeps the newest windows of each target; all of them when keep is negative.

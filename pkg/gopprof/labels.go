@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // What a pod's labels may amount to, so that those of all pods of a node fit into one
@@ -35,7 +36,7 @@ func JoinLabels(labels map[string]string) (string, bool) {
 }
 
 func plain(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool { return r == ',' || r == '=' || !unicode.IsPrint(r) })
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return r == ',' || r == '=' || !unicode.IsPrint(r) })
 }
 
 // SplitLabels reads what JoinLabels wrote; nil when there are none.

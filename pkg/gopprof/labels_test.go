@@ -27,7 +27,7 @@ func TestLabelsThatAreNotTold(t *testing.T) {
 	}
 	for name, labels := range map[string]map[string]string{
 		"too many": many, "too long": {"k": strings.Repeat("v", maxLabelBytes)}, "no key": {"": "v"},
-		"a comma": {"k": "a,b=c"}, "an equals sign": {"k=a": "v"}, "a line": {"k": "a\nb"},
+		"a comma": {"k": "a,b=c"}, "an equals sign": {"k=a": "v"}, "a line": {"k": "a\nb"}, "no text": {"k": "a\xff"},
 	} {
 		if got, ok := JoinLabels(labels); ok || got != "" {
 			t.Errorf("%s: %q", name, got)

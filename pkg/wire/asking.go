@@ -1,7 +1,9 @@
 package wire
 
 import (
+	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
@@ -45,7 +47,7 @@ func checkFiring(f gopprof.Firing) error {
 	if !within(f.Threshold, 1) || !within(f.CPUSeconds, maxSeconds) {
 		return fmt.Errorf("rule: %w: threshold %g, %g seconds", ErrInvalid, f.Threshold, f.CPUSeconds)
 	}
-	return checkTarget(f.Target)
+	return CheckTarget(f.Target)
 }
 
 // maxSeconds is more than anybody lets a profile take.
@@ -105,6 +107,25 @@ func DecodeState(data []byte) (gopprof.NodeState, error) {
 	return tidyState(s), nil
 }
 
+// Sendable returns the state without those of its targets and refused ones for which the
+// whole state would be refused, and what is wrong with each of these.
+func Sendable(s gopprof.NodeState) (gopprof.NodeState, []error) {
+	var left []error
+	bad := func(noun any, err error) bool {
+		if err == nil {
+			_, err = json.Marshal(noun)
+		}
+		if err != nil {
+			left = append(left, err)
+		}
+		return err != nil
+	}
+	of := s
+	s.Targets = slices.DeleteFunc(slices.Clone(s.Targets), func(t gopprof.TargetState) bool { return bad(t, checkTargetState(of, t)) })
+	s.Refused = slices.DeleteFunc(slices.Clone(s.Refused), func(r gopprof.Refusal) bool { return bad(r, checkRefusal(of, r)) })
+	return s, left
+}
+
 // checkState also refuses a state that speaks of another node's targets.
 func checkState(s gopprof.NodeState) error {
 	if s.Node == "" {
@@ -122,14 +143,18 @@ func checkState(s gopprof.NodeState) error {
 		}
 	}
 	for _, r := range s.Refused {
-		if err := checkOwn(s, r.Target); err != nil {
-			return err
-		}
-		if err := checkWords("refused", maxWord, string(r.Reason)); err != nil {
+		if err := checkRefusal(s, r); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func checkRefusal(s gopprof.NodeState, r gopprof.Refusal) error {
+	if err := checkOwn(s, r.Target); err != nil {
+		return err
+	}
+	return checkWords("refused", maxWord, string(r.Reason))
 }
 
 func checkTargetState(s gopprof.NodeState, t gopprof.TargetState) error {
@@ -159,5 +184,5 @@ func checkOwn(s gopprof.NodeState, t gopprof.Target) error {
 	if t.Cluster != s.Cluster || t.Node != s.Node {
 		return fmt.Errorf("target %q: %w: of node %q, in the state of %q", clip(t.Key()), ErrInvalid, clip(t.Node), clip(s.Node))
 	}
-	return checkTarget(t)
+	return CheckTarget(t)
 }

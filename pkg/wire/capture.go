@@ -46,7 +46,7 @@ func checkCapture(c gopprof.Capture) error {
 	if err := checkID("incident", c.Incident); err != nil {
 		return err
 	}
-	if err := checkTarget(c.Target); err != nil {
+	if err := CheckTarget(c.Target); err != nil {
 		return err
 	}
 	if err := checkLabels(c.Target, c.Labels); err != nil {

@@ -33,21 +33,29 @@ func checkSame(envelope, id string) error {
 	return nil
 }
 
-// checkTarget refuses names that no subject, key or page could carry.
-func checkTarget(t gopprof.Target) error {
+// CheckTarget refuses names that no subject, key or page could carry: every message about
+// such a target would be refused.
+func CheckTarget(t gopprof.Target) error {
 	if t.Node == "" {
 		return fmt.Errorf("target: %w: no node", ErrInvalid)
 	}
-	if err := checkNames("target", t.Cluster, t.Node, t.Namespace, t.Workload.Kind, t.Workload.Name, t.Pod, t.Container); err != nil {
-		return err
+	for _, w := range []struct {
+		field string
+		most  int
+		word  string
+	}{
+		{"cluster", maxName, t.Cluster}, {"node", maxName, t.Node}, {"namespace", maxName, t.Namespace},
+		{"workload's kind", maxName, t.Workload.Kind}, {"workload's name", maxName, t.Workload.Name},
+		{"pod", maxName, t.Pod}, {"container", maxName, t.Container}, {"build", maxName, t.Build},
+		{"GOGC", maxWord, t.Runtime.GOGC}, {"GOMEMLIMIT", maxWord, t.Runtime.GOMEMLIMIT}, {"GOMAXPROCS", maxWord, t.Runtime.GOMAXPROCS},
+		{"pod's UID", maxText, t.PodUID}, {"container's ID", maxText, t.ContainerID}, {"image", maxText, t.Image}, {"owner", maxText, t.Owner},
+		{"scheme", maxText, t.Endpoint.Scheme}, {"host", maxText, t.Endpoint.Host}, {"path", maxText, t.Endpoint.Path},
+	} {
+		if err := checkWords(w.field, w.most, w.word); err != nil {
+			return fmt.Errorf("target: %w", err)
+		}
 	}
-	if err := checkWords("build", maxName, t.Build); err != nil {
-		return err
-	}
-	if err := checkWords("runtime", maxWord, t.Runtime.GOGC, t.Runtime.GOMEMLIMIT, t.Runtime.GOMAXPROCS); err != nil {
-		return err
-	}
-	return checkWords("target", maxText, t.PodUID, t.ContainerID, t.Image, t.Owner, t.Endpoint.Scheme, t.Endpoint.Host, t.Endpoint.Path)
+	return nil
 }
 
 // checkLabels refuses more labels of a target's pod, or others, than an agent tells.
@@ -65,7 +73,7 @@ func checkNames(field string, names ...string) error { return checkWords(field, 
 func checkWords(field string, most int, words ...string) error {
 	for _, n := range words {
 		if len(n) > most || !utf8.ValidString(n) || strings.ContainsFunc(n, func(r rune) bool { return !unicode.IsPrint(r) }) {
-			return fmt.Errorf("%s: %w: name %q", field, ErrInvalid, clip(n))
+			return fmt.Errorf("%s: %w: %q must be at most %d bytes that can be printed", field, ErrInvalid, clip(n), most)
 		}
 	}
 	return nil

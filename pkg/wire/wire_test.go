@@ -525,3 +525,35 @@ func TestEmptyHistoryIsNone(t *testing.T) {
 		t.Errorf("%v:\n%s", err, data)
 	}
 }
+
+// One target that cannot be sent does not take the others with it.
+func TestSendable(t *testing.T) {
+	for name, spoil := range map[string]func(s *gopprof.NodeState){
+		"workload's kind":       func(s *gopprof.NodeState) { s.Targets[1].Target.Workload.Kind = strings.Repeat("A", 300) },
+		"another node's":        func(s *gopprof.NodeState) { s.Targets[1].Target.Node = "node-2" },
+		"labels":                func(s *gopprof.NodeState) { s.Targets[1].Labels = map[string]string{"app": "a\xff"} },
+		"rule":                  func(s *gopprof.NodeState) { s.Targets[1].Rules = []gopprof.RuleState{{Rule: "\x1b[0m"}} },
+		"no number":             func(s *gopprof.NodeState) { s.Targets[1].Local = []gopprof.Window{{CoveredRatio: math.NaN()}} },
+		"a refused one":         func(s *gopprof.NodeState) { s.Refused[1].Target.Image = strings.Repeat("a", 1100) },
+		"a reason that is none": func(s *gopprof.NodeState) { s.Refused[1].Reason = "a\nb" },
+	} {
+		want, s := state(), state()
+		s.Targets = append(s.Targets, gopprof.TargetState{Target: target()})
+		s.Refused = append(s.Refused, gopprof.Refusal{Target: target()})
+		spoil(&s)
+		if _, err := wire.EncodeState(s); !errors.Is(err, wire.ErrInvalid) {
+			t.Errorf("%s: %v, want %v", name, err, wire.ErrInvalid)
+		}
+		got, left := wire.Sendable(s)
+		if len(left) != 1 || len(got.Targets)+len(got.Refused) != 3 || len(s.Targets)+len(s.Refused) != 4 ||
+			!reflect.DeepEqual(got.Targets[0], want.Targets[0]) || !reflect.DeepEqual(got.Refused[0], want.Refused[0]) {
+			t.Errorf("%s: left out %v, kept %+v", name, left, got)
+		}
+		if _, err := wire.EncodeState(got); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if got, left := wire.Sendable(state()); len(left) > 0 || !reflect.DeepEqual(got, state()) {
+		t.Errorf("left out %v of a good state: %+v", left, got)
+	}
+}

@@ -67,6 +67,13 @@ func annotated(pairs ...string) func(*corev1.Pod) {
 	}
 }
 
+// owned says what made the pod.
+func owned(kind, name string) func(*corev1.Pod) {
+	return func(p *corev1.Pod) {
+		p.OwnerReferences = []metav1.OwnerReference{{APIVersion: "x/v1", Kind: kind, Name: name, Controller: new(true)}}
+	}
+}
+
 func silent(p *corev1.Pod) { p.Annotations = map[string]string{} }
 
 func named(name string) func(*corev1.Pod) {

@@ -6,8 +6,12 @@ import (
 	"testing"
 	"unicode"
 
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/gopprof/gopprof/agent/discover"
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/pkg/wire"
 	"github.com/gopprof/gopprof/test/hostile"
 )
 
@@ -25,9 +29,85 @@ func TestHostileAnnotations(t *testing.T) {
 	}
 }
 
+// TestHostilePods: whatever stands where a pod has words of its own, the state of its node can
+// be sent.
+func TestHostilePods(t *testing.T) {
+	ofContainer := func(set func(*corev1.Container, *corev1.ContainerStatus, string)) func(*corev1.Pod, string) {
+		return func(p *corev1.Pod, word string) { set(&p.Spec.Containers[0], &p.Status.ContainerStatuses[0], word) }
+	}
+	ofOwner := func(set func(*metav1.OwnerReference, string)) func(*corev1.Pod, string) {
+		return func(p *corev1.Pod, word string) { set(&p.OwnerReferences[0], word) }
+	}
+	for place, set := range map[string]func(*corev1.Pod, string){
+		"kind of the owner": ofOwner(func(o *metav1.OwnerReference, word string) { o.Kind = word }),
+		"name of the owner": ofOwner(func(o *metav1.OwnerReference, word string) { o.Name = word }),
+		"name of a ReplicaSet": func(p *corev1.Pod, word string) {
+			p.OwnerReferences[0].Name = word + "-" + p.Labels[labelTemplate]
+		},
+		"name of a Job":  ofOwner(func(o *metav1.OwnerReference, word string) { o.Kind, o.Name = "Job", word+"-29847600" }),
+		"owner":          func(p *corev1.Pod, word string) { p.Annotations[annotationOwner] = word },
+		"label":          func(p *corev1.Pod, word string) { p.Labels["app"] = word },
+		"key of a label": func(p *corev1.Pod, word string) { p.Labels[word] = "x" },
+		"build":          func(p *corev1.Pod, word string) { p.Labels[labelTemplate] = word },
+		"image":          ofContainer(func(c *corev1.Container, _ *corev1.ContainerStatus, word string) { c.Image = word }),
+		"image, never pulled": ofContainer(func(c *corev1.Container, s *corev1.ContainerStatus, word string) {
+			c.Image, s.ContainerID, s.State = word, "", corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: word}}
+		}),
+		"name of the container": ofContainer(func(c *corev1.Container, s *corev1.ContainerStatus, word string) { c.Name, s.Name = word, word }),
+		"name of a container that is one of two": func(p *corev1.Pod, word string) {
+			p.Spec.Containers = append(p.Spec.Containers, container(word))
+		},
+		"ID of the container": ofContainer(func(_ *corev1.Container, s *corev1.ContainerStatus, word string) { s.ContainerID = word }),
+		"environment": ofContainer(func(c *corev1.Container, _ *corev1.ContainerStatus, word string) {
+			c.Env = []corev1.EnvVar{{Name: variableGOGC, Value: word}}
+		}),
+		"why it ended": ofContainer(func(_ *corev1.Container, s *corev1.ContainerStatus, word string) {
+			s.State = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: word}}
+		}),
+		"phase":   func(p *corev1.Pod, word string) { p.Status.Phase = corev1.PodPhase(word) },
+		"address": func(p *corev1.Pod, word string) { p.Status.PodIP = word },
+	} {
+		for _, word := range append(hostile.Names(), "", strings.Repeat("A", 300), strings.Repeat("<", 253), strings.Repeat("a", 1100), strings.Repeat("ü", 1<<15)) {
+			pod := web()
+			set(pod, word)
+			got, listed := plain().read(lean(t, pod))
+			if !listed || got.target.Namespace != "shop" || got.target.Pod != pod.Name || got.target.PodUID != string(pod.UID) {
+				t.Errorf("%s: %.200q: listed %v, %+v", place, word, listed, got)
+			}
+			checkSent(t, place+": "+word, got)
+		}
+	}
+}
+
+// checkSent requires that the state of a node tells of the pod, and that a firing can.
+func checkSent(t *testing.T, from any, got found) {
+	t.Helper()
+	s := gopprof.NodeState{Cluster: here.Cluster, Node: here.Name, At: since}
+	if got.reason == "" {
+		s.Targets = []gopprof.TargetState{{Target: got.target, Labels: gopprof.SplitLabels(got.target.Labels)}}
+	} else {
+		s.Refused = []gopprof.Refusal{{Target: got.target, Reason: got.reason, Detail: got.detail}}
+	}
+	data, err := wire.EncodeState(s)
+	if err == nil {
+		_, err = wire.DecodeState(data)
+	}
+	if err != nil {
+		t.Errorf("%.200q: its node cannot tell its state: %v", from, err)
+	}
+	firing := gopprof.Firing{Capture: "0199a1b2-0000-7000-8000-000000000001", Target: got.target, Rule: "cpu", At: since}
+	if _, err := wire.EncodeFiring(firing); err != nil {
+		t.Errorf("%.200q: its firing cannot be sent: %v", from, err)
+	}
+	if len(data) > wire.MaxBytes/110 { // pods of a node, by default
+		t.Errorf("%.200q: %d bytes for one pod", from, len(data))
+	}
+}
+
 // checkFound holds what every pod that is listed must keep.
 func checkFound(t *testing.T, from any, got found) {
 	t.Helper()
+	checkSent(t, from, got)
 	x := got.target
 	for _, s := range []string{x.Build, x.Runtime.GOGC, x.Runtime.GOMEMLIMIT, x.Runtime.GOMAXPROCS} {
 		if len(s) > 63 {

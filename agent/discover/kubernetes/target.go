@@ -9,11 +9,13 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/gopprof/gopprof/agent/discover"
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/pkg/wire"
 )
 
 // defaultPort is where the Go community serves net/http/pprof when nothing else is said.
@@ -53,6 +55,31 @@ type reader struct {
 
 // read returns the pod as a target or a refused one; false for a pod that has not opted in.
 func (r reader) read(pod *corev1.Pod) (found, bool) {
+	f, listed := r.look(pod)
+	if !listed {
+		return found{}, false
+	}
+	return f.sendable(), true
+}
+
+// sendable refuses a pod that cannot be told of: the name or kind of what made it, its image
+// or another of its words fits into no message. What is left of it is what the API server
+// checked, or made itself.
+func (f found) sendable() found {
+	err := wire.CheckTarget(f.target)
+	if err == nil {
+		return f
+	}
+	t := f.target
+	f.target = gopprof.Target{
+		Cluster: t.Cluster, Node: t.Node, Namespace: t.Namespace,
+		Workload: gopprof.Workload{Kind: "Pod", Name: t.Pod}, Pod: t.Pod, PodUID: t.PodUID,
+	}
+	return f.refuse(gopprof.ReasonBadInput, err.Error())
+}
+
+// look takes the pod's words as they are.
+func (r reader) look(pod *corev1.Pod) (found, bool) {
 	a := annotations{pod.Annotations, r.peers}
 	in, decided, problem := a.enabled()
 	if !decided {
@@ -189,7 +216,7 @@ func statusOf(pod *corev1.Pod, container string) corev1.ContainerStatus {
 // words reads what is for people and for the judge: the owner and the rules.
 func (r reader) words(f found, _ *corev1.Pod, a annotations) found {
 	if s, ok := a.get(annotationOwner); ok {
-		if len(s.value) > 253 || strings.ContainsFunc(s.value, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		if len(s.value) > 253 || !utf8.ValidString(s.value) || strings.ContainsFunc(s.value, func(r rune) bool { return !unicode.IsPrint(r) }) {
 			return f.refuse(gopprof.ReasonBadInput, s.wrong("must be at most 253 bytes that can be printed"))
 		}
 		f.target.Owner = s.value
