@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/gopprof/gopprof/pkg/bus"
@@ -76,6 +77,7 @@ func TestOrder(t *testing.T) {
 		"three workers died":           {fakeHandler{}, &fakeDelivery{starts: 3}, "dead letter worker_died, finished"},
 		"starts cannot be read":        {fakeHandler{}, &fakeDelivery{starts: 2, fails: fail("starts", bus.ErrAway)}, "starts, nak 2s"},
 		"start cannot be counted":      {fakeHandler{}, &fakeDelivery{fails: fail("started", bus.ErrAway)}, "started, nak 2s"},
+		"no room to count the start":   {fakeHandler{}, &fakeDelivery{fails: fail("started", fmt.Errorf("x: %w", bus.ErrFull))}, "started, fetch, remove bytes, finished, ack"},
 		"nobody can be told of death":  {fakeHandler{giveUp: func(gopprof.Capture, gopprof.Reason, string) error { return errAway }}, &fakeDelivery{starts: 3}, "nak 2s"},
 		"bytes cannot be removed":      {fakeHandler{}, &fakeDelivery{fails: fail("remove bytes", bus.ErrAway)}, "started, fetch, remove bytes, finished, ack"},
 		"ack is not taken":             {fakeHandler{}, &fakeDelivery{fails: fail("ack", bus.ErrAway)}, "started, fetch, remove bytes, finished, ack"},
@@ -271,5 +273,22 @@ func TestAcknowledgingIsLogged(t *testing.T) {
 		if said.Len() != c.want {
 			t.Errorf("%s: said so %d times, want %d: %v", name, said.Len(), c.want, lines.All())
 		}
+	}
+}
+
+// That there is no room to count starts is told of when it begins and when it is over.
+func TestNoRoomToCountStarts(t *testing.T) {
+	core, logs := observer.New(zapcore.DebugLevel)
+	r := New(DefaultConfig(), fakeHandler{}, zap.New(core), prometheus.NewRegistry())
+	for _, full := range []bool{false, true, true, false, false, true} {
+		d := delivery("x")
+		if full {
+			d.fails = fail("started", bus.ErrFull)
+		}
+		r.receive(t.Context(), t.Context(), d)
+	}
+	began, ended := logs.FilterMessage("no room to count that captures are begun: what kills its worker is not found out").Len(), logs.FilterMessage("captures that are begun are counted again").Len()
+	if began != 2 || ended != 1 {
+		t.Errorf("told of %d beginnings and %d ends, want 2 and 1: %v", began, ended, logs.All())
 	}
 }

@@ -52,6 +52,12 @@ func (c StreamConfig) buckets() []jetstream.KeyValueConfig {
 	}
 }
 
+// What every client of NATS calls a bucket's stream, and its messages.
+const (
+	bucketStream  = "KV_"
+	bucketSubject = "$KV."
+)
+
 // Bucket is a small store of records with revisions. Keys are any names; values are small.
 type Bucket struct {
 	a    *Aggregator
@@ -143,6 +149,19 @@ func (b *Bucket) Update(ctx context.Context, key string, value []byte, revision 
 func (b *Bucket) Delete(ctx context.Context, key string) error {
 	return b.do(ctx, "deleting", key, func(ctx context.Context) error {
 		return b.kv.Delete(ctx, escapeKey(key))
+	})
+}
+
+// forget removes a key without a trace: Delete leaves a marker, as large as a small value, for
+// as long as the bucket keeps anything, and a full bucket has no room for it. Nobody who
+// watches is told.
+func (b *Bucket) forget(ctx context.Context, key string) error {
+	s, err := b.a.stream(ctx, bucketStream+b.name)
+	if err != nil {
+		return err
+	}
+	return b.do(ctx, "forgetting", key, func(ctx context.Context) error {
+		return s.Purge(ctx, jetstream.WithPurgeSubject(bucketSubject+b.name+"."+escapeKey(key)))
 	})
 }
 
