@@ -24,6 +24,10 @@ const (
 	bucketStarts     = "gopprof-starts"     // how often a capture was begun and not ended; kept 7 days
 )
 
+// OperationsKept is how long BucketOperations keeps a record after it was written last. Who
+// watches it is not told that one is forgotten then.
+const OperationsKept = 7 * 24 * time.Hour
+
 func bucketNames() []string {
 	return []string{BucketOperations, BucketKeys, BucketControl, BucketBudget, BucketIncidents, BucketTold, BucketSilences, bucketStarts}
 }
@@ -41,7 +45,7 @@ func (c StreamConfig) buckets() []jetstream.KeyValueConfig {
 		return b
 	}
 	return []jetstream.KeyValueConfig{
-		bucket(BucketOperations, "Manual requests", 7*day),
+		bucket(BucketOperations, "Manual requests", OperationsKept),
 		small(bucket(BucketKeys, "What idempotency keys stand for", day), 16<<20),
 		small(bucket(BucketControl, "The pause, and who drives operations", 7*day), 1<<20),
 		bucket(BucketBudget, "Captures granted lately", day),
