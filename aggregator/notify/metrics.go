@@ -22,7 +22,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	}
 	m := &metrics{
 		told:       counter("told_total", "Messages that a receiver took.", "receiver"),
-		failed:     counter("failures_total", "Attempts that failed and are made again.", "receiver", "reason"),
+		failed:     counter("failures_total", "Attempts that failed and are made again; contended, internal, no_answer, store_failed and too_large may also be that a report's record was not read or not written.", "receiver", "reason"),
 		gaveUp:     counter("gave_up_total", "Reports, or groups of them, given up: refused for good, failed for too long, or their receiver is not in the configuration any more.", "receiver", "reason"),
 		repeats:    counter("repeats_total", "Reports that came again after they were told or given up; nothing was posted.", "receiver"),
 		duplicates: counter("possible_duplicates_total", "Messages posted again because the fate of an earlier post is unknown.", "receiver"),

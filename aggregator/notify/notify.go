@@ -77,7 +77,8 @@ func New(cfg Config, deps Deps, log *zap.Logger, reg prometheus.Registerer) *Not
 // whom Run tells. nil means that nothing more is to be done about it: told, written down, not
 // to be told, or given up. An error means that it must be handed in again later; receivers
 // that took it already are passed over then. The error is a *RetryError when it is known how
-// long to wait; handing the report in earlier does no harm and posts nothing.
+// long to wait; handing the report in earlier does no harm and posts nothing. Any other error
+// is logged here, when it begins and when it is over.
 func (n *Notifier) Handle(ctx context.Context, r gopprof.Report) error {
 	ways, silence := n.routes.route(r)
 	if silence != "" {
@@ -89,11 +90,14 @@ func (n *Notifier) Handle(ctx context.Context, r gopprof.Report) error {
 	}
 	var errs []error
 	for _, w := range ways {
-		if to := n.receivers[w.receiver]; to.grouped() {
-			errs = append(errs, n.gather(ctx, to, w.route, r))
+		to, err := n.receivers[w.receiver], error(nil)
+		if to.grouped() {
+			err = n.gather(ctx, to, w.route, r)
 		} else {
-			errs = append(errs, n.tell(ctx, to, r))
+			err = n.tell(ctx, to, r)
 		}
+		n.tried(ctx, to, r, err)
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }

@@ -25,6 +25,8 @@ type receiver struct {
 	pace     Pace
 	slots    chan struct{} // one for each post that may run
 
+	unhandled unhandled
+
 	mu       sync.Mutex // guards until, sent and unworded
 	until    time.Time  // the receiver asked for a pause up to then
 	sent     []time.Time
@@ -33,7 +35,7 @@ type receiver struct {
 
 func newReceiver(r Receiver, atOnce int, pace Pace) *receiver {
 	t, _ := parseTemplate(r.Template) // the configuration was checked
-	return &receiver{Receiver: r, template: t, pace: pace, slots: make(chan struct{}, atOnce)}
+	return &receiver{Receiver: r, template: t, pace: pace, slots: make(chan struct{}, atOnce), unhandled: unhandled{all: map[gopprof.Reason]map[string]time.Time{}}}
 }
 
 // patience is how long a report waits for a slot. A receiver that lets its posts hang must

@@ -41,7 +41,8 @@ type Counter interface {
 	Deliveries() int
 	// Starts returns how many workers began with this capture before and did not end.
 	Starts(ctx context.Context) (int, error)
-	// Started counts one more and returns how many they are, this one included.
+	// Started counts one more and returns how many they are, this one included; bus.ErrFull
+	// is that there is no room to count.
 	Started(ctx context.Context) (int, error)
 	// Finished forgets them all.
 	Finished(ctx context.Context) error

@@ -13,6 +13,7 @@ package receive
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -52,6 +53,8 @@ type Receiver struct {
 	log     *zap.Logger
 	metrics *metrics
 	waits   *waits
+
+	uncounted atomic.Bool // there was no room to count the last start
 }
 
 // New returns a Receiver; Run makes it work.

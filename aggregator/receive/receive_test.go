@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/gopprof/gopprof/pkg/bus"
@@ -66,27 +67,29 @@ func TestOrder(t *testing.T) {
 		"poison":                       {handling(Poison(gopprof.ReasonInvalidProfile, errAway)), &fakeDelivery{}, "started, fetch, dead letter invalid_profile, finished"},
 		"poison inside": {handling(fmt.Errorf("storing: %w", Poison(gopprof.ReasonStoreFailed, errAway))), &fakeDelivery{},
 			"started, fetch, dead letter store_failed, finished"},
-		"undecodable":                 {fakeHandler{}, &fakeDelivery{problem: fmt.Errorf("x: %w", bus.ErrUndecodable)}, "dead letter undecodable"},
-		"imposter":                    {fakeHandler{}, &fakeDelivery{problem: bus.ErrImposter}, "dead letter imposter"},
-		"bytes lost":                  {fakeHandler{}, &fakeDelivery{fails: fail("fetch", fmt.Errorf("x: %w", bus.ErrBytesLost))}, "started, fetch, dead letter bytes_lost, finished"},
-		"bytes wrong":                 {fakeHandler{}, &fakeDelivery{fails: fail("fetch", bus.ErrBytesWrong)}, "started, fetch, dead letter bytes_wrong, finished"},
-		"too many bytes":              {fakeHandler{}, &fakeDelivery{fails: fail("fetch", bus.ErrTooLarge)}, "started, fetch, dead letter too_large, finished"},
-		"bytes cannot be had now":     {fakeHandler{}, &fakeDelivery{fails: fail("fetch", bus.ErrAway)}, "started, fetch, finished, nak 2s"},
-		"two workers died":            {fakeHandler{}, &fakeDelivery{starts: 2}, "started, fetch, remove bytes, finished, ack"},
-		"three workers died":          {fakeHandler{}, &fakeDelivery{starts: 3}, "dead letter worker_died, finished"},
-		"starts cannot be read":       {fakeHandler{}, &fakeDelivery{starts: 2, fails: fail("starts", bus.ErrAway)}, "starts, nak 2s"},
-		"start cannot be counted":     {fakeHandler{}, &fakeDelivery{fails: fail("started", bus.ErrAway)}, "started, nak 2s"},
-		"nobody can be told of death": {fakeHandler{giveUp: func(gopprof.Capture, gopprof.Reason, string) error { return errAway }}, &fakeDelivery{starts: 3}, "nak 2s"},
-		"bytes cannot be removed":     {fakeHandler{}, &fakeDelivery{fails: fail("remove bytes", bus.ErrAway)}, "started, fetch, remove bytes, finished, ack"},
-		"ack is not taken":            {fakeHandler{}, &fakeDelivery{fails: fail("ack", bus.ErrAway)}, "started, fetch, remove bytes, finished, ack"},
-		"end cannot be counted":       {fakeHandler{}, &fakeDelivery{fails: fail("finished", bus.ErrAway)}, "started, fetch, remove bytes, finished, ack"},
-		"dead letter is not taken":    {handling(Poison(gopprof.ReasonStoreFailed, errAway)), &fakeDelivery{fails: fail("dead letter", bus.ErrFull)}, "started, fetch, dead letter store_failed, nak 2s"},
-		"undecodable and not taken":   {fakeHandler{}, &fakeDelivery{problem: bus.ErrUndecodable, fails: fail("dead letter", bus.ErrFull)}, "dead letter undecodable, nak 2s"},
-		"panic counts as a death":     {fakeHandler{handle: func(context.Context, gopprof.Capture) error { panic("boom") }}, &fakeDelivery{}, "started, fetch, nak 2s"},
-		"panic in resume, the same":   {fakeHandler{resume: func(context.Context, gopprof.Capture) (bool, error) { panic(errAway) }}, &fakeDelivery{}, "started, nak 2s"},
-		"nil dereference, the same":   {fakeHandler{handle: func(context.Context, gopprof.Capture) error { var p *poison; _ = p.reason; return nil }}, &fakeDelivery{}, "started, fetch, nak 2s"},
-		"nak is not taken":            {handling(errAway), &fakeDelivery{fails: fail("nak", bus.ErrAway)}, "started, fetch, finished, nak 2s"},
-		"handler's context had ended": {fakeHandler{handle: func(ctx context.Context, _ gopprof.Capture) error { return context.Canceled }}, &fakeDelivery{}, "started, fetch, finished, nak 2s"},
+		"undecodable":                  {fakeHandler{}, &fakeDelivery{problem: fmt.Errorf("x: %w", bus.ErrUndecodable)}, "dead letter undecodable"},
+		"imposter":                     {fakeHandler{}, &fakeDelivery{problem: bus.ErrImposter}, "dead letter imposter"},
+		"bytes lost":                   {fakeHandler{}, &fakeDelivery{fails: fail("fetch", fmt.Errorf("x: %w", bus.ErrBytesLost))}, "started, fetch, dead letter bytes_lost, finished"},
+		"bytes wrong":                  {fakeHandler{}, &fakeDelivery{fails: fail("fetch", bus.ErrBytesWrong)}, "started, fetch, dead letter bytes_wrong, finished"},
+		"too many bytes":               {fakeHandler{}, &fakeDelivery{fails: fail("fetch", bus.ErrTooLarge)}, "started, fetch, dead letter too_large, finished"},
+		"bytes cannot be had now":      {fakeHandler{}, &fakeDelivery{fails: fail("fetch", bus.ErrAway)}, "started, fetch, finished, nak 2s"},
+		"two workers died":             {fakeHandler{}, &fakeDelivery{starts: 2}, "started, fetch, remove bytes, finished, ack"},
+		"three workers died":           {fakeHandler{}, &fakeDelivery{starts: 3}, "dead letter worker_died, finished"},
+		"starts cannot be read":        {fakeHandler{}, &fakeDelivery{starts: 2, fails: fail("starts", bus.ErrAway)}, "starts, nak 2s"},
+		"start cannot be counted":      {fakeHandler{}, &fakeDelivery{fails: fail("started", bus.ErrAway)}, "started, nak 2s"},
+		"no room to count the start":   {fakeHandler{}, &fakeDelivery{fails: fail("started", fmt.Errorf("x: %w", bus.ErrFull))}, "started, fetch, remove bytes, finished, ack"},
+		"nobody can be told of death":  {fakeHandler{giveUp: func(gopprof.Capture, gopprof.Reason, string) error { return errAway }}, &fakeDelivery{starts: 3}, "nak 2s"},
+		"bytes cannot be removed":      {fakeHandler{}, &fakeDelivery{fails: fail("remove bytes", bus.ErrAway)}, "started, fetch, remove bytes, finished, ack"},
+		"ack is not taken":             {fakeHandler{}, &fakeDelivery{fails: fail("ack", bus.ErrAway)}, "started, fetch, remove bytes, finished, ack"},
+		"end cannot be counted":        {fakeHandler{}, &fakeDelivery{fails: fail("finished", bus.ErrAway)}, "started, fetch, remove bytes, finished, ack"},
+		"dead letter is not taken":     {handling(Poison(gopprof.ReasonStoreFailed, errAway)), &fakeDelivery{fails: fail("dead letter", bus.ErrFull)}, "started, fetch, dead letter store_failed, finished, nak 2s"},
+		"nobody can be told of poison": {fakeHandler{handle: handling(Poison(gopprof.ReasonStoreFailed, errAway)).handle, giveUp: func(gopprof.Capture, gopprof.Reason, string) error { return errAway }}, &fakeDelivery{}, "started, fetch, finished, nak 2s"},
+		"undecodable and not taken":    {fakeHandler{}, &fakeDelivery{problem: bus.ErrUndecodable, fails: fail("dead letter", bus.ErrFull)}, "dead letter undecodable, nak 2s"},
+		"panic counts as a death":      {fakeHandler{handle: func(context.Context, gopprof.Capture) error { panic("boom") }}, &fakeDelivery{}, "started, fetch, nak 2s"},
+		"panic in resume, the same":    {fakeHandler{resume: func(context.Context, gopprof.Capture) (bool, error) { panic(errAway) }}, &fakeDelivery{}, "started, nak 2s"},
+		"nil dereference, the same":    {fakeHandler{handle: func(context.Context, gopprof.Capture) error { var p *poison; _ = p.reason; return nil }}, &fakeDelivery{}, "started, fetch, nak 2s"},
+		"nak is not taken":             {handling(errAway), &fakeDelivery{fails: fail("nak", bus.ErrAway)}, "started, fetch, finished, nak 2s"},
+		"handler's context had ended":  {fakeHandler{handle: func(ctx context.Context, _ gopprof.Capture) error { return context.Canceled }}, &fakeDelivery{}, "started, fetch, finished, nak 2s"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			run(t, c.handler, c.delivery)
@@ -270,5 +273,22 @@ func TestAcknowledgingIsLogged(t *testing.T) {
 		if said.Len() != c.want {
 			t.Errorf("%s: said so %d times, want %d: %v", name, said.Len(), c.want, lines.All())
 		}
+	}
+}
+
+// That there is no room to count starts is told of when it begins and when it is over.
+func TestNoRoomToCountStarts(t *testing.T) {
+	core, logs := observer.New(zapcore.DebugLevel)
+	r := New(DefaultConfig(), fakeHandler{}, zap.New(core), prometheus.NewRegistry())
+	for _, full := range []bool{false, true, true, false, false, true} {
+		d := delivery("x")
+		if full {
+			d.fails = fail("started", bus.ErrFull)
+		}
+		r.receive(t.Context(), t.Context(), d)
+	}
+	began, ended := logs.FilterMessage("no room to count that captures are begun: what kills its worker is not found out").Len(), logs.FilterMessage("captures that are begun are counted again").Len()
+	if began != 2 || ended != 1 {
+		t.Errorf("told of %d beginnings and %d ends, want 2 and 1: %v", began, ended, logs.All())
 	}
 }

@@ -51,6 +51,11 @@ func (r *Receiver) bury(ctx context.Context, d Delivery, v verdict) verdict {
 		err = d.DeadLetter(ctx, v.reason, v.err.Error())
 	}
 	if err != nil {
+		if v.begun { // what failed is the burial; its worker did not die, however long it waited
+			within, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+			defer cancel()
+			r.finished(within, d)
+		}
 		v = verdict{outcome: retried, err: err}
 		r.giveBack(d, v)
 		return v

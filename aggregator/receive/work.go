@@ -80,10 +80,27 @@ func (r *Receiver) begin(ctx context.Context, d Delivery) (leave func(), v verdi
 		return leave, r.failed(ctx, err)
 	}
 	leave = func() { r.places.Release(places) }
-	if _, err := d.Started(ctx); err != nil {
+	if err := r.started(ctx, d); err != nil {
 		return leave, r.failed(ctx, err)
 	}
 	return leave, verdict{begun: true}
+}
+
+// started counts the start. Without room for the count the capture is handled all the same:
+// that nothing is received any more would be worse than a worker's death that is not counted.
+func (r *Receiver) started(ctx context.Context, d Delivery) error {
+	_, err := d.Started(ctx)
+	full := errors.Is(err, bus.ErrFull)
+	if err != nil && !full {
+		return err
+	}
+	switch before := r.uncounted.Swap(full); {
+	case full && !before:
+		r.log.Error("no room to count that captures are begun: what kills its worker is not found out", zap.Error(err))
+	case !full && before:
+		r.log.Info("captures that are begun are counted again")
+	}
+	return nil
 }
 
 // work is the order of contract: announce again what is committed, or else fetch and

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/gopprof/gopprof/aggregator/serve/auth"
 	"github.com/gopprof/gopprof/pkg/api"
@@ -239,16 +240,38 @@ func (s scope) Operations(ctx context.Context) ([]gopprof.Operation, error) {
 	return out, nil
 }
 
+// unsaid is how long nobody need be able to say whether the caller may still see what he
+// follows. He is shown nothing meanwhile.
+const unsaid = 30 * time.Second
+
 // Follow hands over an operation that the caller may see whenever it changes, until it has
-// ended, show returns false, ctx ends, or the caller may not see it any more.
+// ended, show returns false or ctx ends. When the caller may not see it any more, or nobody
+// can say, that is the error.
 func (s scope) Follow(ctx context.Context, id string, show func(gopprof.Operation) bool) error {
 	if _, err := s.Operation(ctx, id); err != nil {
 		return err
 	}
-	return s.deps.Captures.Follow(ctx, id, func(op gopprof.Operation) bool {
+	var refused error
+	said := s.deps.Now()
+	err := s.deps.Captures.Follow(ctx, id, func(op gopprof.Operation) bool {
 		ok, err := may(ctx, auth.View, placeOfOperation(op))
-		return err == nil && ok && show(op)
+		now := s.deps.Now()
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return false
+		case err != nil && !op.Ended() && now.Sub(said) < unsaid:
+			return true
+		case err != nil || !ok:
+			refused = orNoSuch(err, "operation")
+			return false
+		}
+		said = now
+		return show(op)
 	})
+	if err != nil {
+		return err
+	}
+	return refused
 }
 
 // Merged returns the captures of an operation that the caller may see as one.

@@ -24,6 +24,10 @@ const (
 	bucketStarts     = "gopprof-starts"     // how often a capture was begun and not ended; kept 7 days
 )
 
+// OperationsKept is how long BucketOperations keeps a record after it was written last. Who
+// watches it is not told that one is forgotten then.
+const OperationsKept = 7 * 24 * time.Hour
+
 func bucketNames() []string {
 	return []string{BucketOperations, BucketKeys, BucketControl, BucketBudget, BucketIncidents, BucketTold, BucketSilences, bucketStarts}
 }
@@ -41,7 +45,7 @@ func (c StreamConfig) buckets() []jetstream.KeyValueConfig {
 		return b
 	}
 	return []jetstream.KeyValueConfig{
-		bucket(BucketOperations, "Manual requests", 7*day),
+		bucket(BucketOperations, "Manual requests", OperationsKept),
 		small(bucket(BucketKeys, "What idempotency keys stand for", day), 16<<20),
 		small(bucket(BucketControl, "The pause, and who drives operations", 7*day), 1<<20),
 		bucket(BucketBudget, "Captures granted lately", day),
@@ -51,6 +55,12 @@ func (c StreamConfig) buckets() []jetstream.KeyValueConfig {
 		bucket(bucketStarts, "Captures that were begun and not ended", 7*day),
 	}
 }
+
+// What every client of NATS calls a bucket's stream, and its messages.
+const (
+	bucketStream  = "KV_"
+	bucketSubject = "$KV."
+)
 
 // Bucket is a small store of records with revisions. Keys are any names; values are small.
 type Bucket struct {
@@ -143,6 +153,19 @@ func (b *Bucket) Update(ctx context.Context, key string, value []byte, revision 
 func (b *Bucket) Delete(ctx context.Context, key string) error {
 	return b.do(ctx, "deleting", key, func(ctx context.Context) error {
 		return b.kv.Delete(ctx, escapeKey(key))
+	})
+}
+
+// forget removes a key without a trace: Delete leaves a marker, as large as a small value, for
+// as long as the bucket keeps anything, and a full bucket has no room for it. Nobody who
+// watches is told.
+func (b *Bucket) forget(ctx context.Context, key string) error {
+	s, err := b.a.stream(ctx, bucketStream+b.name)
+	if err != nil {
+		return err
+	}
+	return b.do(ctx, "forgetting", key, func(ctx context.Context) error {
+		return s.Purge(ctx, jetstream.WithPurgeSubject(bucketSubject+b.name+"."+escapeKey(key)))
 	})
 }
 

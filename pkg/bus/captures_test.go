@@ -281,6 +281,56 @@ func messages(t *testing.T, a *bus.Aggregator, stream string) uint64 {
 	return n
 }
 
+// TestWhatEndedLeavesNoCount: the bucket of starts holds what was begun and not ended, and
+// nothing else; one that is full refuses to count and can be emptied all the same.
+func TestWhatEndedLeavesNoCount(t *testing.T) {
+	b := bustest.Start(t, bustest.Options{Nodes: []string{"a"}, Streams: streams(func(c *bus.StreamConfig) { c.BucketBytes = 1 << 20 })})
+	agg, agent := b.Aggregator(), b.Agent("a")
+	r := receive(t, agg)
+	publish(t, agent, capture(t, "a", 5))
+	d := r.next()
+	for range 2 {
+		if _, err := d.Started(within(t)); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 { // the second time there is nothing
+			if err := d.Finished(within(t)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := messages(t, agg, bus.StreamStarts); n != 0 {
+			t.Errorf("%d messages are left in the bucket", n)
+		}
+	}
+	if _, err := d.Started(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	bucket, err := agg.Bucket(within(t), bus.BucketStarts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for size := 64 << 10; size > 0; {
+		if _, err := bucket.Create(within(t), newID(t), make([]byte, size)); errors.Is(err, bus.ErrFull) {
+			size /= 16
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	publish(t, agent, capture(t, "a", 5))
+	other := r.next()
+	if _, err := other.Started(within(t)); !errors.Is(err, bus.ErrFull) {
+		t.Errorf("a start in a full bucket: %v, want %v", err, bus.ErrFull)
+	}
+	if err := d.Finished(within(t)); err != nil {
+		t.Errorf("forgetting in a full bucket: %v", err)
+	}
+	if n, err := d.Starts(within(t)); err != nil || n != 0 {
+		t.Errorf("%d starts, %v", n, err)
+	}
+	ack(t, d)
+	ack(t, other)
+}
+
 // TestWaitingForCapturesIsNoFailure: an empty queue is asked again and again, without a
 // word in the log.
 func TestWaitingForCapturesIsNoFailure(t *testing.T) {

@@ -142,7 +142,7 @@ func (a *Aggregator) forgetStarts(ctx context.Context, key string) error {
 	if err != nil {
 		return fmt.Errorf("counting starts: %w", err)
 	}
-	return b.Delete(ctx, key)
+	return b.forget(ctx, key)
 }
 
 func (d *Delivery) startsKey() string { return d.msg.Subject() }

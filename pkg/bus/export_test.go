@@ -13,6 +13,8 @@ const (
 	CapturesBytes = capturesBytes
 	ChunkBytes    = chunkBytes
 	Root          = root
+	BucketStarts  = bucketStarts
+	StreamStarts  = bucketStream + bucketStarts
 )
 
 // AgentInbox is the inbox prefix of a node.

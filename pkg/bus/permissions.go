@@ -37,7 +37,7 @@ func AgentPermissions(cluster, node string) Permissions {
 func AggregatorPermissions() Permissions {
 	publish := []string{root + ">", "$JS.API.>", "$JS.ACK.>"}
 	for _, b := range bucketNames() {
-		publish = append(publish, "$KV."+b+".>")
+		publish = append(publish, bucketSubject+b+".>")
 	}
 	return Permissions{
 		Publish:      publish,

@@ -80,7 +80,7 @@ func (a *Aggregator) sameReport(ctx context.Context, subject string, data []byte
 
 // Reports hands over every report until ctx ends, by the durable consumer of that name,
 // which starts with the oldest report that is kept. nil from handle is the end of a
-// report; an error brings it back after a pause that grows.
+// report; an error brings it back after a pause that grows. The log of it is handle's.
 func (a *Aggregator) Reports(ctx context.Context, durable string, handle func(context.Context, gopprof.Report) error) error {
 	wait := a.streamConfig().AckWait
 	source := consumer{a, StreamReports, jetstream.ConsumerConfig{

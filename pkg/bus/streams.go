@@ -137,7 +137,7 @@ func (a *Aggregator) ensureBucket(ctx context.Context, c jetstream.KeyValueConfi
 	if _, err := a.js.CreateOrUpdateKeyValue(ctx, c); err != nil {
 		return err
 	}
-	name := "KV_" + c.Bucket // as every client of NATS calls a bucket's stream
+	name := bucketStream + c.Bucket
 	s, err := a.js.Stream(ctx, name)
 	if err != nil {
 		return err

@@ -17,6 +17,9 @@ func checkAlert(a *gopprof.Alert) error {
 	if err := checkWords("alert", maxWord, a.Fingerprint); err != nil {
 		return err
 	}
+	if err := checkTimes("alert", a.StartsAt); err != nil {
+		return err
+	}
 	if err := checkWords("alert", gopprof.MaxAlertText, a.GeneratorURL); err != nil {
 		return err
 	}

@@ -137,6 +137,9 @@ func checkState(s gopprof.NodeState) error {
 	if err := checkWords("state", maxText, s.Version); err != nil {
 		return err
 	}
+	if err := checkTimes("state", s.At); err != nil {
+		return err
+	}
 	for _, t := range s.Targets {
 		if err := checkTargetState(s, t); err != nil {
 			return err
@@ -171,6 +174,9 @@ func checkTargetState(s gopprof.NodeState, t gopprof.TargetState) error {
 	}
 	for _, r := range t.Rules {
 		if err := checkWords("rule", maxWord, r.Rule, string(r.Resource), string(r.Reason), r.LastCapture); err != nil {
+			return err
+		}
+		if err := checkTimes("rule", r.FiredAt, r.CooldownUntil); err != nil {
 			return err
 		}
 		if err := checkAgreement(r.LastAgreement); err != nil {

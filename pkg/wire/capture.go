@@ -55,6 +55,9 @@ func checkCapture(c gopprof.Capture) error {
 	if err := checkWords("agent", maxText, c.Agent); err != nil {
 		return err
 	}
+	if err := checkTimes("capture", c.Start, c.End); err != nil {
+		return err
+	}
 	if !within(c.Requests, maxValue) {
 		return fmt.Errorf("capture: %w: %g requests", ErrInvalid, c.Requests)
 	}
@@ -160,6 +163,9 @@ func checkReport(r gopprof.Report) error {
 		return fmt.Errorf("report: %w: %d", ErrVersion, r.Version)
 	}
 	if err := checkSame(r.ID, r.Capture.ID); err != nil {
+		return err
+	}
+	if err := checkTimes("report", r.MadeAt); err != nil {
 		return err
 	}
 	for _, f := range r.Files {

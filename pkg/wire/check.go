@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -74,6 +75,17 @@ func checkWords(field string, most int, words ...string) error {
 	for _, n := range words {
 		if len(n) > most || !utf8.ValidString(n) || strings.ContainsFunc(n, func(r rune) bool { return !unicode.IsPrint(r) }) {
 			return fmt.Errorf("%s: %w: %q must be at most %d bytes that can be printed", field, ErrInvalid, clip(n), most)
+		}
+	}
+	return nil
+}
+
+// checkTimes refuses times that JSON has no room for in UTC, where an offset hides that: who
+// believed them could not write down what he makes of them. None is year 1.
+func checkTimes(field string, times ...time.Time) error {
+	for _, t := range times {
+		if y := t.UTC().Year(); y < 1 || y > 9999 {
+			return fmt.Errorf("%s: %w: a time of year %d", field, ErrInvalid, y)
 		}
 	}
 	return nil

@@ -33,6 +33,9 @@ func CheckHistory(h gopprof.History) error {
 // checkPoints requires what can be drawn: values that can be true, in the order of time.
 func checkPoints(points []gopprof.Point) error {
 	for i, p := range points {
+		if err := checkTimes("history", p.Start, p.End); err != nil {
+			return err
+		}
 		if !p.End.After(p.Start) || i > 0 && p.Start.Before(points[i-1].Start) {
 			return fmt.Errorf("history: %w: point %d is out of order", ErrInvalid, i)
 		}

@@ -42,6 +42,9 @@ func checkCaptureRequest(r gopprof.CaptureRequest) error {
 			return err
 		}
 	}
+	if err := checkTimes("request", r.Deadline); err != nil {
+		return err
+	}
 	if r.CPUSeconds < 0 {
 		return fmt.Errorf("cpuSeconds: %w: %g", ErrInvalid, r.CPUSeconds)
 	}

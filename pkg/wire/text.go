@@ -74,6 +74,9 @@ func checkTrigger(t gopprof.Trigger) error {
 	if err := checkWords("trigger", maxWord, string(t.Kind)); err != nil {
 		return err
 	}
+	if err := checkTimes("trigger", t.At); err != nil {
+		return err
+	}
 	if q := t.Request; q != nil {
 		if err := checkWords("request", maxText, q.Who, q.Operation); err != nil {
 			return err
@@ -100,11 +103,19 @@ func checkWindows(windows []gopprof.Window) error {
 		if err := checkWords("window", maxWord, string(w.Witness), string(w.CPU.Basis), string(w.Memory.Basis)); err != nil {
 			return err
 		}
+		if err := checkTimes("window", w.Start, w.End); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
 func checkAgreement(a gopprof.Agreement) error {
+	for _, c := range a.Compared {
+		if err := checkTimes("agreement", c.Start, c.End); err != nil {
+			return err
+		}
+	}
 	return checkWords("agreement", maxWord, string(a.Result), string(a.Reason))
 }
 

@@ -135,6 +135,9 @@ func (e event) check(typ string) error {
 	case len(e.Data) == 0 || e.Data[0] != '{':
 		return fmt.Errorf("%w: data is no object", ErrMalformed)
 	}
+	if err := checkTimes("event", e.Time); err != nil {
+		return err
+	}
 	return e.checkContentType()
 }
 

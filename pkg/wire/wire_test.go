@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -557,3 +559,35 @@ func TestSendable(t *testing.T) {
 		t.Errorf("left out %v of a good state: %+v", left, got)
 	}
 }
+
+// TestTimesThatCannotBeWritten: a time of another zone may be of a year in UTC that JSON has no
+// room for. Whoever believed it could not write down what he makes of it.
+func TestTimesThatCannotBeWritten(t *testing.T) {
+	for _, golden := range []string{"capture", "capture-alert", "report", "state", "capture-request", "capture-request-alert"} {
+		var decoder func([]byte) error
+		for _, m := range messages() {
+			if m.golden == golden {
+				decoder = func(data []byte) error { _, err := m.decode(data); return err }
+			}
+		}
+		data, err := os.ReadFile(filepath.Join("testdata", golden+".json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for k, place := range goldenTime.FindAllIndex(data, -1) {
+			for _, hostile := range []string{"9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00", "0000-06-01T00:00:00Z"} {
+				changed := slices.Concat(data[:place[0]], []byte(`"`+hostile+`"`), data[place[1]:])
+				if err := decoder(changed); !errors.Is(err, wire.ErrInvalid) {
+					t.Errorf("%s: time %d is %s: %v, want %v", golden, k, hostile, err, wire.ErrInvalid)
+				}
+			}
+		}
+	}
+	c := capture()
+	c.Start = time.Date(9999, 12, 31, 23, 59, 59, 0, time.FixedZone("", -12*3600))
+	if _, err := wire.EncodeCapture(c); !errors.Is(err, wire.ErrInvalid) {
+		t.Errorf("encoding: %v, want %v", err, wire.ErrInvalid)
+	}
+}
+
+var goldenTime = regexp.MustCompile(`"\d{4}-\d\d-\d\dT[^"]*"`)

@@ -96,7 +96,7 @@ func readKinds(label, text string) ([]gopprof.Kind, error) {
 }
 
 // key makes one of all notifications about an alert: who may profile in one namespace cannot
-// use up an alert of another.
+// use up an alert of another. Its cluster may be the caller's and is not known here.
 func key(namespace string, a api.NotifiedAlert) string {
 	sum := sha256.Sum256([]byte(namespace + "\x00" + a.Fingerprint + "\x00" + a.StartsAt.UTC().Format(time.RFC3339Nano)))
 	return hex.EncodeToString(sum[:])

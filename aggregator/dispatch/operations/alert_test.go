@@ -66,6 +66,33 @@ func TestAlertIsAskedForOnce(t *testing.T) {
 	})
 }
 
+// The same namespace, pod and alert of two clusters are two alerts: one does not use up the
+// other.
+func TestAlertsOfTwoClusters(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		l.pods("web", 1, "a")
+		elsewhere := target("b", "web-0", "web")
+		elsewhere.Cluster = "d"
+		l.mu.Lock()
+		l.add("b", elsewhere)
+		l.nodes[1].Cluster = "d"
+		l.mu.Unlock()
+		k, stop := l.start()
+		defer stop()
+		for _, cluster := range []string{"c", "d"} {
+			m := alertOf("web-0")
+			m.Cluster = cluster
+			op, before, err := k.CaptureOnce(t.Context(), m)
+			if err != nil || before || op.Cluster() != cluster {
+				t.Errorf("the alert of cluster %s: captures in %q, asked before: %v, %v", cluster, op.Cluster(), before, err)
+			}
+			if again, before, err := k.CaptureOnce(t.Context(), m); err != nil || !before || again.ID != op.ID {
+				t.Errorf("its repetition: %s, %v, %v", again.ID, before, err)
+			}
+		}
+	})
+}
+
 // Each repetition keeps an alert's key, which is else forgotten sooner than its operation.
 func TestKeyOfAnAlertIsKept(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {

@@ -1,8 +1,10 @@
 package operations
 
 import (
+	"slices"
 	"time"
 
+	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
@@ -83,4 +85,18 @@ func (k *Keeper) prune(now time.Time) {
 			delete(k.past, id)
 		}
 	}
+	k.pruneForgotten(now)
+}
+
+// pruneForgotten drops ended operations that the bucket has forgotten because of their age;
+// k.mu is held.
+func (k *Keeper) pruneForgotten(now time.Time) {
+	for id, s := range k.sizes {
+		if s.ended && now.Sub(s.at) > bus.OperationsKept {
+			delete(k.sizes, id)
+		}
+	}
+	k.recent = slices.DeleteFunc(k.recent, func(op gopprof.Operation) bool {
+		return now.Sub(op.At) > bus.OperationsKept && op.Ended()
+	})
 }

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
@@ -450,6 +451,42 @@ func TestFollow(t *testing.T) {
 		defer k.mu.Unlock()
 		if len(k.followers) != 0 {
 			t.Errorf("%d followers are remembered", len(k.followers))
+		}
+	})
+}
+
+// What has ended is forgotten when the bucket has forgotten it, which nobody is told of.
+func TestWhatTheBucketForgotIsForgotten(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		l.pods("web", 2, "a")
+		k, stop := l.start()
+		first := ask(t, k, gopprof.Manual{Pod: "web-0"})
+		wait(t, k, first.ID)
+		time.Sleep(time.Hour)
+		second := ask(t, k, gopprof.Manual{Pod: "web-1"})
+		wait(t, k, second.ID)
+		stop()
+		for _, x := range []struct {
+			after time.Duration
+			want  int
+		}{{bus.OperationsKept - time.Second, 2}, {bus.OperationsKept + time.Second, 1}, {bus.OperationsKept + 2*time.Hour, 0}} {
+			k.prune(first.At.Add(x.after))
+			if listed, sized := len(k.Operations()), len(k.sizes); listed != x.want || sized != x.want {
+				t.Errorf("after %s: %d listed, the room of %d counted, want %d", x.after, listed, sized, x.want)
+			}
+		}
+	})
+}
+
+// What has not ended is not forgotten, however old it is.
+func TestWhatHasNotEndedIsKept(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		l.pods("web", 1, "a")
+		k := New(l.cfg, Deps{Records: l.kv, Keys: l.kv, Control: l.kv, Agents: l, Nodes: l, Selector: selector}, nop(), registry())
+		op := ask(t, k, gopprof.Manual{Pod: "web-0"})
+		k.prune(op.At.Add(2 * bus.OperationsKept))
+		if len(k.Operations()) != 1 || len(k.sizes) != 1 || len(k.live) != 1 {
+			t.Errorf("%d listed, the room of %d counted, %d live", len(k.Operations()), len(k.sizes), len(k.live))
 		}
 	})
 }

@@ -105,9 +105,13 @@ func (k *Keeper) readClaim(ctx context.Context, m gopprof.Manual) (first claimed
 }
 
 // claimKey is where a request's key is kept. An alert is one, whichever of several
-// Alertmanagers brings it; no caller's name begins as its key does.
+// Alertmanagers brings it, in the cluster that its labels or its caller's rights name; no
+// caller's name begins as its key does.
 func claimKey(m gopprof.Manual) string {
-	if m.Alert != nil {
+	switch {
+	case m.Alert != nil && m.Cluster != "":
+		return "key-" + sum("\x00alert\x00"+m.Cluster+"\x00"+m.Key)
+	case m.Alert != nil:
 		return "key-" + sum("\x00alert\x00"+m.Key)
 	}
 	return "key-" + sum(m.Who+"\x00"+m.Key)

@@ -84,11 +84,14 @@ func (h handlers) takeFresh(ctx context.Context, m gopprof.Manual) (op gopprof.O
 		return op, nil, err
 	}
 	err = h.Captures.Follow(ctx, op.ID, func(now gopprof.Operation) bool { op = now; return true })
-	if ctx.Err() != nil || err != nil {
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err == nil && !op.Ended() {
+		err = &gopprof.Error{Reason: gopprof.ReasonNoAnswer, Detail: "the operation was not seen to its end"}
+	}
+	if err != nil {
 		h.cancelLeft(ctx, op.ID, cancel)
-		if err == nil {
-			err = ctx.Err()
-		}
 		return op, nil, err
 	}
 	if m.Group() {
@@ -124,7 +127,7 @@ func (h handlers) cancelLeft(ctx context.Context, id string, cancel func(context
 	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), cancelWithin)
 	defer done()
 	if err := cancel(ctx); err != nil {
-		h.Log.Warn("operation not cancelled after its caller left", zap.String("operation", id), zap.Error(err))
+		h.Log.Warn("operation not cancelled though nobody waits for it", zap.String("operation", id), zap.Error(err))
 	}
 }
 
