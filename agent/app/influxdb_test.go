@@ -80,6 +80,23 @@ func TestServersThatAreNoWitness(t *testing.T) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		<-r.Context().Done()
 	}
+	drips := func(w http.ResponseWriter, r *http.Request) { // the whole answer, a byte again and again before its end
+		w.Header().Set("Content-Type", jsonType)
+		head, rest, _ := strings.Cut(hotAnswer(), ",")
+		_, _ = io.WriteString(w, head)
+		next := time.NewTicker(5 * time.Millisecond)
+		defer next.Stop()
+		for range 1000 {
+			_, _ = io.WriteString(w, " ")
+			_ = http.NewResponseController(w).Flush()
+			select {
+			case <-r.Context().Done():
+				return
+			case <-next.C:
+			}
+		}
+		_, _ = io.WriteString(w, ","+rest)
+	}
 	resets := func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 	whole := hotAnswer()
 	for name, c := range map[string]struct {
@@ -97,6 +114,7 @@ func TestServersThatAreNoWitness(t *testing.T) {
 		"an error beside it": {says(500, jsonType, whole), gopprof.ReasonSeriesUnreachable},
 		"unauthorized":       {says(401, jsonType, `{"error":"authorization failed"}`), gopprof.ReasonSeriesUnreachable},
 		"hanging":            {hangs, gopprof.ReasonSeriesUnreachable},
+		"dripping":           {drips, gopprof.ReasonSeriesUnreachable},
 		"resetting":          {resets, gopprof.ReasonSeriesUnreachable},
 		"no series":          {says(200, jsonType, `{"results":[{"statement_id":0}]}`), gopprof.ReasonSeriesAbsent},
 	} {
@@ -105,13 +123,14 @@ func TestServersThatAreNoWitness(t *testing.T) {
 			handler.Store(&c.handler)
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*handler.Load())(w, r) }))
 			defer server.Close()
+			endless := name == "hanging" || name == "dripping"
 			w := witnessAt(t, server.URL, func(c *heapster.Config) {
-				if name == "hanging" {
+				if endless {
 					c.Timeout = 200 * time.Millisecond
 				}
 			})
 			expectAgreement(t, agreed(t, w), gopprof.AgreementUnavailable, c.reason)
-			if name == "hanging" {
+			if endless {
 				return // its time-out is too short for a busy machine
 			}
 			mended := says(200, jsonType, hotAnswer())
@@ -121,17 +140,43 @@ func TestServersThatAreNoWitness(t *testing.T) {
 	}
 }
 
-// A server that is slow, and in time, is a witness.
+// A server that is slow, and in time, is a witness: it holds its answer back until somebody
+// with less patience has given it up, and it is the time-out that tells them apart.
 func TestSlowServerIsAWitness(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	begun, gate := make(chan struct{}, 10), make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		for _, part := range strings.SplitAfter(hotAnswer(), ",") {
+		for i, part := range strings.SplitAfter(hotAnswer(), ",") {
 			_, _ = io.WriteString(w, part)
 			_ = http.NewResponseController(w).Flush()
+			if i > 0 {
+				continue
+			}
+			begun <- struct{}{}
+			select {
+			case <-gate:
+			case <-r.Context().Done():
+				return
+			}
 		}
 	}))
 	defer server.Close()
-	expectAgreement(t, agreed(t, witnessAt(t, server.URL, nil)), gopprof.AgreementConfirmed, "")
+	patient, said := witnessAt(t, server.URL, nil), make(chan gopprof.Agreement, 1)
+	go func() { said <- agreed(t, patient) }()
+	select {
+	case <-begun:
+	case got := <-said:
+		t.Fatalf("said before anything was answered: %+v", got)
+	}
+	impatient := witnessAt(t, server.URL, func(c *heapster.Config) { c.Timeout = 200 * time.Millisecond })
+	expectAgreement(t, agreed(t, impatient), gopprof.AgreementUnavailable, gopprof.ReasonSeriesUnreachable)
+	select {
+	case got := <-said:
+		t.Errorf("said before the answer was whole: %+v", got)
+	default:
+		close(gate)
+		expectAgreement(t, <-said, gopprof.AgreementConfirmed, "")
+	}
 }
 
 // database is a real InfluxDB whose points are written as Heapster does.

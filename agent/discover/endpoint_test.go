@@ -7,6 +7,7 @@ import (
 
 	"github.com/gopprof/gopprof/agent/discover"
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/test/hostile"
 )
 
 func endpoint(scheme, host string, port int, path string) gopprof.Endpoint {
@@ -68,6 +69,13 @@ func FuzzCheckEndpoint(f *testing.F) {
 	f.Add("http", "a.b", 80, "@evil:80/x")
 	f.Add("http", "a@evil", 80, "/a?b#c")
 	f.Add("http", "127.1", 80, "/%2e%2e/%00")
+	for _, annotation := range hostile.Annotations() {
+		for _, value := range annotation {
+			f.Add("http", "10.0.0.1", 80, value)
+			f.Add("http", value, 80, discover.DefaultPath)
+			f.Add(value, "10.0.0.1", 80, discover.DefaultPath)
+		}
+	}
 	f.Fuzz(func(t *testing.T, scheme, host string, port int, path string) {
 		e := endpoint(scheme, host, port, path)
 		if discover.CheckEndpoint(e) != nil {

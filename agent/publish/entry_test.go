@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/test/hostile"
 )
 
 func encoded(t testing.TB, c gopprof.Capture) []byte {
@@ -72,6 +73,15 @@ func FuzzEntry(f *testing.F) {
 	f.Add([]byte(magic))
 	f.Add([]byte(magic + "\xff\xff\xff\xff\xff\xff\xff\xff01234567890123456789012345678901"))
 	f.Add(bytes.Replace(data, []byte(`"sizeBytes":20`), []byte(`"sizeBytes":-1`), 1))
+	for _, name := range hostile.Names() {
+		c := capture("01938f00-0000-7000-8000-000000000001", 20, 10)
+		c.Target.Pod, c.Target.Container, c.Trigger.Request = name, name, &gopprof.Request{Who: name}
+		f.Add(encoded(f, c))
+	}
+	for _, file := range hostile.Files(8 << 10) {
+		f.Add(file)
+		f.Add(append([]byte(magic), file...))
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		// As it is, and as whoever can write to the disk would: with the right digest.
 		sum := sha256.Sum256(data[:max(0, len(data)-sha256.Size)])

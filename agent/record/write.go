@@ -65,13 +65,19 @@ func (r *Recorder) create(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("creating database %q: %w", r.config.Database, err)
 	}
+	if !created(answer) {
+		return fmt.Errorf("creating database %q: %w", r.config.Database, refusal(answer))
+	}
+	return nil
+}
+
+// created tells whether the answer to a statement is that it was done: a failed one has status
+// 200 too.
+func created(a heapster.Answer) bool {
 	var said struct {
 		Results []struct{ Error string }
 	}
-	if answer.Status == http.StatusOK && json.Unmarshal(answer.Body, &said) == nil && len(said.Results) == 1 && said.Results[0].Error == "" {
-		return nil
-	}
-	return fmt.Errorf("creating database %q: %w", r.config.Database, refusal(answer))
+	return a.Status == http.StatusOK && json.Unmarshal(a.Body, &said) == nil && len(said.Results) == 1 && said.Results[0].Error == ""
 }
 
 // identifier quotes a name as InfluxQL wants it.

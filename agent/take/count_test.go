@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/test/hostile"
 )
 
 // counting is a service that counts requests: each reading of its metrics finds so many
@@ -173,6 +174,12 @@ func FuzzSumOf(f *testing.F) {
 	f.Add([]byte("http_requests_total{a=\"b\"} 5\nhttp_requests_total 7\n"))
 	f.Add([]byte("http_requests_total{a=\"}\\\"\n\"} 5 6\n# EOF"))
 	f.Add([]byte("http_requests_total 1e400\nhttp_requests_total_bucket{le=\"+Inf\"} 3"))
+	for _, name := range hostile.Names() {
+		f.Add([]byte("http_requests_total{a=\"" + name + "\"} 5\n" + name + " 7\nhttp_requests_total " + name))
+	}
+	for _, file := range hostile.Files(8 << 10) {
+		f.Add(file)
+	}
 	f.Fuzz(func(t *testing.T, page []byte) {
 		if n, err := sumOf(page, "http_requests_total"); err == nil && !(n >= 0) {
 			t.Errorf("%g requests", n)

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/test/hostile"
 )
 
 func TestEndpointsThatMightLeaveTheTarget(t *testing.T) {
@@ -79,6 +80,13 @@ func FuzzEndpoint(f *testing.F) {
 	f.Add("http", "127.0.0.1", 80, "@evil:80/x")
 	f.Add("https", "a.b@c", 443, "//evil")
 	f.Add("http", "::1", 1, "/%2e%2e")
+	for _, annotation := range hostile.Annotations() {
+		for _, value := range annotation {
+			f.Add("http", "127.0.0.1", 80, value)
+			f.Add("http", value, 80, "/debug/pprof")
+			f.Add(value, "127.0.0.1", 80, "/debug/pprof")
+		}
+	}
 	f.Fuzz(func(t *testing.T, scheme, host string, port int, path string) {
 		e := gopprof.Endpoint{Scheme: scheme, Host: host, Port: port, Path: path}
 		if checkEndpoint(e) != nil {

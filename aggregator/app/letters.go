@@ -51,7 +51,7 @@ func (b *letterBox) handlers() map[string]http.Handler {
 func (b *letterBox) list(w http.ResponseWriter, r *http.Request) {
 	var out bytes.Buffer // the streams bound it, and an error must not look like the end
 	err := b.bus.Letters(r.Context(), "", func(l *bus.Letter) error {
-		fmt.Fprintf(&out, "%s\t%s\t%s\t%s\t%s\n", l.ID, l.Reason, l.At.UTC().Format(time.RFC3339), whoseLetter(l), l.Detail)
+		out.WriteString(lineOf(l))
 		return nil
 	})
 	if err != nil {
@@ -59,6 +59,10 @@ func (b *letterBox) list(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer(w, http.StatusOK, out.String())
+}
+
+func lineOf(l *bus.Letter) string {
+	return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\n", l.ID, l.Reason, l.At.UTC().Format(time.RFC3339), whoseLetter(l), l.Detail)
 }
 
 func whoseLetter(l *bus.Letter) string {

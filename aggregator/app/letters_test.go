@@ -1,20 +1,27 @@
 package app
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"path"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/pkg/ops"
+	"github.com/gopprof/gopprof/pkg/profile"
+	"github.com/gopprof/gopprof/test/hostile"
 	"github.com/gopprof/gopprof/test/poll"
 )
 
@@ -242,5 +249,61 @@ func TestDeadLettersWhileNATSIsAway(t *testing.T) {
 	}
 	if _, err := replayed(t, port, "x"); err == nil || !strings.Contains(err.Error(), bus.ErrAway.Error()) {
 		t.Errorf("%v, want that nats is away", err)
+	}
+}
+
+// FuzzLetters: whatever a list of letters holds, each of its letters is asked for once, at a
+// path of its own, or it is no list; and what is listed of any letter is a line that is read
+// as that letter.
+func FuzzLetters(f *testing.F) {
+	f.Add("", "")
+	f.Add("a\tworker_died\t2026-11-22T03:04:05Z\tshop/api-0/app@test/a\t3 workers\na\t\t\t\t\nb\n", "a")
+	f.Add("..\n", "..")
+	f.Add("\n\n", "%")
+	f.Add("<html>\n", "a/b?c#d")
+	f.Add("a\n"+strings.Repeat("b", 70_000)+"\nc\n", strings.Repeat("x", 1000))
+	for _, name := range hostile.Names() {
+		f.Add(name, name)
+		f.Add(bus.Token(name)+"\t"+name+"\n", name)
+	}
+	f.Fuzz(func(t *testing.T, list, name string) {
+		checkList(t, list)
+		l := &bus.Letter{ID: bus.Token(name), Reason: gopprof.ReasonWorkerDied, At: time.Unix(0, 0), Cluster: name, Node: name, Detail: profile.Printable(name, 100)}
+		for _, l.Err = range []error{nil, bus.ErrUndecodable} {
+			l.Capture.Target = gopprof.Target{Cluster: name, Node: name, Namespace: name, Pod: name, Container: name}
+			line := lineOf(l)
+			if len(line) > 3*len(name)+2000 || strings.Count(line, "\t") != 4 || strings.ContainsFunc(strings.ReplaceAll(strings.TrimSuffix(line, "\n"), "\t", ""), func(r rune) bool { return !unicode.IsPrint(r) }) {
+				t.Errorf("%d bytes: %q", len(line), line)
+			}
+			if ids, err := lettersIn(strings.NewReader(line + line)); len(line) < bufio.MaxScanTokenSize && (err != nil || len(ids) != 1 || ids[0] != l.ID) {
+				t.Errorf("%q is read as %q, %v", line, ids, err)
+			}
+		}
+	})
+}
+
+func checkList(t *testing.T, list string) {
+	t.Helper()
+	ids, err := lettersIn(strings.NewReader(list))
+	if err != nil {
+		return
+	}
+	if lines := strings.Count(list, "\n") + 1; len(ids) > lines {
+		t.Errorf("%d letters on %d lines", len(ids), lines)
+	}
+	for i, id := range ids {
+		at, err := url.Parse("http://127.0.0.1:1" + lettersPath + "/" + url.PathEscape(id))
+		if err != nil || at.Path != lettersPath+"/"+id || path.Clean(at.Path) != at.Path || path.Dir(at.Path) != lettersPath || slices.Contains(ids[:i], id) {
+			t.Errorf("letter %q is at %v, %v", id, at, err)
+		}
+		if !strings.Contains(list, id) {
+			t.Errorf("letter %q is not in the list", id)
+		}
+	}
+	for line := range strings.Lines(list) {
+		id, _, _ := strings.Cut(strings.TrimRight(line, "\r\n"), "\t")
+		if !slices.Contains(ids, id) {
+			t.Errorf("letter %q was passed over", id)
+		}
 	}
 }

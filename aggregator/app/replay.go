@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/ops"
 )
 
@@ -39,19 +40,35 @@ func Replay(ctx context.Context, status ops.ServerConfig, id string, out io.Writ
 	if err := DeadLetters(ctx, status, &list); err != nil {
 		return err
 	}
+	ids, err := lettersIn(&list)
+	if err != nil {
+		return fmt.Errorf("reading the list of dead letters: %w", err)
+	}
 	var refused []error
-	asked := map[string]bool{}
-	for lines := bufio.NewScanner(&list); lines.Scan(); {
-		id, _, _ := strings.Cut(lines.Text(), "\t")
-		if asked[id] {
-			continue
-		}
-		asked[id] = true
+	for _, id := range ids {
 		if err := replayOne(ctx, status, id, out); err != nil {
 			refused = append(refused, fmt.Errorf("%s: %w", id, err))
 		}
 	}
 	return errors.Join(refused...)
+}
+
+// lettersIn reads the IDs of a list of dead letters, each once, in its order. What is no such
+// list is refused: it must not look like the end of one.
+func lettersIn(list io.Reader) (ids []string, err error) {
+	known := map[string]bool{}
+	lines := bufio.NewScanner(list)
+	for n := 1; lines.Scan(); n++ {
+		id, _, _ := strings.Cut(lines.Text(), "\t")
+		if _, err := bus.ParseToken(id); err != nil {
+			return nil, fmt.Errorf("line %d names no letter: %w", n, err)
+		}
+		if !known[id] {
+			known[id] = true
+			ids = append(ids, id)
+		}
+	}
+	return ids, lines.Err()
 }
 
 func replayOne(ctx context.Context, status ops.ServerConfig, id string, out io.Writer) error {

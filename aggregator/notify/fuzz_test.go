@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"strings"
@@ -8,6 +9,8 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/gopprof/gopprof/pkg/api"
+	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/test/hostile"
 )
 
@@ -56,4 +59,66 @@ func FuzzRecord(f *testing.F) {
 			t.Errorf("%+v: a pause of %v", r, d)
 		}
 	})
+}
+
+// FuzzSilence: whatever the record of a silence has become, what holds is of one workload and
+// ends, silences nobody else, can be listed, and can be ended.
+func FuzzSilence(f *testing.F) {
+	const id = "019a2b3c-4d5e-7f60-8a1b-2c3d4e5f6071"
+	made := api.Silence{ID: id, Cluster: "prod", Namespace: "shop", Workload: "web", Cause: gopprof.CauseGCBound, Who: "ada", Why: "known", At: noon, Until: noon.Add(time.Hour)}
+	seed := func(change func(*api.Silence)) {
+		s := made
+		change(&s)
+		data, err := json.Marshal(s)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+		f.Add(data[:len(data)/2])
+	}
+	seed(func(*api.Silence) {})
+	seed(func(s *api.Silence) { s.Until = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC) })
+	seed(func(s *api.Silence) { s.At = time.Time{} })
+	seed(func(s *api.Silence) { s.Namespace, s.Workload = "", "" })
+	for _, name := range hostile.Names() {
+		seed(func(s *api.Silence) { s.Namespace, s.Who, s.Why = name, name, name })
+		seed(func(s *api.Silence) { s.ID = name })
+		seed(func(s *api.Silence) { s.Cause = gopprof.CauseKind(name) })
+	}
+	f.Add([]byte("null"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		s := silences{all: map[string]api.Silence{}}
+		s.see(id, data, 1)
+		all := s.holding(noon)
+		if len(all) > 1 {
+			t.Fatalf("%d made of one", len(all))
+		}
+		for _, held := range all {
+			checkSilence(t, held, id)
+		}
+		if _, err := json.Marshal(api.SilenceList{Silences: all}); err != nil {
+			t.Errorf("cannot be listed: %v", err)
+		}
+		s.see(id, nil, 2)
+		if all := s.holding(noon); len(all) != 0 {
+			t.Errorf("ended, and %+v", all)
+		}
+	})
+}
+
+// checkSilence checks what a silence holds for.
+func checkSilence(t *testing.T, s api.Silence, id string) {
+	t.Helper()
+	if s.ID != id || s.Namespace == "" || s.Workload == "" || !s.Until.After(noon) || s.Until.Sub(s.At) > api.LongestSilence {
+		t.Errorf("%+v holds", s)
+	}
+	r := gopprof.Report{MadeAt: s.Until}
+	r.Capture.Target = gopprof.Target{Cluster: s.Cluster, Namespace: s.Namespace + "x", Workload: gopprof.Workload{Name: s.Workload}}
+	if _, ok := silencing([]api.Silence{s}, r); ok {
+		t.Errorf("%+v silences another namespace", s)
+	}
+	r.Capture.Target.Namespace, r.Capture.Target.Workload.Name = s.Namespace, s.Workload+"x"
+	if _, ok := silencing([]api.Silence{s}, r); ok {
+		t.Errorf("%+v silences another workload", s)
+	}
 }

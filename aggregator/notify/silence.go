@@ -38,12 +38,13 @@ type silences struct {
 	all map[string]api.Silence
 }
 
-// see notes a silence that was made, or ended.
+// see notes a silence that was made, or ended. What nobody can have made is none: it would
+// hold for longer than anybody may ask for.
 func (s *silences) see(key string, value []byte, _ uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var silence api.Silence
-	if value == nil || json.Unmarshal(value, &silence) != nil || silence.ID != key {
+	if value == nil || json.Unmarshal(value, &silence) != nil || silence.ID != key || mistaken(silence, silence.At) != "" {
 		delete(s.all, key)
 		return
 	}

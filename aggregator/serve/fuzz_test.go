@@ -1,8 +1,10 @@
 package serve_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -10,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gopprof/gopprof/aggregator/serve"
+	"github.com/gopprof/gopprof/test/hostile"
 )
 
 // FuzzRequest: whatever is asked, the answer is never an internal error.
@@ -32,6 +35,22 @@ func FuzzRequest(f *testing.F) {
 	f.Add("POST", "/api/v1/alerts", "", `{"version":"4","alerts":[{"status":"firing","labels":{"a":"\u0000"},"startsAt":"9999-12-31T23:59:59Z","fingerprint":"\ud800"}]}`)
 	f.Add("DELETE", "/api/v1/operations/..", "", "")
 	f.Add("GET", "//api/../api/v1/reports", "", "")
+	for _, name := range hostile.Names() {
+		escaped := url.QueryEscape(name)
+		f.Add("GET", "/api/v1/reports/"+name, "", "")
+		f.Add("GET", "/", "namespace="+escaped+"&workload="+escaped+"&kind="+escaped+"&after="+escaped, "")
+		f.Add("GET", "/reports/"+r.ID, escaped+"="+escaped, "")
+		quoted, err := json.Marshal(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for path, body := range map[string]string{
+			"/api/v1/captures": `{"namespace":Q,"pod":Q,"kinds":[Q]}`,
+			"/api/v1/alerts":   `{"version":"4","receiver":Q,"alerts":[{"status":"firing","labels":{"alertname":Q,"namespace":"shop","pod":Q,Q:Q},"annotations":{Q:Q},"startsAt":"2026-11-28T03:04:05Z","generatorURL":Q,"fingerprint":Q}]}`,
+		} {
+			f.Add("POST", path, "", strings.ReplaceAll(body, "Q", string(quoted)))
+		}
+	}
 	f.Fuzz(func(t *testing.T, method, path, query, body string) {
 		r, err := http.NewRequest(method, "http://localhost/", strings.NewReader(body))
 		if err != nil {

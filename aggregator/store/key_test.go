@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/test/hostile"
 )
 
 const someID = "01a1d9ed-c200-7abc-8def-0123456789ab" // made at 2026-11-14 12:00:00 UTC
@@ -71,6 +72,10 @@ func FuzzKeys(f *testing.F) {
 	f.Add("a", "b", "", "_", "x", strings.Replace("prod"+folder+"cpu.pb.gz", "/14/", "/15/", 1))
 	f.Add("__0x2f__", ".tmp", "a.attrs", "report.json", strings.Repeat("x", 253), "")
 	f.Add(strings.Repeat("x", 200), strings.Repeat("x", 199)+"y", "", "", "", "/")
+	for _, name := range hostile.Names() {
+		f.Add(name, "shop", name, name, name, "prod"+folder+name)
+		f.Add("prod", name, "Deployment", "api", name, name+folder+"cpu.pb.gz")
+	}
 	f.Fuzz(func(t *testing.T, cluster, ns, kind, name, pod, key string) {
 		if cluster != ns && escape(cluster, maxNameBytes) == escape(ns, maxNameBytes) {
 			t.Errorf("%q and %q are both %q", cluster, ns, escape(ns, maxNameBytes))

@@ -6,9 +6,11 @@ import (
 	"testing"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/test/hostile"
 )
 
-// Whatever a report.json has become, what is made of it is the report of its folder.
+// Whatever a report.json has become, what is made of it is the report of its folder, and the
+// index gives the same one back.
 func FuzzDecodeReport(f *testing.F) {
 	c := gopprof.Capture{ID: someID, Target: gopprof.Target{Cluster: "prod", Pod: "api-0"}}
 	p, err := placeOf(c)
@@ -28,11 +30,26 @@ func FuzzDecodeReport(f *testing.F) {
 	f.Add([]byte(strings.Replace(string(good), `"version"`, `"picture":"`+p.folder()+`evidence.svg","version"`, 1)))
 	f.Add([]byte(strings.Replace(string(good), `"version"`, `"picture":"x/evidence.svg","version"`, 1)))
 	f.Add([]byte(`{"version":1,"files":null,"capture":{"id":"\ud800"}}`))
+	f.Add([]byte(strings.Replace(string(good), `"version"`, `"madeAt":"0000-01-01T00:00:00+23:59","version"`, 1)))
+	f.Add([]byte(strings.Replace(string(good), `"capture":{`, `"capture":{"history":{"seriesBy":"x","local":[{}],"series":null},`, 1)))
+	f.Add([]byte(strings.Replace(string(good), `"capture":{`, `"capture":{"history":{"local":[],"series":[]},`, 1)))
+	for _, name := range hostile.Names() {
+		named := r
+		named.Explanation.Verdict = &gopprof.Verdict{Causes: []gopprof.Cause{{Kind: gopprof.CauseKind(name), Line: name, Function: name, Path: []string{name}}}}
+		named.Capture.Failures = []gopprof.Failure{{Kind: gopprof.KindHeap, Reason: gopprof.Reason(name), Detail: name}}
+		data, err := json.Marshal(named)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+		f.Add([]byte(strings.Replace(string(data), "cpu.pb.gz", strings.ReplaceAll(name, `"`, ""), 1)))
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		r, err := decodeReport(data, p)
 		if err != nil {
 			return
 		}
+		checkPacked(t, r)
 		if r.ID != p.id {
 			t.Errorf("identifier %q in the folder of %q", r.ID, p.id)
 		}
@@ -47,4 +64,39 @@ func FuzzDecodeReport(f *testing.F) {
 			}
 		}
 	})
+}
+
+// checkPacked checks that a report comes out of the index as it went in, but for its History,
+// and that what is cut short does not.
+func checkPacked(t *testing.T, r gopprof.Report) {
+	t.Helper()
+	e, err := newEntry(r)
+	if err != nil {
+		t.Fatalf("cannot be packed: %v", err)
+	}
+	got, err := e.report()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, b := written(t, got), written(t, withoutHistory(r)); a != b {
+		t.Errorf("got  %s\nwant %s", a, b)
+	}
+	if h := r.Capture.History; e.whole && len(h.Local)+len(h.Series) > 0 {
+		t.Error("said to be whole, without its history")
+	}
+	if cut := *e; len(cut.packed) > 1 {
+		cut.packed = cut.packed[:len(cut.packed)/2]
+		if _, err := cut.report(); err == nil || !strings.Contains(err.Error(), r.ID) {
+			t.Errorf("half of it: %v", err)
+		}
+	}
+}
+
+func written(t *testing.T, r gopprof.Report) string {
+	t.Helper()
+	data, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
 }

@@ -29,6 +29,12 @@ func ParseOrigin(kind, s string) (cluster, node, capture string, err error) {
 	return o.cluster, o.node, o.capture, err
 }
 
+// ReadLetter reads a message as a dead letter, without a connection.
+func ReadLetter(m *jetstream.RawStreamMsg) *Letter { return (&Aggregator{}).read(m) }
+
+// HeaderValue is what a letter's header says of a text.
+var HeaderValue = headerValue
+
 // Messages is how many messages a stream holds.
 func (a *Aggregator) Messages(ctx context.Context, stream string) (uint64, error) {
 	s, err := a.js.Stream(ctx, stream)

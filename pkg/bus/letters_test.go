@@ -9,10 +9,16 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/bus/bustest"
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/pkg/wire"
+	"github.com/gopprof/gopprof/test/hostile"
 	"github.com/gopprof/gopprof/test/poll"
 )
 
@@ -250,5 +256,62 @@ func TestLettersWhileNATSIsAway(t *testing.T) {
 	poll.Until(t, "the connection is lost", func() bool { return agg.Connected() != nil })
 	if err := agg.Letters(within(t), "", func(*bus.Letter) error { return nil }); !errors.Is(err, bus.ErrAway) {
 		t.Errorf("%v, want that NATS is away", err)
+	}
+}
+
+// FuzzLetter: whoever wrote a letter, what is told of it can be printed, it is a capture's
+// that its node sent or is not replayed, and what the bus itself writes is told as written.
+func FuzzLetter(f *testing.F) {
+	c := capture(f, "a", 5)
+	data, err := wire.EncodeCapture(c)
+	if err != nil {
+		f.Fatal(err)
+	}
+	subject := "gopprof.v1.dead.test.a." + c.ID
+	f.Add(subject, "worker_died", "3 workers", data)
+	f.Add(subject, "", "", data[:len(data)/2])
+	f.Add("gopprof.v1.dead.test.b."+c.ID, strings.Repeat("x", 200), "a\nb", data)
+	f.Add("gopprof.v1.dead.test.a", "", "", data)
+	f.Add("gopprof.v1.dead.test.a.x%2Ey", "", "", []byte("\x1b[31mnonsense"))
+	f.Add("gopprof.v1.capture.test.a."+c.ID, "", "", data)
+	for _, name := range hostile.Names() {
+		f.Add("gopprof.v1.dead."+bus.Token(name)+"."+bus.Token(name)+"."+bus.Token(name), name, name, []byte(name))
+		f.Add(name, name, name, data)
+	}
+	f.Fuzz(func(t *testing.T, subject, reason, detail string, data []byte) {
+		header := nats.Header{bus.HeaderReason: {reason}, bus.HeaderDetail: {detail}}
+		l := bus.ReadLetter(&jetstream.RawStreamMsg{Subject: subject, Sequence: 1, Header: header, Data: data})
+		for _, said := range []string{l.ID, string(l.Reason), l.Detail} {
+			if len(said) > 4000 || strings.ContainsFunc(said, func(r rune) bool { return !unicode.IsPrint(r) }) {
+				t.Errorf("%d bytes are told: %q", len(said), said)
+			}
+		}
+		if name, err := bus.ParseToken(l.ID); err != nil || l.Err == nil && name != l.Capture.ID {
+			t.Errorf("ID %q of capture %q, %v", l.ID, l.Capture.ID, err)
+		}
+		checkBelieved(t, l, subject)
+		written := bus.HeaderValue(detail)
+		header.Set(bus.HeaderDetail, written)
+		if l := bus.ReadLetter(&jetstream.RawStreamMsg{Subject: subject, Header: header}); l.Detail != written && !strings.HasPrefix(written, strings.TrimSuffix(l.Detail, "…")) {
+			t.Errorf("written %q, read %q", written, l.Detail)
+		}
+	})
+}
+
+// checkBelieved checks that a letter is its node's capture, or is not replayed.
+func checkBelieved(t *testing.T, l *bus.Letter, subject string) {
+	t.Helper()
+	if l.Err == nil {
+		of := l.Capture.Target
+		if of.Cluster != l.Cluster || of.Node != l.Node || subject != bus.Root+"dead."+bus.Token(of.Cluster)+"."+bus.Token(of.Node)+"."+bus.Token(l.Capture.ID) {
+			t.Errorf("capture %q of %s/%s on %q", l.Capture.ID, of.Cluster, of.Node, subject)
+		}
+		return
+	}
+	if !errors.Is(l.Err, bus.ErrUndecodable) && !errors.Is(l.Err, bus.ErrImposter) || len(l.Err.Error()) > 2000 {
+		t.Errorf("not believed: %v", l.Err)
+	}
+	if err := l.Replay(t.Context(), true); !errors.Is(err, l.Err) {
+		t.Errorf("replayed: %v", err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/bus/bustest"
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/test/hostile"
 )
 
 func TestToken(t *testing.T) {
@@ -48,6 +49,10 @@ func FuzzSubject(f *testing.F) {
 		"gopprof.v1.capture.a.b.c.d", "gopprof.v1.capture.", "gopprof.v1.firing.a.b", "gopprof.v1.capture.a..b",
 	} {
 		f.Add(s)
+	}
+	for _, name := range hostile.Names() {
+		f.Add(name)
+		f.Add("gopprof.v1.capture." + bus.Token(name) + "." + bus.Token(name) + "." + name)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		token := bus.Token(s)

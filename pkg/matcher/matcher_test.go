@@ -1,10 +1,12 @@
 package matcher_test
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/gopprof/gopprof/pkg/matcher"
+	"github.com/gopprof/gopprof/test/hostile"
 )
 
 func TestMatchers(t *testing.T) {
@@ -51,6 +53,11 @@ func TestMatchersThatAreRefused(t *testing.T) {
 func FuzzMatcher(f *testing.F) {
 	f.Add(`namespace=~"a|b"`)
 	f.Add(`cause!="\x00"`)
+	for _, name := range hostile.Names() {
+		f.Add(name)
+		f.Add("pod=" + name)
+		f.Add("pod=~" + strconv.Quote(name))
+	}
 	f.Fuzz(func(t *testing.T, s string) {
 		m, err := matcher.Parse(s)
 		if err != nil {

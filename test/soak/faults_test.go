@@ -14,9 +14,16 @@ type fault struct {
 	strike func(ctx, while context.Context, random *rand.Rand) error
 }
 
+// The kinds of kills.
+const (
+	killedAgent      = "agent killed"
+	killedAggregator = "aggregator killed"
+	killedBoth       = "both killed"
+)
+
 // kills are the faults that end a program at once.
 func (s *scene) kills() []fault {
-	return []fault{{"agent killed", s.agentKilled}, {"aggregator killed", s.aggregatorKilled}, {"both killed", s.bothKilled}}
+	return []fault{{killedAgent, s.agentKilled}, {killedAggregator, s.aggregatorKilled}, {killedBoth, s.bothKilled}}
 }
 
 // others are the other faults that this machine can have.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"math"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -75,7 +76,7 @@ func memTotal(meminfo []byte) uint64 {
 			continue
 		}
 		n, err := strconv.ParseUint(strings.TrimSpace(strings.TrimSuffix(value, "kB")), 10, 64)
-		if err != nil {
+		if err != nil || n > math.MaxUint64>>10 {
 			return 0
 		}
 		return n << 10

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/gopprof/gopprof/agent/observe"
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/test/hostile"
 )
 
 // These tests read trees of files as the kernel and the kubelet make them, of both
@@ -199,7 +201,9 @@ func TestConfigTellsEveryMistake(t *testing.T) {
 	}
 }
 
-func FuzzProcCgroup(f *testing.F) {
+// FuzzProc: whatever a file of /proc says, a process's cgroups lie below the mounts, and a
+// node has as many cores as lines say so, and memory that can be counted.
+func FuzzProc(f *testing.F) {
 	files, err := filepath.Glob("testdata/proc/*/cgroup")
 	if err != nil || len(files) == 0 {
 		f.Fatal("no seeds", err)
@@ -211,7 +215,18 @@ func FuzzProcCgroup(f *testing.F) {
 		}
 		f.Add(string(data))
 	}
-	r := &Reader{mounts: map[string]string{unified: "/mounted", "cpu": "/mounted/cpu"}}
+	for _, s := range []string{
+		"cpu  1 2\ncpu0 1\ncpu1 1\nintr 5\n", "MemTotal:       16314220 kB\nMemFree:         1 kB\n", "cpu0 1\nMemTotal: 5 kB\n",
+		"cpu-1 x\ncpu+1 x\ncpu99999999999999999999\ncpu1\ncpu1", "MemTotal: 18446744073709551615 kB", "MemTotal: 18014398509481984 kB\n",
+		"MemTotal:-1 kB", "MemTotal: 1", "MemTotal:\nMemTotal: 5 kB", strings.Repeat("x", 70_000) + "\ncpu0 1\nMemTotal: 5 kB\n",
+	} {
+		f.Add(s)
+	}
+	for _, name := range hostile.Names() {
+		f.Add("0::/" + name)
+		f.Add("MemTotal: " + name + "\ncpu0" + name + "\ncpu0 " + name)
+	}
+	r, dir := &Reader{mounts: map[string]string{unified: "/mounted", "cpu": "/mounted/cpu"}}, f.TempDir()
 	f.Fuzz(func(t *testing.T, data string) {
 		below, err := r.owned(data)
 		for controller, p := range below {
@@ -219,5 +234,27 @@ func FuzzProcCgroup(f *testing.F) {
 				t.Errorf("%q → %q of %q, %v", data, p, controller, err)
 			}
 		}
+		checkCapacity(t, dir, data)
 	})
+}
+
+// checkCapacity checks what a node's capacity is read as, where both files say the same.
+func checkCapacity(t *testing.T, dir, data string) {
+	t.Helper()
+	if n := cores([]byte(data)); n < 0 || n > strings.Count(data, "cpu") {
+		t.Errorf("%d cores", n)
+	}
+	n := memTotal([]byte(data))
+	if kib := strconv.FormatUint(n>>10, 10); n != 0 && !strings.Contains(data, kib) {
+		t.Errorf("%d bytes, which nobody said", n)
+	}
+	for _, name := range []string{"stat", "meminfo"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(data), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l, err := capacity(dir)
+	if err == nil && (l.cpuCores <= 0 || l.memoryBytes == 0) || err != nil && l != (limits{}) {
+		t.Errorf("%+v, %v", l, err)
+	}
 }

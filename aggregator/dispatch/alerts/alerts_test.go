@@ -13,6 +13,7 @@ import (
 	"github.com/gopprof/gopprof/pkg/api"
 	"github.com/gopprof/gopprof/pkg/config"
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/test/hostile"
 )
 
 var since = time.Date(2026, 11, 28, 3, 4, 5, 6000, time.FixedZone("CET", 3600))
@@ -219,6 +220,10 @@ func FuzzAlert(f *testing.F) {
 	f.Add("CartIsHot", "namespace", "shop", "pod", "cart-0", "http://prometheus/", "b3d2")
 	f.Add("\xff\xfe", "namespace", "\x80", "pod", strings.Repeat("\x80", 2000), "http://\x80", strings.Repeat("\xf0", 64))
 	f.Add("GopprofHot", "exported_pod", "a", "gopprof_kinds", "cpu,\x00", "https://[::1]:9090/", "")
+	for _, name := range hostile.Names() {
+		f.Add(name, "namespace", name, "pod", name, name, name)
+		f.Add("CartIsHot", name, name, "gopprof_kinds", name, "http://prometheus/"+name, "")
+	}
 	f.Fuzz(func(t *testing.T, name, label1, value1, label2, value2, generator, fingerprint string) {
 		labels := map[string]string{"alertname": name, "namespace": "shop", "pod": "cart-0", label1: value1, label2: value2}
 		a := api.NotifiedAlert{Labels: labels, Annotations: maps.Clone(labels), GeneratorURL: generator, Fingerprint: fingerprint, StartsAt: since}

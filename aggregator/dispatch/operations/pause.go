@@ -101,7 +101,7 @@ func (k *Keeper) Load(ctx context.Context) error {
 }
 
 // notePause remembers the switch as it was written at a revision; what is older than what
-// is known is nothing new. One that cannot be read stays as it was.
+// is known is nothing new. It stays as it was where that cannot be read, or does not say.
 func (k *Keeper) notePause(value []byte, revision uint64) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -111,6 +111,7 @@ func (k *Keeper) notePause(value []byte, revision uint64) {
 	k.pauseAt = revision
 	p := gopprof.Pause{}
 	if value != nil {
+		p.Paused = k.Paused()
 		if err := json.Unmarshal(value, &p); err != nil {
 			k.log.Error("record of the pause is unreadable", zap.Error(err))
 			return

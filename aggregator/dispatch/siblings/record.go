@@ -23,6 +23,9 @@ const (
 	maxBytes = 512 << 10
 	// attempts bounds how often a change is tried again because another replica was faster.
 	attempts = 50
+	// longestWait is how long a hot capture is waited for at most: the longest profile that is asked
+	// for, and the most that siblings.wait may be.
+	longestWait = maxSeconds*time.Second + time.Minute
 )
 
 // record is what is known of an incident.
@@ -67,19 +70,21 @@ func (r *record) hotOne(capture string, of gopprof.Target) *hot {
 	return nil
 }
 
-// left is how much longer it may wait; no more at all when the clock was set back since.
+// left is how much longer it may wait; no more at all when the clock was set back since, or
+// when it is written down to wait for longer than anything takes.
 func (h hot) left(now time.Time) time.Duration {
-	if now.Before(h.At.Add(-clockMargin)) {
+	if now.Before(h.At.Add(-clockMargin)) || h.Until.Sub(h.At) > longestWait {
 		return 0
 	}
 	return max(0, h.Until.Sub(now))
 }
 
-// of returns the siblings of a hot capture, in the order in which they were chosen.
+// of returns the siblings of a hot capture, in the order in which they were chosen, and no
+// more than are ever written down.
 func (r *record) of(h hot) []asked {
-	out := make([]asked, 0, len(h.Siblings))
+	out := make([]asked, 0, min(len(h.Siblings), maxAsked))
 	for _, capture := range h.Siblings {
-		if i := r.index(capture); i >= 0 {
+		if i := r.index(capture); i >= 0 && len(out) < maxAsked {
 			out = append(out, r.Asked[i])
 		}
 	}

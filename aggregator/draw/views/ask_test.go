@@ -11,6 +11,7 @@ import (
 	"github.com/gopprof/gopprof/aggregator/draw"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/pkg/profile/profiletest"
+	"github.com/gopprof/gopprof/test/hostile"
 )
 
 // made are the driver's own pages, all of them.
@@ -100,6 +101,11 @@ func FuzzAsk(f *testing.F) {
 	f.Add("source", "f=/etc/passwd&source_path=/")
 	f.Add("top", "f=a;b&%zz=1&f=1&tf=99999999999999999999:")
 	f.Add("top/../source", "f=\x00\xff")
+	for _, name := range hostile.Names() {
+		f.Add("top", "f="+url.QueryEscape(name))
+		f.Add("peek", url.QueryEscape(name)+"=x&"+name)
+		f.Add(name, "")
+	}
 	handlers := made(f)
 	f.Fuzz(func(t *testing.T, page, query string) {
 		j, err := ask(page, query)

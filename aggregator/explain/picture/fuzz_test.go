@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/test/hostile"
 )
 
 // mostBytesDrawn is more than the largest picture of a full History has.
@@ -78,6 +79,10 @@ func FuzzDraw(f *testing.F) {
 	f.Add(strings.Repeat("日", 1000), "שלום", "throttled", "x", math.NaN(), math.Inf(1), math.NaN(), int64(-1), int64(0), int64(math.MaxInt64), uint8(0x0f))
 	f.Add("", "", "<b>", "", math.Inf(1), math.Copysign(0, -1), 0.0, int64(1), int64(1), int64(math.MinInt64), uint8(0xf0))
 	f.Add("web", "r", "cpu", "heapster", 1e9, 99999.0, 1e-5, int64(60), int64(-900), int64(253402300799), uint8(0x3d))
+	for _, name := range hostile.Names() {
+		f.Add(name, name, "cpu", name, 0.8, 1.5, 2.0, int64(10), int64(-300), int64(1764000000), uint8(0x3f))
+		f.Add("web-1", name, name, "heapster", 0.8, 1.5, 2.0, int64(10), int64(-300), int64(1764000000), uint8(0x1f))
+	}
 	f.Fuzz(func(t *testing.T, pod, rule, resource, by string, threshold, use, limit float64, seconds, offset, at int64, flags uint8) {
 		flag := func(n int) bool { return flags>>n&1 == 1 }
 		end := time.Unix(at, 0)

@@ -18,6 +18,7 @@ import (
 	"github.com/gopprof/gopprof/cmd/kubectl-gopprof/connect"
 	"github.com/gopprof/gopprof/pkg/api"
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/test/hostile"
 )
 
 const id = "01935f2a-0000-7000-8000-000000000001"
@@ -34,7 +35,7 @@ func reply(r *http.Request, status int, contentType string, body io.Reader) *htt
 	}
 }
 
-func newClient(t *testing.T, w wire) *Client {
+func newClient(t testing.TB, w wire) *Client {
 	t.Helper()
 	s, err := connect.Options{Server: "http://localhost", Getenv: func(string) string { return "" }}.Open()
 	if err != nil {
@@ -204,7 +205,7 @@ func TestEvents(t *testing.T) {
 		"event: a\ndata: 1\n\nevent: b\ndata: 2\n\n\n\ndata: 3\n": {"a=1", "b=2"},
 	} {
 		var got []string
-		err := events(strings.NewReader(stream), func() {}, func(name string, data []byte) error {
+		err := events(strings.NewReader(stream), maxEventBytes, func() {}, func(name string, data []byte) error {
 			got = append(got, name+"="+string(data))
 			return nil
 		})
@@ -214,12 +215,23 @@ func TestEvents(t *testing.T) {
 	}
 }
 
+// FuzzEvents: whatever a stream brings, no event is larger than allowed, nor than the stream.
 func FuzzEvents(f *testing.F) {
+	const most = 100
 	f.Add([]byte("event: state\ndata: {\"id\":\"x\"}\n\n"))
 	f.Add([]byte(":\n\ndata"))
+	f.Add([]byte(strings.Repeat("data: without end\n", most) + "\n"))
+	f.Add([]byte("data: " + strings.Repeat("x", most) + "\n\n"))
+	for _, name := range hostile.Names() {
+		f.Add([]byte("event: state\ndata: " + name + "\n\n"))
+		f.Add([]byte("event: " + name + "\n" + name + "\ndata: x\n\n"))
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		n := 0
-		_ = events(strings.NewReader(string(data)), func() {}, func(_ string, d []byte) error {
+		_ = events(strings.NewReader(string(data)), most, func() {}, func(name string, d []byte) error {
+			if len(d) > most || len(name) > most {
+				t.Errorf("an event of %d bytes, named by %d", len(d), len(name))
+			}
 			n += len(d)
 			return nil
 		})
@@ -227,4 +239,69 @@ func FuzzEvents(f *testing.F) {
 			t.Errorf("%d bytes of %d", n, len(data))
 		}
 	})
+}
+
+// FuzzRefused: whatever answers in the server's place, it is said whose fault it is and
+// whether to try again, by the status, in no more words than came.
+func FuzzRefused(f *testing.F) {
+	for _, status := range []int{300, 307, 400, 401, 403, 404, 418, 422, 429, 500, 501, 502, 503, 504, 599, 999} {
+		f.Add(status, api.ContentTypeProblem, `{"title":"Not Found","status":404,"detail":"no report x","reason":"unknown"}`, "")
+		f.Add(status, "application/json", `{"kind":"Status","apiVersion":"v1","status":"Failure","message":"no","code":404}`, "/elsewhere")
+		f.Add(status, "text/html; charset=", "<html>", "javascript:alert(1)")
+	}
+	for _, body := range []string{"", "null", "[]", `{"title":"x"}`, `{"errors":[{},{"location":"body.pod","message":"wrong"}]}`, `{"status":"x"}`, `{"kind":"Status","message":""}`, `{"detail":"` + strings.Repeat("\xff", 1000) + `"}`} {
+		f.Add(404, api.ContentTypeProblem, body, "")
+		f.Add(404, "application/json", body, "")
+	}
+	for _, name := range hostile.Names() {
+		quoted, err := json.Marshal(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(409, api.ContentTypeProblem, `{"detail":`+string(quoted)+`,"reason":`+string(quoted)+`,"errors":[{"location":`+string(quoted)+`}]}`, "")
+		f.Add(503, "application/json", `{"kind":"Status","message":`+string(quoted)+`}`, "")
+		f.Add(302, name, name, name)
+	}
+	direct, gateway := newClient(f, nil), newClient(f, nil)
+	gateway.Server.Gateway = true
+	asked, err := http.NewRequest(http.MethodGet, "https://user:T0S3CR3T@gopprof.example/api/v1/reports", nil)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, status int, contentType, body, location string) {
+		if status < 300 || status > 999 { // others do not come here
+			return
+		}
+		resp := reply(asked, status, contentType, nil)
+		resp.Header.Set("Location", location)
+		for _, c := range []*Client{direct, gateway} {
+			got, ok := errors.AsType[*Failure](c.refused(resp, []byte(body)))
+			if !ok {
+				t.Fatal("no failure")
+			}
+			checkFailure(t, got, status)
+			if most := 1000 + len(contentType)*10 + 4*len(body) + len(location); len(got.Text) > most {
+				t.Errorf("%d bytes of text", len(got.Text))
+			}
+			if got.Reason != "" && !is(resp, api.ContentTypeProblem) {
+				t.Errorf("reason %q of %q", got.Reason, contentType)
+			}
+		}
+	})
+}
+
+func checkFailure(t *testing.T, f *Failure, status int) {
+	t.Helper()
+	if f.Text == "" || strings.Contains(f.Text, "T0S3CR3T") {
+		t.Errorf("text %q", f.Text)
+	}
+	if f.Sort != sortOf(status) && f.Sort != Unreachable {
+		t.Errorf("%d is %q", status, f.Sort)
+	}
+	if f.Again && status < 500 {
+		t.Errorf("again after %d", status)
+	}
+	if p, ok := errors.AsType[api.Problem](f); ok && p.Status != status {
+		t.Errorf("a problem of %d, answered with %d", p.Status, status)
+	}
 }

@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// maxEventBytes bounds one line of a stream: an operation of a thousand captures is about
-	// a megabyte.
+	// maxEventBytes bounds one event of a stream, and each of its lines: an operation of a
+	// thousand captures is about a megabyte.
 	maxEventBytes = 64 << 20
 	// silence is how long a stream may bring nothing, not even a comment, before it is
 	// taken for dead.
@@ -77,7 +77,7 @@ func (c *Client) stream(ctx context.Context, id string, see func(gopprof.Operati
 		return false
 	}
 	ended := false
-	_ = events(resp.Body, func() { alive.Reset(silence) }, func(name string, data []byte) error {
+	_ = events(resp.Body, maxEventBytes, func() { alive.Reset(silence) }, func(name string, data []byte) error {
 		var op gopprof.Operation
 		if name != "state" {
 			return nil
@@ -96,10 +96,10 @@ func (c *Client) stream(ctx context.Context, id string, see func(gopprof.Operati
 var errEnough = errors.New("enough was read")
 
 // events reads server-sent events (WHATWG HTML, 9.2) until the stream or each ends it.
-// alive is called for every line.
-func events(r io.Reader, alive func(), each func(name string, data []byte) error) error {
+// alive is called for every line. A line, or an event, of more than most bytes is an error.
+func events(r io.Reader, most int, alive func(), each func(name string, data []byte) error) error {
 	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, maxEventBytes)
+	lines.Buffer(nil, most)
 	var name string
 	var data []byte
 	for lines.Scan() {
@@ -120,6 +120,9 @@ func events(r io.Reader, alive func(), each func(name string, data []byte) error
 		case "event":
 			name = string(value)
 		case "data":
+			if len(data)+len(value) >= most {
+				return bufio.ErrTooLong
+			}
 			data = append(append(data, value...), '\n')
 		}
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/gopprof/gopprof/pkg/api"
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/test/hostile"
 )
 
 // TestEveryReasonHasWords reads the closed set where it is written.
@@ -91,6 +92,9 @@ func TestTableIsAligned(t *testing.T) {
 func FuzzEncode(f *testing.F) {
 	f.Add("plain")
 	f.Add("a\x1b[2J\u009b\u202e\u2028\U000e0001\"\\<>&\xff")
+	for _, name := range hostile.Names() {
+		f.Add(name)
+	}
 	f.Fuzz(func(t *testing.T, s string) {
 		want := api.ReportSummary{Pod: strings.ToValidUTF8(s, "\ufffd")}
 		var j, y strings.Builder

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -115,6 +116,9 @@ func trustOf(m *corev1.ConfigMap) (auth.Trust, error) {
 		if text := m.Data[key]; text != "" {
 			if err := json.Unmarshal([]byte(text), into); err != nil {
 				return auth.Trust{}, fmt.Errorf("%s: %w", key, err)
+			}
+			if slices.Contains(*into, "") { // as a prefix it would be every header's
+				return auth.Trust{}, fmt.Errorf("%s: there is an empty one", key)
 			}
 		}
 	}

@@ -2,9 +2,12 @@ package kubernetes
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -17,6 +20,8 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	ktest "k8s.io/client-go/testing"
 
+	"github.com/gopprof/gopprof/aggregator/serve/auth"
+	corpus "github.com/gopprof/gopprof/test/hostile"
 	"github.com/gopprof/gopprof/test/poll"
 )
 
@@ -55,7 +60,7 @@ func TestTrustOf(t *testing.T) {
 	}
 	for key, value := range map[string]string{
 		"requestheader-client-ca-file": "", "requestheader-allowed-names": `front-proxy-client`, "requestheader-username-headers": "[]",
-		"requestheader-group-headers": `{"a":1}`,
+		"requestheader-group-headers": `{"a":1}`, "requestheader-extra-headers-prefix": `["X-Remote-Extra-",""]`,
 	} {
 		wrong := written(ca)
 		wrong[key] = value
@@ -67,6 +72,55 @@ func TestTrustOf(t *testing.T) {
 	if got, err := trustOf(authenticationMap(wrong)); err == nil || got.Roots != nil {
 		t.Errorf("no certificate: %+v, %v", got, err)
 	}
+}
+
+// FuzzTrust: whatever the ConfigMap holds, somebody is believed by a certificate and in
+// headers that have names, or nobody, and it is said which key is wrong.
+func FuzzTrust(f *testing.F) {
+	good := written(string(startAPIServer(f).config().CAData))
+	keys := slices.DeleteFunc(slices.Sorted(maps.Keys(good)), func(key string) bool { return key == "client-ca-file" })
+	seed := func(change map[string]string) {
+		m := maps.Clone(good)
+		maps.Copy(m, change)
+		f.Add(m[keys[0]], m[keys[1]], m[keys[2]], m[keys[3]], m[keys[4]], m[keys[5]])
+	}
+	seed(nil)
+	for _, key := range keys {
+		for _, value := range []string{"", "null", "[]", `[""]`, `[null]`, `["a",1]`, `{}`, `["X-Remote-User"`, good["requestheader-client-ca-file"][:200], "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"} {
+			seed(map[string]string{key: value})
+		}
+	}
+	for _, name := range corpus.Names() {
+		quoted, err := json.Marshal([]string{name})
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, key := range keys {
+			seed(map[string]string{key: string(quoted)})
+			seed(map[string]string{key: name})
+		}
+	}
+	f.Fuzz(func(t *testing.T, a, b, c, d, e, g string) {
+		data := map[string]string{}
+		for i, value := range []string{a, b, c, d, e, g} {
+			data[keys[i]] = value
+		}
+		trust, err := trustOf(authenticationMap(data))
+		if err != nil {
+			if !reflect.DeepEqual(trust, auth.Trust{}) || !strings.Contains(err.Error(), "requestheader-") || len(err.Error()) > 300 {
+				t.Errorf("%+v, %v", trust, err)
+			}
+			return
+		}
+		if trust.Roots == nil || trust.Roots.Equal(x509.NewCertPool()) || len(trust.UserHeaders) == 0 {
+			t.Errorf("believes %+v", trust)
+		}
+		for _, words := range [][]string{trust.Names, trust.UserHeaders, trust.UIDHeaders, trust.GroupHeaders, trust.ExtraPrefixes} {
+			if slices.Contains(words, "") {
+				t.Errorf("believes %+v", trust)
+			}
+		}
+	})
 }
 
 // TestFrontProxyIsLearnt: nobody is believed until the ConfigMap could be read, and what
