@@ -72,7 +72,9 @@ func New(taker Taker, targets Targets, publisher Publisher, log *zap.Logger, reg
 func (a *Acceptor) Run(ctx, captures context.Context) error {
 	a.letIn(captures)
 	<-ctx.Done()
-	a.letIn(nil)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.captures = nil
 	return nil
 }
 
