@@ -213,7 +213,9 @@ func (p *pipeline) putDrawings(ctx context.Context, capture gopprof.Capture, sai
 	return nil
 }
 
-// putPicture stores the picture of the evidence, where there is anything to show.
+// putPicture stores the picture of the evidence, where there is anything to show. Another one
+// that is stored already is no fault of the capture's, nor is another drawing: its report is
+// committed then, and is found when the capture comes again.
 func (p *pipeline) putPicture(ctx context.Context, capture gopprof.Capture) (key string, err error) {
 	if p.picture == nil {
 		return "", nil
@@ -222,8 +224,7 @@ func (p *pipeline) putPicture(ctx context.Context, capture gopprof.Capture) (key
 	if !ok {
 		return "", nil
 	}
-	key, err = p.store.PutPicture(ctx, capture, svg)
-	return key, lasting(err)
+	return p.store.PutPicture(ctx, capture, svg)
 }
 
 // unusable returns why there is nothing to draw of a kind, as the explanation says it.
