@@ -99,6 +99,7 @@ type world struct {
 	nodes    dispatch.Nodes // of which they know; nil: none
 	// explained is told what is explained; may be nil.
 	explained func(c gopprof.Capture, around explain.Around)
+	log       *zap.Logger // of receive; nil: none
 }
 
 // start starts a process that is killed before a step. wait returns when it has ended,
@@ -131,7 +132,11 @@ func (w *world) start(cut string) (p *process, stop func(), wait func()) {
 		w.tune(&cfg)
 	}
 	ended := make(chan error, 1)
-	r := receive.New(cfg, line, zap.NewNop(), prometheus.NewRegistry())
+	log := w.log
+	if log == nil {
+		log = zap.NewNop()
+	}
+	r := receive.New(cfg, line, log, prometheus.NewRegistry())
 	go func() { ended <- r.Run(ctx, mortalSource{receive.FromBus(link), p}) }()
 	wait = sync.OnceFunc(func() {
 		if err := <-ended; err != nil {
