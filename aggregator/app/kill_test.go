@@ -31,6 +31,7 @@ type scene struct {
 	b     *bustest.Bus
 	agent *bus.Agent
 	dir   string
+	large int // how many bytes the first profile of a capture has; the second one has half
 
 	mu   sync.Mutex
 	told map[string]int // by report: how often a consumer got it
@@ -41,7 +42,7 @@ func newScene(t *testing.T) *scene {
 	streams := bus.DefaultStreamConfig()
 	streams.AckWait = time.Second // how long a killed worker's capture waits for the next; a busy machine must not outlast it
 	b := bustest.Start(t, bustest.Options{Nodes: []string{"a", "b", "c"}, Streams: &streams})
-	s := &scene{b: b, agent: b.Agent("a"), dir: t.TempDir(), told: map[string]int{}}
+	s := &scene{b: b, agent: b.Agent("a"), dir: t.TempDir(), large: 600 << 10, told: map[string]int{}}
 	s.world = &world{t: t, bus: b.Aggregator()}
 	s.open = func() (*bus.Aggregator, storer) { return b.Aggregator(), s.store() }
 	s.listen()
@@ -107,7 +108,7 @@ func (s *scene) ask(mark string) gopprof.Capture {
 		Trigger: gopprof.Trigger{Kind: gopprof.TriggerManual, At: now, Request: &gopprof.Request{Who: "ada", Operation: op.ID}},
 	}
 	for i, k := range []gopprof.Kind{gopprof.KindCPU, gopprof.KindHeap} {
-		data := bytes.Repeat([]byte(mark), 600<<10>>i) // two chunks, and one
+		data := bytes.Repeat([]byte(mark), s.large>>i) // two chunks, and one
 		sum := sha256.Sum256(data)
 		c.Profiles = append(c.Profiles, gopprof.Profile{Kind: k, SizeBytes: int64(len(data)), SHA256: hex.EncodeToString(sum[:]), Bytes: data})
 	}
