@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"io/fs"
 	"path/filepath"
 	"slices"
@@ -30,6 +31,7 @@ type scene struct {
 	b     *bustest.Bus
 	agent *bus.Agent
 	dir   string
+	large int // how many bytes the first profile of a capture has; the second one has half
 
 	mu   sync.Mutex
 	told map[string]int // by report: how often a consumer got it
@@ -40,7 +42,7 @@ func newScene(t *testing.T) *scene {
 	streams := bus.DefaultStreamConfig()
 	streams.AckWait = time.Second // how long a killed worker's capture waits for the next; a busy machine must not outlast it
 	b := bustest.Start(t, bustest.Options{Nodes: []string{"a", "b", "c"}, Streams: &streams})
-	s := &scene{b: b, agent: b.Agent("a"), dir: t.TempDir(), told: map[string]int{}}
+	s := &scene{b: b, agent: b.Agent("a"), dir: t.TempDir(), large: 600 << 10, told: map[string]int{}}
 	s.world = &world{t: t, bus: b.Aggregator()}
 	s.open = func() (*bus.Aggregator, storer) { return b.Aggregator(), s.store() }
 	s.listen()
@@ -106,7 +108,7 @@ func (s *scene) ask(mark string) gopprof.Capture {
 		Trigger: gopprof.Trigger{Kind: gopprof.TriggerManual, At: now, Request: &gopprof.Request{Who: "ada", Operation: op.ID}},
 	}
 	for i, k := range []gopprof.Kind{gopprof.KindCPU, gopprof.KindHeap} {
-		data := bytes.Repeat([]byte(mark), 600<<10>>i) // two chunks, and one
+		data := bytes.Repeat([]byte(mark), s.large>>i) // two chunks, and one
 		sum := sha256.Sum256(data)
 		c.Profiles = append(c.Profiles, gopprof.Profile{Kind: k, SizeBytes: int64(len(data)), SHA256: hex.EncodeToString(sum[:]), Bytes: data})
 	}
@@ -145,24 +147,19 @@ func (s *scene) files() (names []string) {
 
 // reported checks that a capture became one whole report, that everybody was told of it
 // under its own ID, and that nothing of it is left anywhere else.
-func (s *scene) reported(t *testing.T, c gopprof.Capture) {
+func (s *scene) reported(t *testing.T, c gopprof.Capture) gopprof.Report {
 	t.Helper()
 	stored := s.store()
 	r, ok, err := stored.Committed(t.Context(), c)
 	if err != nil || !ok || r.ID != c.ID {
 		t.Fatalf("report %q: %v, %v", r.ID, ok, err)
 	}
-	var own []string
-	for _, f := range s.files() {
-		if strings.Contains(f, c.ID) || strings.Contains(f, "/.tmp/") {
-			own = append(own, filepath.Base(f))
-		}
-	}
-	slices.Sort(own)
-	if want := []string{"cpu.pb.gz", "cpu.svg", "heap.pb.gz", "heap.svg", "report.json"}; !slices.Equal(own, want) {
-		t.Errorf("stored %v, want %v", own, want)
+	want := []string{"report.json"}
+	if len(c.History.Local) > 0 {
+		want = append(want, "evidence.svg")
 	}
 	for i, f := range r.Files {
+		want = append(want, string(f.Kind)+".pb.gz", string(f.Kind)+".svg")
 		if data, err := stored.Read(t.Context(), f.Profile); err != nil || !bytes.Equal(data, c.Profiles[i].Bytes) {
 			t.Errorf("%s: %v: other bytes than were sent", f.Kind, err)
 		}
@@ -170,12 +167,36 @@ func (s *scene) reported(t *testing.T, c gopprof.Capture) {
 			t.Errorf("%s: no drawing: %q", f.Kind, f.Reason)
 		}
 	}
+	slices.Sort(want)
+	if own := s.filesOf(c); len(r.Files) != len(c.Profiles) || !slices.Equal(own, want) {
+		t.Errorf("stored %v, want %v", own, want)
+	}
+	if (r.Picture != "") != slices.Contains(want, "evidence.svg") {
+		t.Errorf("the picture of the evidence is %q", r.Picture)
+	}
 	poll.Until(t, "the report is announced", func() bool { return s.heard(c.ID) > 0 })
 	s.nothingLeft(t, c)
-	if oc := s.operation(t, c); oc.State != gopprof.CaptureStored || oc.Report != c.ID {
-		t.Errorf("the operation says %+v", oc)
+	if manual(c) {
+		if oc := s.operation(t, c); oc.State != gopprof.CaptureStored || oc.Report != c.ID {
+			t.Errorf("the operation says %+v", oc)
+		}
 	}
+	return r
 }
+
+// filesOf are the names of what is stored of a capture, and of files that nobody finished.
+func (s *scene) filesOf(c gopprof.Capture) (own []string) {
+	s.t.Helper()
+	for _, f := range s.files() {
+		if strings.Contains(f, c.ID) || strings.Contains(f, "/.tmp/") {
+			own = append(own, filepath.Base(f))
+		}
+	}
+	slices.Sort(own)
+	return own
+}
+
+func manual(c gopprof.Capture) bool { return c.Trigger.Kind == gopprof.TriggerManual }
 
 func (s *scene) nothingLeft(t *testing.T, c gopprof.Capture) {
 	t.Helper()
@@ -187,6 +208,37 @@ func (s *scene) nothingLeft(t *testing.T, c gopprof.Capture) {
 	if keys := s.starts(t); len(keys) > 0 {
 		t.Errorf("starts are counted still: %v", keys)
 	}
+	if !s.placeEnded(t, c) {
+		t.Error("it has its place in the budget still")
+	}
+}
+
+// placeEnded tells whether a capture had a place in the budget, and gave it back.
+func (s *scene) placeEnded(t *testing.T, c gopprof.Capture) bool {
+	t.Helper()
+	b, err := s.bus.Bucket(t.Context(), bus.BucketBudget)
+	if err != nil {
+		t.Fatal(err)
+	}
+	value, _, err := b.Get(t.Context(), "ledger")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ledger struct {
+		Grants []struct {
+			Capture string    `json:"c"`
+			Ended   time.Time `json:"e"`
+		} `json:"grants"`
+	}
+	if err := json.Unmarshal(value, &ledger); err != nil {
+		t.Fatal(err)
+	}
+	for _, g := range ledger.Grants {
+		if g.Capture == c.ID {
+			return !g.Ended.IsZero()
+		}
+	}
+	return false
 }
 
 // starts are the captures whose start is counted.
@@ -210,45 +262,4 @@ func (s *scene) operation(t *testing.T, c gopprof.Capture) gopprof.OperationCapt
 		t.Fatal(err)
 	}
 	return op.Captures[0]
-}
-
-// killPoints are the steps of contract 3; between any two of them the aggregator may die.
-var killPoints = []string{
-	"count start", "look for report", "fetch bytes", "put profile cpu", "put profile heap", "put drawing cpu", "put drawing heap",
-	"commit", "announce", "write budget", "write operation", "remove bytes", "forget starts", "acknowledge",
-}
-
-func TestKilledAtEachStepOfContractThree(t *testing.T) {
-	s := newScene(t)
-	for _, cut := range append(slices.Clone(killPoints), "") {
-		t.Run("before "+cut, func(t *testing.T) {
-			c := s.ask("x")
-			s.publish(c)
-			p, stop, wait := s.start(cut)
-			if cut == "" { // not killed: these are all the steps that there are
-				s.settled()
-				stop()
-				wait()
-				if got := p.taken(); !slices.Equal(got, killPoints) {
-					t.Errorf("steps %v\nwant  %v", got, killPoints)
-				}
-			} else {
-				wait() // until it was killed
-				if got, want := p.taken(), killPoints[:slices.Index(killPoints, cut)]; !slices.Equal(got, want) {
-					t.Errorf("killed after %v\nwant  %v", got, want)
-				}
-				_, stop, wait = s.start("")
-				s.settled()
-				stop()
-				wait()
-			}
-			s.reported(t, c)
-		})
-	}
-	if n, want := s.b.Messages(bus.StreamReports), uint64(len(killPoints)+1); n != want {
-		t.Errorf("%d reports in the stream, want %d: each once", n, want)
-	}
-	if n := s.b.Messages(bus.StreamDead); n != 0 {
-		t.Errorf("%d dead letters", n)
-	}
 }

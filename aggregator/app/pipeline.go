@@ -64,7 +64,7 @@ type pipeline struct {
 func (p *pipeline) Resume(ctx context.Context, capture gopprof.Capture) (bool, error) {
 	report, committed, err := p.store.Committed(ctx, capture)
 	if err != nil {
-		return false, lasting(err)
+		return false, stored(err)
 	}
 	if !committed {
 		return false, p.wait(ctx, capture)
@@ -146,9 +146,9 @@ func (p *pipeline) makeReport(ctx context.Context, capture gopprof.Capture) (gop
 		if err == nil && !found {
 			err = errVanished
 		}
-		return report, lasting(err)
+		return report, stored(err)
 	}
-	return report, lasting(err)
+	return report, stored(err)
 }
 
 // around is what is known beside the capture.
@@ -176,12 +176,22 @@ func lasting(err error) error {
 	return err
 }
 
+// stored is what the store says: nil, what lasts, or what is named and tried again.
+func stored(err error) error {
+	if err = lasting(err); err == nil || receive.Poisoned(err) {
+		return err
+	}
+	return storeFailed(err)
+}
+
+func storeFailed(err error) error { return &gopprof.Error{Reason: gopprof.ReasonStoreFailed, Err: err} }
+
 func (p *pipeline) putProfiles(ctx context.Context, capture gopprof.Capture) ([]gopprof.File, error) {
 	files := make([]gopprof.File, 0, len(capture.Profiles))
 	for _, profile := range capture.Profiles {
 		key, err := p.store.PutProfile(ctx, capture, profile)
 		if err != nil {
-			return nil, lasting(err)
+			return nil, stored(err)
 		}
 		files = append(files, gopprof.File{Kind: profile.Kind, Profile: key})
 	}
@@ -207,13 +217,15 @@ func (p *pipeline) putDrawings(ctx context.Context, capture gopprof.Capture, sai
 			continue
 		}
 		if files[i].Drawing, err = p.store.PutDrawing(ctx, capture, profile.Kind, svg); err != nil {
-			return err
+			return storeFailed(err)
 		}
 	}
 	return nil
 }
 
-// putPicture stores the picture of the evidence, where there is anything to show.
+// putPicture stores the picture of the evidence, where there is anything to show. Another one
+// that is stored already is no fault of the capture's, nor is another drawing: its report is
+// committed then, and is found when the capture comes again.
 func (p *pipeline) putPicture(ctx context.Context, capture gopprof.Capture) (key string, err error) {
 	if p.picture == nil {
 		return "", nil
@@ -222,8 +234,10 @@ func (p *pipeline) putPicture(ctx context.Context, capture gopprof.Capture) (key
 	if !ok {
 		return "", nil
 	}
-	key, err = p.store.PutPicture(ctx, capture, svg)
-	return key, lasting(err)
+	if key, err = p.store.PutPicture(ctx, capture, svg); err != nil {
+		return "", storeFailed(err)
+	}
+	return key, nil
 }
 
 // unusable returns why there is nothing to draw of a kind, as the explanation says it.

@@ -9,6 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
 	"github.com/gopprof/gopprof/aggregator/explain"
 	"github.com/gopprof/gopprof/aggregator/receive"
 	"github.com/gopprof/gopprof/aggregator/store"
@@ -248,6 +252,55 @@ func TestPictureOfTheEvidence(t *testing.T) {
 	if _, err := p.makeReport(t.Context(), capture); !errors.Is(err, errStep) || strings.Contains(f.done(), "commit") {
 		t.Errorf("%v after %s", err, f.done())
 	}
+}
+
+// Two workers of different versions draw differently. The one that is slower finds the report
+// committed when it comes again: nothing is wrong with the capture.
+func TestSecondWorkerDrawsDifferently(t *testing.T) {
+	cfg := store.DefaultConfig()
+	cfg.URL = "mem://"
+	stored, err := store.Open(t.Context(), cfg, zap.NewNop(), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = stored.Close() })
+	c := taken(uuid.Must(uuid.NewV7()).String(), uuid.Must(uuid.NewV7()).String(), shopTarget, gopprof.Trigger{Kind: gopprof.TriggerManual})
+	for _, what := range []string{"drawing", "picture"} {
+		t.Run(what, func(t *testing.T) {
+			c.ID = uuid.Must(uuid.NewV7()).String()
+			worker := func(version string, between func()) *pipeline {
+				p := newTestPipeline(&fakes{})
+				p.store = stored
+				p.draw = drawing(func() []byte { between(); return fmt.Append(nil, "<svg>", version[:one(what == "drawing")], "</svg>") })
+				p.picture = func(gopprof.Capture) ([]byte, bool) {
+					return fmt.Append(nil, "<svg>", version[:one(what == "picture")], "</svg>"), true
+				}
+				return p
+			}
+			slow := worker("1", func() {
+				if err := worker("2", func() {}).Handle(t.Context(), c); err != nil {
+					t.Error(err)
+				}
+			})
+			if err := slow.Handle(t.Context(), c); err == nil || receive.Poisoned(err) {
+				t.Errorf("the slow one: %v, want an error that passes", err)
+			}
+			if done, err := slow.Resume(t.Context(), c); !done || err != nil {
+				t.Errorf("when it comes again: %v, %v", done, err)
+			}
+		})
+	}
+}
+
+type drawing func() []byte
+
+func (d drawing) Draw(context.Context, gopprof.Kind, []byte) ([]byte, error) { return d(), nil }
+
+func one(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // besides says how long to wait, and what is around.

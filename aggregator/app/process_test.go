@@ -16,6 +16,7 @@ import (
 	"github.com/gopprof/gopprof/aggregator/dispatch/operations"
 	"github.com/gopprof/gopprof/aggregator/dispatch/siblings"
 	"github.com/gopprof/gopprof/aggregator/explain"
+	"github.com/gopprof/gopprof/aggregator/explain/picture"
 	"github.com/gopprof/gopprof/aggregator/receive"
 	"github.com/gopprof/gopprof/aggregator/store"
 	"github.com/gopprof/gopprof/pkg/bus"
@@ -81,6 +82,11 @@ func (p *process) taken() []string {
 	return slices.Clone(p.steps)
 }
 
+// ofIts are the steps that it took for the capture itself.
+func (p *process) ofIts() []string {
+	return slices.DeleteFunc(p.taken(), func(step string) bool { return step == stepPlace || step == stepAsk })
+}
+
 // world is what outlives processes.
 type world struct {
 	t    *testing.T
@@ -90,8 +96,10 @@ type world struct {
 	tune func(*receive.Config) // may be nil
 	// siblings says how many are asked, and how long hot captures wait for them.
 	siblings dispatch.Siblings
+	nodes    dispatch.Nodes // of which they know; nil: none
 	// explained is told what is explained; may be nil.
 	explained func(c gopprof.Capture, around explain.Around)
+	log       *zap.Logger // of receive; nil: none
 }
 
 // start starts a process that is killed before a step. wait returns when it has ended,
@@ -111,7 +119,8 @@ func (w *world) start(cut string) (p *process, stop func(), wait func()) {
 			}
 			return gopprof.Explanation{Summary: "burns"}
 		},
-		page: func(id string) string { return "http://gopprof/" + id }, now: time.Now,
+		picture: picture.Draw,
+		page:    func(id string) string { return "http://gopprof/" + id }, now: time.Now,
 	}
 	if a, ok := stored.(archive); ok {
 		line.compare = comparing{all.siblings, a, zap.NewNop()}
@@ -123,7 +132,11 @@ func (w *world) start(cut string) (p *process, stop func(), wait func()) {
 		w.tune(&cfg)
 	}
 	ended := make(chan error, 1)
-	r := receive.New(cfg, line, zap.NewNop(), prometheus.NewRegistry())
+	log := w.log
+	if log == nil {
+		log = zap.NewNop()
+	}
+	r := receive.New(cfg, line, log, prometheus.NewRegistry())
 	go func() { ended <- r.Run(ctx, mortalSource{receive.FromBus(link), p}) }()
 	wait = sync.OnceFunc(func() {
 		if err := <-ended; err != nil {
@@ -149,14 +162,34 @@ func (w *world) ends(link *bus.Aggregator, stored storer, p *process) ends {
 	}
 	cfg := dispatch.DefaultConfig()
 	cfg.Budget = dispatch.Budget{PerWorkloadAtOnce: 100, PerWorkloadPerHour: 100, TotalAtOnce: 100, TotalPerHour: 100}
-	d := dispatch.New(cfg, dispatch.Deps{Budget: records(bus.BucketBudget, "write budget")}, zap.NewNop(), prometheus.NewRegistry())
+	budget := func(step string) *dispatch.Dispatcher {
+		return dispatch.New(cfg, dispatch.Deps{Budget: records(bus.BucketBudget, step)}, zap.NewNop(), prometheus.NewRegistry())
+	}
+	d := budget("write budget")
 	manual := operations.New(operations.DefaultConfig(), operations.Deps{
 		Records: records(bus.BucketOperations, "write operation"), Keys: records(bus.BucketKeys, "write key"), Control: records(bus.BucketControl, "write control"), Nodes: d,
 	}, zap.NewNop(), prometheus.NewRegistry())
-	beside := siblings.New(w.siblings, siblings.Deps{
-		Incidents: records(bus.BucketIncidents, "write incident"), Agents: link, Nodes: d, Budget: d, Reports: stored,
-	}, zap.NewNop(), prometheus.NewRegistry())
-	return ends{d, manual, beside}
+	deps := siblings.Deps{Incidents: records(bus.BucketIncidents, "write incident"), Agents: mortalAgents{link, p}, Nodes: d, Budget: budget(stepPlace), Reports: stored}
+	if w.nodes != nil {
+		deps.Nodes = w.nodes
+	}
+	return ends{d, manual, siblings.New(w.siblings, deps, zap.NewNop(), prometheus.NewRegistry())}
+}
+
+// What is done for another capture, beside the steps of this one.
+const stepPlace, stepAsk = "write place", "ask agent"
+
+type mortalAgents struct {
+	siblings.Agents
+	p *process // nil: immortal
+}
+
+func (m mortalAgents) RequestCapture(ctx context.Context, cluster, node string, r gopprof.CaptureRequest) (gopprof.CaptureReply, error) {
+	do := func() (gopprof.CaptureReply, error) { return m.Agents.RequestCapture(ctx, cluster, node, r) }
+	if m.p == nil {
+		return do()
+	}
+	return takeTwo(m.p, stepAsk, do)
 }
 
 type mortalSource struct {
@@ -205,7 +238,24 @@ func (d mortalDelivery) InProgress() error {
 }
 
 func (d mortalDelivery) DeadLetter(ctx context.Context, reason gopprof.Reason, detail string) error {
-	return take(d.p, "dead letter "+string(reason), func() error { return d.Delivery.DeadLetter(ctx, reason, detail) })
+	if err := d.p.step("dead letter " + string(reason)); err != nil {
+		return err
+	}
+	if d.p.cut == stepTerminate {
+		if err := d.Delivery.(lettered).Letter(ctx, reason, detail); err != nil {
+			return err
+		}
+		return d.p.step(stepTerminate)
+	}
+	return take(d.p, stepTerminate, func() error { return d.Delivery.DeadLetter(ctx, reason, detail) })
+}
+
+// stepTerminate is the second half of a dead letter: it is stored by then.
+const stepTerminate = "terminate"
+
+// lettered is a delivery of the bus, which stores the letter alone, too.
+type lettered interface {
+	Letter(ctx context.Context, reason gopprof.Reason, detail string) error
 }
 
 type mortalStore struct {

@@ -27,6 +27,8 @@ type hotScene struct {
 	*scene
 	agents map[string]*bus.Agent // by node
 	around chan explain.Around   // of the hot capture's report
+	all    ends                  // of the aggregator that answers the agents
+	name   string                // of the workload
 
 	mu    sync.Mutex
 	asked map[string]gopprof.CaptureRequest // by node
@@ -54,24 +56,41 @@ func (refusing) Pause(context.Context, gopprof.PauseRequest) (r gopprof.CaptureR
 // wanted.
 func newHotScene(t *testing.T, wanted int, wait time.Duration, refuses map[string]gopprof.Reason) *hotScene {
 	t.Helper()
-	s := &hotScene{scene: newScene(t), agents: map[string]*bus.Agent{}, asked: map[string]gopprof.CaptureRequest{}, around: make(chan explain.Around, 8)}
+	s := &hotScene{scene: newScene(t), agents: map[string]*bus.Agent{}, asked: map[string]gopprof.CaptureRequest{}, around: make(chan explain.Around, 8), name: shopTarget.Workload.Name}
 	s.siblings = dispatch.Siblings{PerCapture: wanted, Wait: wait}
 	s.explained = func(c gopprof.Capture, around explain.Around) {
 		if c.Trigger.Kind == gopprof.TriggerRule {
 			s.around <- around
 		}
 	}
-	all := s.ends(s.bus, nil, nil)
+	s.all = s.ends(s.bus, nil, nil)
+	s.nodes = s.all.dispatch
 	s.background(func(ctx context.Context) error {
-		return s.bus.Answer(ctx, decisions{all.dispatch, all.siblings}.Decide)
+		return s.bus.Answer(ctx, decisions{s.all.dispatch, s.all.siblings}.Decide)
 	})
+	s.seen()
 	for _, node := range []string{"b", "c"} {
-		all.dispatch.Observe(gopprof.NodeState{Cluster: bustest.Cluster, Node: node, Targets: []gopprof.TargetState{quietPod(node)}})
 		agent := s.b.Agent(node)
 		s.agents[node] = agent
 		s.background(func(ctx context.Context) error { return agent.Serve(ctx, refusing{s, node, refuses[node]}) })
 	}
 	return s
+}
+
+// seen tells the aggregator of quiet pods of the workload.
+func (s *hotScene) seen() {
+	for _, node := range []string{"b", "c"} {
+		s.all.dispatch.Observe(gopprof.NodeState{Cluster: bustest.Cluster, Node: node, Targets: []gopprof.TargetState{s.quietPod(node)}})
+	}
+}
+
+// anew goes on with another workload, of which nobody has been asked.
+func (s *hotScene) anew() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.name += "x"
+	clear(s.asked)
+	s.seen()
 }
 
 func (s *hotScene) background(f func(context.Context) error) {
@@ -92,16 +111,23 @@ func podOf(node string) gopprof.Target {
 	return t
 }
 
-func quietPod(node string) gopprof.TargetState {
+// pod is podOf the workload of now.
+func (s *hotScene) pod(node string) gopprof.Target {
+	t := podOf(node)
+	t.Workload.Name = s.name
+	return t
+}
+
+func (s *hotScene) quietPod(node string) gopprof.TargetState {
 	w := gopprof.Window{Witness: gopprof.WitnessCadvisor, HasCPU: true, CoveredRatio: 1, End: time.Now(), CPU: gopprof.Use{Mean: 0.2, Limit: 1, Ratio: 0.2}}
-	return gopprof.TargetState{Target: podOf(node), Local: []gopprof.Window{w}}
+	return gopprof.TargetState{Target: s.pod(node), Local: []gopprof.Window{w}}
 }
 
 // fire lets the rule fire on node a, and returns the capture as its agent took it.
 func (s *hotScene) fire(seconds float64) gopprof.Capture {
 	s.t.Helper()
 	f := gopprof.Firing{
-		Capture: uuid.Must(uuid.NewV7()).String(), Target: podOf("a"), Rule: "cpu", Resource: gopprof.ResourceCPU, Ratio: 0.95, At: time.Now(),
+		Capture: uuid.Must(uuid.NewV7()).String(), Target: s.pod("a"), Rule: "cpu", Resource: gopprof.ResourceCPU, Ratio: 0.95, At: time.Now(),
 		Threshold: 0.8, Kinds: []gopprof.Kind{gopprof.KindCPU}, CPUSeconds: seconds,
 	}
 	var d gopprof.Decision
@@ -110,17 +136,19 @@ func (s *hotScene) fire(seconds float64) gopprof.Capture {
 		d, err = s.agent.Ask(s.t.Context(), f)
 		return err == nil && d.Go
 	})
-	return taken(f.Capture, d.Incident, "a", gopprof.Trigger{
+	return taken(f.Capture, d.Incident, s.pod("a"), gopprof.Trigger{
 		Kind: gopprof.TriggerRule, At: time.Now(), Evidence: &gopprof.Evidence{Rule: "cpu", Resource: gopprof.ResourceCPU, Policy: gopprof.PolicyLocal, Threshold: 0.8},
 	})
 }
 
-func taken(id, incident, node string, trigger gopprof.Trigger) gopprof.Capture {
-	data := []byte("profile of " + node)
+// taken is a capture of a target, of whose use nobody knew but in the minute before.
+func taken(id, incident string, target gopprof.Target, trigger gopprof.Trigger) gopprof.Capture {
+	data := []byte("profile of " + target.Node)
 	sum := sha256.Sum256(data)
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	return gopprof.Capture{
-		ID: id, Incident: incident, Trigger: trigger, Target: podOf(node), Start: now, End: now.Add(time.Second),
+		ID: id, Incident: incident, Trigger: trigger, Target: target, Start: now, End: now.Add(time.Second),
+		History:  gopprof.History{Local: []gopprof.Point{{Start: now.Add(-time.Minute), End: now, HasCPU: true, CPUCores: 0.2, CPULimitCores: 1}}},
 		Profiles: []gopprof.Profile{{Kind: gopprof.KindCPU, Seconds: 1, SizeBytes: int64(len(data)), SHA256: hex.EncodeToString(sum[:]), Bytes: data}},
 	}
 }
@@ -138,7 +166,7 @@ func (s *hotScene) sibling(node string) gopprof.Capture {
 // takes waits until the agent of a node was asked, and returns what it takes.
 func (s *hotScene) takes(node string) gopprof.Capture {
 	s.t.Helper()
-	c := taken("", "", node, gopprof.Trigger{Kind: gopprof.TriggerSibling, At: time.Now(), Request: &gopprof.Request{}})
+	c := taken("", "", s.pod(node), gopprof.Trigger{Kind: gopprof.TriggerSibling, At: time.Now(), Request: &gopprof.Request{}})
 	poll.Until(s.t, node+" is asked", func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()

@@ -8,6 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
 	"github.com/gopprof/gopprof/aggregator/receive"
 	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/gopprof"
@@ -19,33 +22,33 @@ import (
 // after it.
 type troubled struct {
 	storer
-	trouble func(ctx context.Context) (before, after error) // asked at each call
+	trouble func(ctx context.Context, capture string) (before, after error) // asked at each call
 }
 
 func (s troubled) Committed(ctx context.Context, c gopprof.Capture) (r gopprof.Report, found bool, err error) {
-	_, err = meet(ctx, s, func() (_ string, err error) { r, found, err = s.storer.Committed(ctx, c); return "", err })
+	_, err = meet(ctx, s, c.ID, func() (_ string, err error) { r, found, err = s.storer.Committed(ctx, c); return "", err })
 	return r, found && err == nil, err
 }
 
 func (s troubled) PutProfile(ctx context.Context, c gopprof.Capture, p gopprof.Profile) (string, error) {
-	return meet(ctx, s, func() (string, error) { return s.storer.PutProfile(ctx, c, p) })
+	return meet(ctx, s, c.ID, func() (string, error) { return s.storer.PutProfile(ctx, c, p) })
 }
 
 func (s troubled) PutDrawing(ctx context.Context, c gopprof.Capture, k gopprof.Kind, svg []byte) (string, error) {
-	return meet(ctx, s, func() (string, error) { return s.storer.PutDrawing(ctx, c, k, svg) })
+	return meet(ctx, s, c.ID, func() (string, error) { return s.storer.PutDrawing(ctx, c, k, svg) })
 }
 
 func (s troubled) PutPicture(ctx context.Context, c gopprof.Capture, svg []byte) (string, error) {
-	return meet(ctx, s, func() (string, error) { return s.storer.PutPicture(ctx, c, svg) })
+	return meet(ctx, s, c.ID, func() (string, error) { return s.storer.PutPicture(ctx, c, svg) })
 }
 
 func (s troubled) Commit(ctx context.Context, r gopprof.Report) error {
-	_, err := meet(ctx, s, func() (string, error) { return "", s.storer.Commit(ctx, r) })
+	_, err := meet(ctx, s, r.ID, func() (string, error) { return "", s.storer.Commit(ctx, r) })
 	return err
 }
 
-func meet(ctx context.Context, s troubled, do func() (string, error)) (string, error) {
-	before, after := s.trouble(ctx)
+func meet(ctx context.Context, s troubled, capture string, do func() (string, error)) (string, error) {
+	before, after := s.trouble(ctx, capture)
 	if before != nil {
 		return "", before
 	}
@@ -58,27 +61,32 @@ func meet(ctx context.Context, s troubled, do func() (string, error)) (string, e
 
 var errTrouble = errors.New("the storage says 503")
 
-// through gives captures to aggregators over such a store until nothing waits any more, and
-// checks that each was stored once and told of under its own ID.
-func (s *scene) through(t *testing.T, captures []gopprof.Capture, trouble func(ctx context.Context) (before, after error)) {
-	t.Helper()
-	if trouble != nil {
-		open := s.open
-		s.open = func() (*bus.Aggregator, storer) {
-			link, stored := open()
-			return link, troubled{stored, trouble}
-		}
+// troubles has every store from now on meet with trouble, and receive write its log into what
+// is returned.
+func (s *scene) troubles(trouble func(ctx context.Context, capture string) (before, after error)) *observer.ObservedLogs {
+	open := s.open
+	s.open = func() (*bus.Aggregator, storer) {
+		link, stored := open()
+		return link, troubled{stored, trouble}
 	}
-	s.work()
+	core, logs := observer.New(zap.WarnLevel)
+	s.log = zap.New(core)
+	return logs
+}
+
+// allOnce checks that each capture was stored once and told of under its own ID.
+func (s *scene) allOnce(t *testing.T, captures []gopprof.Capture) {
+	t.Helper()
 	for _, c := range captures {
 		s.reported(t, c)
 	}
-	if n := s.b.Messages(bus.StreamReports); n != uint64(len(captures)) {
-		t.Errorf("%d reports in the stream, want %d: each once", n, len(captures))
-	}
-	if n := s.b.Messages(bus.StreamDead); n != 0 {
-		t.Errorf("%d dead letters of a trouble that passes", n)
-	}
+	s.once(t, len(captures), 0)
+}
+
+// givenBack is how often a capture was given back for a reason.
+func givenBack(logs *observer.ObservedLogs, c gopprof.Capture, reason gopprof.Reason) int {
+	of := logs.FilterMessage("capture given back").FilterField(zap.String("capture", c.ID))
+	return of.FilterField(zap.String("reason", string(reason))).Len()
 }
 
 // several asks for captures and publishes them.
@@ -97,7 +105,7 @@ func TestStorageThatFailsHalfOfItsCalls(t *testing.T) {
 	s := newScene(t)
 	var mu sync.Mutex
 	random, failed := rand.New(rand.NewPCG(1, 2)), 0
-	s.through(t, s.several(2), func(context.Context) (before, after error) {
+	logs := s.troubles(func(context.Context, string) (before, after error) {
 		mu.Lock()
 		defer mu.Unlock()
 		switch random.IntN(4) {
@@ -110,19 +118,29 @@ func TestStorageThatFailsHalfOfItsCalls(t *testing.T) {
 		}
 		return nil, nil
 	})
+	captures := s.several(2)
+	s.work()
+	s.allOnce(t, captures)
 	if failed < 8 {
 		t.Errorf("only %d calls failed", failed)
 	}
+	told := 0
+	for _, c := range captures {
+		told += givenBack(logs, c, gopprof.ReasonStoreFailed)
+	}
+	if told < 8 || told != logs.FilterMessage("capture given back").Len() {
+		t.Errorf("%d times the log says that the store failed, which was the only trouble: %v", told, logs.All())
+	}
 }
 
-// Calls that hang are given up in time, and what was asked of them is asked again; they
-// hold up nobody for longer than that.
+// Calls that hang are given up in time, and what was asked of them is asked again.
 func TestStorageThatIsSlow(t *testing.T) {
 	s := newScene(t)
+	s.large = 1 << 10
 	s.tune = func(c *receive.Config) { c.HandleTimeout = 2 * time.Second } // long enough for what does not hang, on a busy machine
 	var mu sync.Mutex
 	hung := 0
-	s.through(t, s.several(4), func(ctx context.Context) (before, after error) {
+	s.troubles(func(ctx context.Context, _ string) (before, after error) {
 		mu.Lock()
 		hung++
 		hangs := hung%5 == 1 && hung < 60
@@ -133,37 +151,83 @@ func TestStorageThatIsSlow(t *testing.T) {
 		}
 		return nil, nil
 	})
+	captures := s.several(4)
+	s.work()
+	s.allOnce(t, captures)
+}
+
+// While calls hang for some captures, as many as there are workers, another one gets through;
+// and so do they when their calls hang no more.
+func TestStorageThatHangsForSome(t *testing.T) {
+	s := newScene(t)
+	s.large = 1 << 10
+	s.tune = func(c *receive.Config) { c.HandleTimeout, c.Workers = 2*time.Second, 2 }
+	var mu sync.Mutex
+	hangs := map[string]bool{}
+	logs := s.troubles(func(ctx context.Context, capture string) (before, after error) {
+		mu.Lock()
+		wait := hangs[capture]
+		mu.Unlock()
+		if wait {
+			<-ctx.Done()
+			return ctx.Err(), nil
+		}
+		return nil, nil
+	})
+	bad := []gopprof.Capture{s.ask("a"), s.ask("b")}
+	hangs[bad[0].ID], hangs[bad[1].ID] = true, true
+	for _, c := range bad {
+		s.publish(c)
+	}
+	_, stop, wait := s.start("")
+	for _, c := range bad {
+		poll.Until(t, "its call was given up", func() bool { return givenBack(logs, c, gopprof.ReasonStoreFailed) > 0 })
+	}
+	good := s.ask("c")
+	s.publish(good)
+	poll.Until(t, "the other one gets through", func() bool { return s.heard(good.ID) > 0 })
+	for _, c := range bad {
+		before := givenBack(logs, c, gopprof.ReasonStoreFailed)
+		poll.Until(t, "its call hangs still", func() bool { return givenBack(logs, c, gopprof.ReasonStoreFailed) > before })
+		if own := s.filesOf(c); len(own) > 0 {
+			t.Errorf("stored %v", own)
+		}
+	}
+	mu.Lock()
+	clear(hangs)
+	mu.Unlock()
+	s.settled()
+	stop()
+	wait()
+	s.allOnce(t, append(bad, good))
 }
 
 // On a real disk without a byte to spare captures wait in NATS, with their bytes, for as
-// long as it lasts; when there is room they are stored, and nothing else is left of them.
+// long as it lasts, and the log says why; when there is room the same aggregator stores them,
+// and nothing else is left of them.
 func TestStorageThatIsFull(t *testing.T) {
 	smalldisk.Run(t, "8m", func(t *testing.T, dir string) {
 		s := newScene(t)
 		s.dir = dir
 		s.store() // makes its directories
 		free := smalldisk.Fill(t, dir)
-		var mu sync.Mutex
-		calls := 0
-		open := s.open
-		s.open = func() (*bus.Aggregator, storer) {
-			link, stored := open()
-			return link, troubled{stored, func(context.Context) (before, after error) {
-				mu.Lock()
-				defer mu.Unlock()
-				calls++
-				return nil, nil
-			}}
-		}
+		logs := s.troubles(func(context.Context, string) (before, after error) { return nil, nil })
 		captures := s.several(3)
+		sent := s.b.Messages(bus.StreamBytes)
 		_, stop, wait := s.start("")
-		poll.Until(t, "each was tried, and tried again", func() bool { mu.Lock(); defer mu.Unlock(); return calls > 20 })
-		stop()
-		wait()
-		if n := s.b.Messages(bus.StreamCaptures); n != 3 {
-			t.Errorf("%d captures wait, want 3", n)
+		for _, c := range captures {
+			poll.Until(t, "it was tried, and tried again", func() bool { return givenBack(logs, c, gopprof.ReasonStoreFailed) > 2 })
+			if s.heard(c.ID) > 0 {
+				t.Error("it is told of, and not stored")
+			}
+		}
+		if n, bytes := s.b.Messages(bus.StreamCaptures), s.b.Messages(bus.StreamBytes); n != 3 || bytes != sent {
+			t.Errorf("%d captures wait, want 3; %d of their %d chunks", n, bytes, sent)
 		}
 		free()
-		s.through(t, captures, nil)
+		s.settled()
+		stop()
+		wait()
+		s.allOnce(t, captures)
 	})
 }

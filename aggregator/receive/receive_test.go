@@ -255,6 +255,35 @@ func TestConfigCheck(t *testing.T) {
 	}
 }
 
+// A capture that is given back says in the log why, in a word of the closed set.
+func TestGivenBackSaysWhy(t *testing.T) {
+	named := fmt.Errorf("storing: %w", &gopprof.Error{Reason: gopprof.ReasonStoreFailed, Err: bus.ErrAway})
+	for name, c := range map[string]struct {
+		handler         Handler
+		fails           map[string]error
+		outcome, reason string
+	}{
+		"named by the handler":     {handling(named), nil, "retried", "store_failed"},
+		"named by its first half":  {resuming(false, named), nil, "retried", "store_failed"},
+		"nats is away":             {fakeHandler{}, fail("fetch", fmt.Errorf("x: %w", bus.ErrAway)), "retried", "no_answer"},
+		"nats is full":             {handling(fmt.Errorf("x: %w", bus.ErrFull)), nil, "retried", "nats_full"},
+		"nats takes no letter":     {handling(Poison(gopprof.ReasonBytesWrong, errAway)), fail("dead letter", bus.ErrFull), "retried", "nats_full"},
+		"starts cannot be counted": {fakeHandler{}, fail("started", bus.ErrAway), "retried", "no_answer"},
+		"it takes too long":        {handling(fmt.Errorf("drawing: %w", context.DeadlineExceeded)), nil, "retried", "timeout"},
+		"nobody knows":             {handling(errAway), nil, "retried", "internal"},
+		"a panic":                  {fakeHandler{handle: func(context.Context, gopprof.Capture) error { panic("boom") }}, nil, "panicked", "internal"},
+	} {
+		core, logs := observer.New(zap.InfoLevel)
+		d := delivery("c")
+		d.fails = c.fails
+		New(DefaultConfig(), c.handler, zap.New(core), prometheus.NewRegistry()).receive(t.Context(), t.Context(), d)
+		given := logs.FilterMessage("capture given back").All()
+		if len(given) != 1 || given[0].ContextMap()["reason"] != c.reason || given[0].ContextMap()["outcome"] != c.outcome {
+			t.Errorf("%s: %v, want %s, %s", name, given, c.outcome, c.reason)
+		}
+	}
+}
+
 // What was seen through stands in the log, and what NATS did not note does not: it comes
 // again.
 func TestAcknowledgingIsLogged(t *testing.T) {

@@ -56,7 +56,7 @@ func (r *Receiver) bury(ctx context.Context, d Delivery, v verdict) verdict {
 			defer cancel()
 			r.finished(within, d)
 		}
-		v = verdict{outcome: retried, err: err}
+		v = again(err)
 		r.giveBack(d, v)
 		return v
 	}
@@ -77,7 +77,7 @@ func (r *Receiver) giveBack(d Delivery, v verdict) {
 		r.unsettled(d, d.Nak(v.again))
 		return
 	}
-	r.log.Warn("capture given back", append(fieldsOf(d), zap.String("reason", string(v.outcome)), zap.Duration("again_in", delay), zap.Error(v.err))...)
+	r.log.Warn("capture given back", append(fieldsOf(d), zap.String("outcome", string(v.outcome)), zap.String("reason", string(v.reason)), zap.Duration("again_in", delay), zap.Error(v.err))...)
 	r.unsettled(d, d.Nak(delay))
 }
 

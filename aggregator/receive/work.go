@@ -30,7 +30,7 @@ const (
 // verdict is an outcome and why.
 type verdict struct {
 	outcome
-	reason gopprof.Reason // of dead
+	reason gopprof.Reason // of all but stored, resumed and waiting
 	err    error          // of all but stored and resumed
 	begun  bool           // its start was counted
 	again  time.Duration  // of waiting: after how long
@@ -126,7 +126,7 @@ func (r *Receiver) handle(ctx context.Context, c gopprof.Capture, d Delivery) (v
 		if p := recover(); p != nil {
 			r.log.Error("handling a capture panicked", zap.String("capture", c.ID), zap.Any("error", p),
 				zap.ByteString("stack", debug.Stack()))
-			v = verdict{outcome: panicked, err: fmt.Errorf("panic: %v", p)}
+			v = verdict{outcome: panicked, reason: gopprof.ReasonInternal, err: fmt.Errorf("panic: %v", p)}
 		}
 	}()
 	done, err := r.handler.Resume(ctx, c)
@@ -154,9 +154,28 @@ func (r *Receiver) failed(ctx context.Context, err error) verdict {
 		return verdict{outcome: dead, reason: reason, err: err}
 	}
 	if errors.Is(ctx.Err(), context.Canceled) {
-		return verdict{outcome: drained, err: err}
+		return verdict{outcome: drained, reason: gopprof.ReasonCancelled, err: err}
 	}
-	return verdict{outcome: retried, err: err}
+	return again(err)
+}
+
+// again is the verdict on an error that may pass.
+func again(err error) verdict { return verdict{outcome: retried, reason: passing(err), err: err} }
+
+// passing names an error that may pass: the handler's word, or what NATS failed with.
+func passing(err error) gopprof.Reason {
+	reason := gopprof.ReasonOf(err)
+	switch {
+	case reason != "":
+		return reason
+	case errors.Is(err, bus.ErrFull):
+		return gopprof.ReasonNATSFull
+	case errors.Is(err, bus.ErrAway):
+		return gopprof.ReasonNoAnswer
+	case errors.Is(err, context.DeadlineExceeded):
+		return gopprof.ReasonTimeout
+	}
+	return gopprof.ReasonInternal
 }
 
 // ReasonOf returns the reason of an error that lasts, or "".

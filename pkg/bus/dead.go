@@ -29,6 +29,20 @@ const deadKeep = 512 << 10
 // DeadLetter puts the delivery where a person can look at it, and ends it: stored first,
 // then terminated. Chunks that are left stay until their age ends.
 func (d *Delivery) DeadLetter(ctx context.Context, reason gopprof.Reason, detail string) error {
+	if err := d.Letter(ctx, reason, detail); err != nil {
+		return err
+	}
+	if err := d.settle(ctx, "+TERM "+string(reason), "terminating"); err != nil {
+		return err
+	}
+	d.a.log.Error("capture dead-lettered", zap.String("node", d.from.node), zap.String("capture", d.from.capture),
+		zap.String("reason", string(reason)), zap.String("detail", clip(detail)))
+	return nil
+}
+
+// Letter is the first half of DeadLetter: the letter is stored, and the delivery goes on. Doing
+// so again while NATS remembers message IDs changes nothing.
+func (d *Delivery) Letter(ctx context.Context, reason gopprof.Reason, detail string) error {
 	m := d.deadLetter(ctx, reason, detail)
 	id := jetstream.WithMsgID("dead." + d.sequence())
 	_, err := d.a.publish(ctx, m, id)
@@ -40,11 +54,6 @@ func (d *Delivery) DeadLetter(ctx context.Context, reason gopprof.Reason, detail
 	if err != nil {
 		return fmt.Errorf("dead-lettering capture %q: %w", clip(d.from.capture), err)
 	}
-	if err := d.settle(ctx, "+TERM "+string(reason), "terminating"); err != nil {
-		return err
-	}
-	d.a.log.Error("capture dead-lettered", zap.String("node", d.from.node), zap.String("capture", d.from.capture),
-		zap.String("reason", string(reason)), zap.String("detail", clip(detail)))
 	return nil
 }
 

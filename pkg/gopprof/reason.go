@@ -34,7 +34,7 @@ const (
 	ReasonExpired   Reason = "expired"   // the trigger's lifetime ended before the work could start
 	ReasonCancelled Reason = "cancelled" // by request, or by shutdown
 	ReasonUnknown   Reason = "unknown"   // no such target here
-	ReasonNoAnswer  Reason = "no_answer" // the agent or aggregator did not answer in time
+	ReasonNoAnswer  Reason = "no_answer" // the agent, the aggregator or NATS did not answer in time
 	ReasonForbidden Reason = "forbidden" // the caller may not do this
 	ReasonBadInput  Reason = "bad_input" // the request makes no sense; the detail says why
 	ReasonNoTarget  Reason = "no_target" // the alert's labels name no pod and no workload
@@ -42,7 +42,7 @@ const (
 	ReasonInternal  Reason = "internal"  // a failure that has no name of its own: a defect of gopprof, please report it
 	// take
 	ReasonUnreachable    Reason = "unreachable"     // no connection to the endpoint
-	ReasonTimeout        Reason = "timeout"         // the endpoint did not finish in time
+	ReasonTimeout        Reason = "timeout"         // the endpoint did not finish in time; of a capture, its handling did not
 	ReasonRedirected     Reason = "redirected"      // the endpoint answered with a redirect, which is never followed
 	ReasonStatus         Reason = "status"          // the endpoint answered with an HTTP error; the detail has it
 	ReasonTooLarge       Reason = "too_large"       // more bytes than allowed, compressed or not
@@ -52,6 +52,7 @@ const (
 	ReasonSpoolFull   Reason = "spool_full"   // dropped from the spool at its bound, oldest first
 	ReasonSpoolTorn   Reason = "spool_torn"   // a spool entry that a crash cut short, or that was changed
 	ReasonSpoolFailed Reason = "spool_failed" // the spool's disk is full or failing; the detail says which
+	ReasonNATSFull    Reason = "nats_full"    // a stream or bucket of NATS is at its bound and takes nothing new
 	ReasonBytesLost   Reason = "bytes_lost"   // the capture's chunks are not in NATS any more
 	ReasonBytesWrong  Reason = "bytes_wrong"  // size or sha256 differ from what the capture names
 	ReasonUndecodable Reason = "undecodable"  // a message that is not what its subject says

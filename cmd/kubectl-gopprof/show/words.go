@@ -69,6 +69,7 @@ func words() map[gopprof.Reason]string {
 		gopprof.ReasonSpoolFull:   "dropped: the agent's disk space for captures was full",
 		gopprof.ReasonSpoolTorn:   "lost to a crash of the agent",
 		gopprof.ReasonSpoolFailed: "the agent's disk is full or failing",
+		gopprof.ReasonNATSFull:    "NATS is full",
 		gopprof.ReasonBytesLost:   "its bytes are not in NATS any more",
 		gopprof.ReasonBytesWrong:  "its bytes are not what was sent",
 		gopprof.ReasonUndecodable: "a message that cannot be read",
