@@ -63,7 +63,7 @@ status: {listen: "127.0.0.1:0"}
 serve: {listen: "127.0.0.1:0", path_prefix: /gopprof}
 store: {url: "file://DIR/reports?create_dir=true"}
 embedded: {listen: "127.0.0.1:0", dir: DIR/nats}
-views: {max_open: 2, memory_bytes: 1GiB} # the race detector multiplies memory
+views: {max_open: 2, memory_bytes: 1GiB, resident_bytes: 1GiB} # the race detector multiplies memory
 `, "DIR", dir)), 0o600); err != nil {
 		t.Fatal(err)
 	}

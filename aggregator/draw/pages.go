@@ -29,6 +29,8 @@ func Pages(p, base *profile.Profile) (pages map[string]http.Handler, err error) 
 		profiles["base"], args = base, append(args, "-diff_base=base")
 	}
 	o := enclosed(newFlags(append(args, "profile")), profiles)
+	var kept held
+	o.Sym = &kept
 	o.HTTPServer = func(a *driver.HTTPServerArgs) error { // nothing listens: the port is only a name
 		pages = a.Handlers
 		return nil
@@ -39,5 +41,24 @@ func Pages(p, base *profile.Profile) (pages map[string]http.Handler, err error) 
 	if pages == nil {
 		return nil, errors.New("making the pages: pprof's driver made none")
 	}
+	kept.shrink()
 	return pages, nil
+}
+
+// held is what the driver goes on holding beside the bytes of which it makes a copy for each
+// page: the profile that it gives to its symbolizer.
+type held struct{ raw *profile.Raw }
+
+// Symbolize changes nothing.
+func (h *held) Symbolize(_ string, _ driver.MappingSources, raw *profile.Raw) error {
+	h.raw = raw
+	return nil
+}
+
+// shrink leaves what the pages read of it, which are the types of its values. (The page
+// download would need more.)
+func (h *held) shrink() {
+	if h.raw != nil {
+		*h.raw = profile.Raw{SampleType: h.raw.SampleType, DefaultSampleType: h.raw.DefaultSampleType}
+	}
 }

@@ -28,7 +28,7 @@ embedded:
 streams: {ack_wait: 10s}
 receive: {in_progress_interval: 2s, retry_delay: 1s}
 store: {url: "file://{{.Dir}}/reports"}
-views: {memory_bytes: 1073741824} # the race detector maps much
+views: {memory_bytes: 1073741824, resident_bytes: 1073741824} # the race detector multiplies memory
 {{- if .Inbox}}
 notify:
   receivers:

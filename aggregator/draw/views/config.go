@@ -9,7 +9,7 @@ import (
 // Config bounds the interactive views of pprof.
 type Config struct {
 	// MaxOpen is the most views that are open at once, each in a process of its own (about
-	// 10 MB beside the program, which they share; 180 MB at most with memory_bytes). One more
+	// 10 MB beside the program, which they share; 110 MB at most with resident_bytes). One more
 	// closes the one that nobody has looked at for longest. Default 8; 0 offers none.
 	MaxOpen int `yaml:"max_open"`
 	// Idle is how long a view stays open that nobody looks at. Default 5m.
@@ -24,8 +24,12 @@ type Config struct {
 	// CPUSeconds is the CPU time that one process may use in its life. Default 300.
 	CPUSeconds int `yaml:"cpu_seconds"`
 	// MemoryBytes is the most data that one process may map; 140 MB are mapped, and hardly used,
-	// before it reads a profile. Default 320 MiB, which holds all pages of any usual profile.
+	// before it reads a profile. Default 320 MiB.
 	MemoryBytes int64 `yaml:"memory_bytes"`
+	// ResidentBytes is the most memory that one process may have of its own, beside what it shares
+	// with the program; from two thirds of it on it rather collects garbage than grows. Default
+	// 92 MiB, which holds all pages of any usual profile.
+	ResidentBytes int64 `yaml:"resident_bytes"`
 	// PageBytes is the largest page. Default 32 MiB.
 	PageBytes int64 `yaml:"page_bytes"`
 }
@@ -33,13 +37,14 @@ type Config struct {
 // DefaultConfig returns the defaults.
 func DefaultConfig() Config {
 	return Config{
-		MaxOpen:     8,
-		Idle:        5 * time.Minute,
-		MaxAge:      time.Hour,
-		Timeout:     30 * time.Second,
-		CPUSeconds:  300,
-		MemoryBytes: 320 << 20,
-		PageBytes:   32 << 20,
+		MaxOpen:       8,
+		Idle:          5 * time.Minute,
+		MaxAge:        time.Hour,
+		Timeout:       30 * time.Second,
+		CPUSeconds:    300,
+		MemoryBytes:   320 << 20,
+		ResidentBytes: 92 << 20,
+		PageBytes:     32 << 20,
 	}
 }
 
@@ -63,6 +68,9 @@ func (c Config) Check(report func(key, problem string)) {
 	if c.MemoryBytes < 256<<20 {
 		report("memory_bytes", "must be at least 268435456 (256 MiB): with less the largest profile allowed cannot be read")
 	}
+	if c.ResidentBytes < 92<<20 || c.ResidentBytes > c.MemoryBytes {
+		report("resident_bytes", "must be from 96468992 (92 MiB), with less the largest profile allowed cannot be read, to memory_bytes")
+	}
 	if c.PageBytes < 1<<20 || c.PageBytes > 256<<20 {
 		report("page_bytes", "must be from 1048576 (1 MiB) to 268435456 (256 MiB)")
 	}
@@ -70,5 +78,5 @@ func (c Config) Check(report func(key, problem string)) {
 
 // limits are those of one process.
 func (c Config) limits() draw.ChildLimits {
-	return draw.ChildLimits{MemoryBytes: c.MemoryBytes, SoftBytes: c.MemoryBytes / 2, CPUSeconds: c.CPUSeconds, Shut: true}
+	return draw.ChildLimits{MemoryBytes: c.MemoryBytes, SoftBytes: c.ResidentBytes / 3 * 2, CPUSeconds: c.CPUSeconds, Shut: true}
 }

@@ -4,7 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"os"
 	"slices"
+	"strconv"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -97,11 +101,52 @@ func checkHarmless(t *testing.T, page string, html, plain []byte) {
 // heavy are those of the corpus's large files that get past a parser's bounds; what those do
 // to the others, pkg/profile tests.
 var heavy = []string{
-	"as many samples as go", "1,300 stacks 4,000 deep", "function name of 20 MB", "expression without end",
+	"as many samples as go", "100,000 different stacks", "50,000 functions, each a stack", "1,300 stacks 4,000 deep", "function name of 20 MB", "expression without end",
 }
 
-// TestHostileFiles: each file of the corpus ends as a page or a named refusal, in time, and
-// costs no other view anything.
+// watchResident returns a function that ends the watching and says what the one of this
+// process's children in a mode that had most had resident at once: VmHWM of proc(5).
+func watchResident(mode string) (end func() int64) {
+	var most int64
+	stop := make(chan struct{})
+	var watching sync.WaitGroup
+	look := func() {
+		for _, pid := range workers(mode) {
+			most = max(most, resident(pid))
+		}
+	}
+	watching.Go(func() {
+		for tick := time.Tick(10 * time.Millisecond); ; {
+			select {
+			case <-stop:
+				return
+			case <-tick:
+				look()
+			}
+		}
+	})
+	return func() int64 {
+		close(stop)
+		watching.Wait()
+		look()
+		return most
+	}
+}
+
+// resident is the most bytes that a process had resident at once; 0 of one that has ended.
+func resident(pid string) int64 {
+	status, _ := os.ReadFile("/proc/" + pid + "/status")
+	_, rest, _ := strings.Cut(string(status), "VmHWM:")
+	fields := strings.Fields(rest)
+	if len(fields) == 0 {
+		return 0
+	}
+	kib, _ := strconv.ParseInt(fields[0], 10, 64)
+	return kib << 10
+}
+
+// TestHostileFiles: each file of the corpus ends as a page or a named refusal, in time and
+// in memory, and costs no other view anything.
 func TestHostileFiles(t *testing.T) {
 	vs := newViews(t, "view-worker", nil)
 	seen := 0
@@ -117,9 +162,15 @@ func TestHostileFiles(t *testing.T) {
 		name, data := c.Name, file.Bytes()
 		for _, page := range pages {
 			start := time.Now()
+			end := watchResident("view-worker")
 			html, err := vs.Page(t.Context(), of(name, gopprof.KindCPU, data), page, "")
-			took := time.Since(start)
+			took, resident := time.Since(start), end()
+			if testing.Verbose() && !c.Light {
+				t.Logf("%s of %q: %.1f MB resident, %d bytes in %v: %v", page, name, float64(resident)/1e6, len(html), took, err)
+			}
 			switch reason := gopprof.ReasonOf(err); {
+			case resident > mostResident:
+				t.Errorf("%s of %q: a process had %d bytes of memory", page, name, resident)
 			case took > vs.cfg.Timeout+10*time.Second:
 				t.Errorf("%s of %q took %v", page, name, took)
 			case err == nil && int64(len(html)) > vs.cfg.PageBytes+4096:

@@ -179,7 +179,7 @@ func (vs *Views) start(ctx context.Context, v *view, kind gopprof.Kind, files []
 	vs.metrics.opened.Inc()
 	vs.metrics.open.Inc()
 	vs.log.Info("view opened", zap.String("view", v.key), zap.Int("pid", v.child.PID()))
-	o := &opening{Kind: kind, ProfileSize: int64(len(files[0])), Difference: len(files) > 1}
+	o := &opening{Kind: kind, ProfileSize: int64(len(files[0])), Difference: len(files) > 1, ResidentBytes: vs.cfg.ResidentBytes}
 	body := files[0]
 	if o.Difference {
 		body = append(append(make([]byte, 0, len(files[0])+len(files[1])), files[0]...), files[1]...)
@@ -229,12 +229,23 @@ func (vs *Views) named(err error) error {
 		return &gopprof.Error{Reason: gopprof.ReasonTimeout, Err: err,
 			Detail: fmt.Sprintf("the page took longer than %v and its view was closed; loading it again opens it", vs.cfg.Timeout)}
 	}
-	if words := err.Error(); strings.Contains(words, outOfMemory) || strings.Contains(words, "cannot allocate memory") {
+	if most := vs.passed(err.Error()); most > 0 {
 		return &gopprof.Error{Reason: gopprof.ReasonViewFailed, Err: err, Detail: fmt.Sprintf(
-			"the page takes more memory than the %d MiB that a view may have: look at a part of the profile by Focus, or at all of it with go tool pprof", vs.cfg.MemoryBytes>>20)}
+			"the page takes more memory than the %d MiB that a view may have: look at a part of the profile by Focus, or at all of it with go tool pprof", most>>20)}
 	}
 	return &gopprof.Error{Reason: gopprof.ReasonViewFailed, Err: err,
 		Detail: "the view ended: " + profile.Printable(err.Error(), 500) + "; loading the page again opens it"}
+}
+
+// passed is the limit of memory that a process passed, as its last words tell; 0 is none.
+func (vs *Views) passed(words string) int64 {
+	switch {
+	case strings.Contains(words, "cannot allocate memory"), strings.Contains(words, outOfData):
+		return vs.cfg.MemoryBytes
+	case strings.Contains(words, outOfMemory): // Go's runtime says so as well
+		return vs.cfg.ResidentBytes
+	}
+	return 0
 }
 
 // files are what is looked at: the profile, and the base if there is one.

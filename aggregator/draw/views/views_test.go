@@ -48,7 +48,7 @@ func TestMain(m *testing.M) {
 	case "worker-that-eats":
 		leave(badWorker(func() {
 			for hoard := [][]byte{}; ; {
-				hoard = append(hoard, make([]byte, 1<<20))
+				hoard = append(hoard, bytes.Repeat([]byte{1}, 1<<20))
 				time.Sleep(100 * time.Microsecond)
 			}
 		}))
@@ -74,10 +74,13 @@ func leave(err error) {
 
 // badWorker opens every view as Worker does, and does something else for the pages.
 func badWorker(page func()) error {
-	go watch()
+	s := &session{}
+	go s.watch.run()
 	return draw.Work(os.Stdin, os.Stdout, mostBytes(), func(j job, _ []byte) ([]byte, error) {
 		if j.Open == nil {
 			page()
+		} else {
+			s.watch.resident.Store(j.Open.ResidentBytes)
 		}
 		return nil, nil
 	})
@@ -107,7 +110,7 @@ func newViews(t *testing.T, mode string, change func(*Config)) *Views {
 		t.Fatal(err)
 	}
 	cfg := DefaultConfig()
-	cfg.MemoryBytes = testMemoryBytes
+	cfg.MemoryBytes, cfg.ResidentBytes = testMemoryBytes, testResidentBytes
 	if change != nil {
 		change(&cfg)
 	}
@@ -295,7 +298,7 @@ func TestConfigCheck(t *testing.T) {
 	if got := found(DefaultConfig()); got != nil {
 		t.Errorf("the defaults are wrong: %v", got)
 	}
-	if got := found(Config{MaxOpen: -1, MaxAge: -1}); len(got) != 7 {
+	if got := found(Config{MaxOpen: -1, MaxAge: -1}); len(got) != 8 {
 		t.Errorf("mistakes found in a configuration where all is wrong: %v", got)
 	}
 }

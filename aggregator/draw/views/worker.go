@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -35,6 +36,8 @@ type opening struct {
 	Kind        gopprof.Kind `json:"kind"`
 	ProfileSize int64        `json:"profileSize"`
 	Difference  bool         `json:"difference"`
+	// ResidentBytes is the most memory that the process may have of its own.
+	ResidentBytes int64 `json:"residentBytes"`
 }
 
 // mostBytes is what an opening may bring: two files.
@@ -43,55 +46,72 @@ func mostBytes() int64 { return 2 * profile.DefaultLimits().CompressedBytes }
 // Worker serves one view until in ends. It is what the program whose command line New was
 // given runs. It listens nowhere: pages are asked for on in and leave on out.
 func Worker(in io.Reader, out io.Writer) error {
-	go watch()
 	s := &session{}
+	go s.watch.run()
 	return draw.Work(in, out, mostBytes(), s.do)
 }
 
-// outOfMemory is what a process says that ends because of its memory.
-const outOfMemory = "out of memory"
+// What a process says that ends because of its memory: of what it has of its own, and of what
+// it has mapped.
+const (
+	outOfMemory = "out of memory"
+	outOfData   = outOfMemory + ": of data"
+)
 
 // nearLimit is how near (bytes) a process comes to the limit of its data.
 const nearLimit = 16 << 20
 
-// watch ends the process when it has used its CPU time or nearly all of its memory, and
-// says so. The kernel would do so a little later, and Go's runtime, where it gets no more
-// memory, falls in many ways.
-func watch() {
+// watcher ends the process when it has used its CPU time or all of its memory, and says so.
+// Of CPU time and data the kernel would do so a little later, and Go's runtime, where it gets
+// no more memory, falls in many ways; what a process has of its own nobody else limits.
+type watcher struct {
+	resident atomic.Int64 // the most bytes; 0: not told yet
+}
+
+func (w *watcher) run() {
 	overrun := make(chan os.Signal, 1)
 	signal.Notify(overrun, unix.SIGXCPU)
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_DATA, &limit); err != nil {
 		limit.Cur = unix.RLIM_INFINITY
 	}
-	for tick := time.Tick(50 * time.Millisecond); ; {
+	for look := time.NewTimer(0); ; {
 		select {
 		case <-overrun:
 			end("out of its CPU time")
-		case <-tick:
-			if dataBytes()+nearLimit > limit.Cur {
-				end(outOfMemory)
-			}
+		case <-look.C:
+		}
+		own, data := memory()
+		most := w.resident.Load()
+		switch {
+		case most > 0 && own > most:
+			end(outOfMemory)
+		case uint64(data)+nearLimit > limit.Cur:
+			end(outOfData)
+		case own > most/2:
+			look.Reset(2 * time.Millisecond) // the rest may be gone soon
+		default:
+			look.Reset(20 * time.Millisecond)
 		}
 	}
 }
 
-// dataBytes is what this process has of what RLIMIT_DATA limits, as proc(5) tells; 0 where
-// it does not.
-func dataBytes() uint64 {
+// memory is what this process has resident of its own, and what it has of what RLIMIT_DATA
+// limits, in bytes, as proc(5) tells; 0 where it does not.
+func memory() (own, data int64) {
 	statm, err := os.ReadFile("/proc/self/statm")
 	if err != nil {
-		return 0
+		return 0, 0
 	}
 	fields := strings.Fields(string(statm))
 	if len(fields) < 6 {
-		return 0
+		return 0, 0
 	}
-	pages, err := strconv.ParseUint(fields[5], 10, 64)
-	if err != nil {
-		return 0
+	pages := func(i int) int64 {
+		n, _ := strconv.ParseInt(fields[i], 10, 64) // 0 is allowed
+		return n * int64(os.Getpagesize())
 	}
-	return pages * uint64(os.Getpagesize())
+	return pages(1) - pages(2), pages(5)
 }
 
 func end(words string) {
@@ -101,6 +121,7 @@ func end(words string) {
 
 // session is the state of a view's process.
 type session struct {
+	watch    watcher
 	handlers map[string]http.Handler // nil: not opened
 }
 
@@ -115,6 +136,7 @@ func (s *session) open(o opening, body []byte) (err error) {
 	if o.ProfileSize < 0 || o.ProfileSize > int64(len(body)) {
 		return errors.New("the opening is not one of ours")
 	}
+	s.watch.resident.Store(o.ResidentBytes)
 	var base *profile.Profile
 	p, err := condensed("", o.Kind, body[:o.ProfileSize])
 	if err != nil {
@@ -134,14 +156,23 @@ func (s *session) open(o opening, body []byte) (err error) {
 	return err
 }
 
+// What a view shows at most, of each of two profiles. A heap profile of a program that
+// type-checks net/http has 150,000 frames, of 700 functions.
+const (
+	mostFrames    = 400_000 // of all stacks
+	mostFunctions = 15_000
+)
+
 // condensed returns a file's profile cleaned, and each stack once: a heap profile has one
-// for each size of the things allocated there. whose begins the words of an error.
+// for each size of the things allocated there. Of more than a view can show it has the
+// heaviest stacks, and one that says how many others there are. whose begins the words of an
+// error.
 func condensed(whose string, kind gopprof.Kind, file []byte) (*profile.Profile, error) {
 	p, err := draw.Cleaned(kind, file)
 	if err != nil {
 		return nil, &gopprof.Error{Reason: profile.ReasonOf(err), Detail: whose + err.Error(), Err: err}
 	}
-	return p.Condense(0), nil
+	return p.Condense(0).Heaviest(mostFrames, mostFunctions), nil
 }
 
 // page makes one page.
