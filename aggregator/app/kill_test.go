@@ -39,7 +39,11 @@ type scene struct {
 
 func newScene(t *testing.T) *scene {
 	t.Helper()
-	streams := bus.DefaultStreamConfig()
+	return newSceneWith(t, bus.DefaultStreamConfig())
+}
+
+func newSceneWith(t *testing.T, streams bus.StreamConfig) *scene {
+	t.Helper()
 	streams.AckWait = time.Second // how long a killed worker's capture waits for the next; a busy machine must not outlast it
 	b := bustest.Start(t, bustest.Options{Nodes: []string{"a", "b", "c"}, Streams: &streams})
 	s := &scene{b: b, agent: b.Agent("a"), dir: t.TempDir(), large: 600 << 10, told: map[string]int{}}

@@ -6,9 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
 
 	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/bus/embedded/natstest"
@@ -16,36 +15,48 @@ import (
 	"github.com/gopprof/gopprof/test/poll"
 )
 
+// configOn is of an aggregator whose NATS is somebody else's.
+func configOn(o *natstest.Server) Config {
+	c := DefaultConfig()
+	c.NATS, c.Store.URL, c.Views.MaxOpen = o.Config, "mem://", 0
+	c.Serve.Listen, c.Status.Listen = "127.0.0.1:0", "127.0.0.1:0"
+	return c
+}
+
+// running runs an aggregator; what is returned tells how it ended.
+func running(ctx context.Context, a *App) <-chan error {
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(ctx) }()
+	return ended
+}
+
+func endOf(t *testing.T, ended <-chan error) error {
+	t.Helper()
+	select {
+	case err := <-ended:
+		return err
+	case <-time.After(poll.Patience):
+		t.Fatal("it goes on")
+		return nil
+	}
+}
+
 // An aggregator whose NATS has lost its files ends, with the reason; the next one makes what
 // is missing, and works.
 func TestNATSThatLostItsFiles(t *testing.T) {
 	o := natstest.Start(t)
-	c := DefaultConfig()
-	c.NATS, c.Store.URL, c.Views.MaxOpen = o.Config, "mem://", 0
-	c.Serve.Listen, c.Status.Listen = "127.0.0.1:0", "127.0.0.1:0"
 	run := func(ctx context.Context) <-chan error {
-		a, err := New(ctx, c, Workers{Draw: []string{"false"}}, zap.NewNop())
+		a, err := New(ctx, configOn(o), Workers{Draw: []string{"false"}}, zap.NewNop())
 		if err != nil {
 			t.Fatal(err)
 		}
-		ended := make(chan error, 1)
-		go func() { ended <- a.Run(ctx) }()
-		return ended
-	}
-	end := func(ended <-chan error) error {
-		select {
-		case err := <-ended:
-			return err
-		case <-time.After(poll.Patience):
-			t.Fatal("it goes on")
-			return nil
-		}
+		return running(ctx, a)
 	}
 	first := run(t.Context())
 	o.Stop()
 	o.Lose()
 	o.Start()
-	if err := end(first); !errors.Is(err, bus.ErrLost) {
+	if err := endOf(t, first); !errors.Is(err, bus.ErrLost) {
 		t.Fatalf("the first ended with: %v", err)
 	}
 	ctx, stop := context.WithCancel(t.Context())
@@ -59,7 +70,7 @@ func TestNATSThatLostItsFiles(t *testing.T) {
 		return err == nil
 	})
 	stop()
-	if err := errors.Join(agent.Close(t.Context()), end(next)); err != nil {
+	if err := errors.Join(agent.Close(t.Context()), endOf(t, next)); err != nil {
 		t.Errorf("the next ended with: %v", err)
 	}
 }

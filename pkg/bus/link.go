@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +25,7 @@ type link struct {
 	js     jetstream.JetStream
 	log    *zap.Logger
 	met    *metrics
+	url    string // where it connects to, for people
 	closed chan struct{}
 
 	mu      sync.Mutex
@@ -40,7 +42,7 @@ type wait struct {
 
 // dial connects, or returns a link that goes on trying.
 func dial(opts []nats.Option, url string, log *zap.Logger, met *metrics) (*link, error) {
-	l := &link{log: log, met: met, closed: make(chan struct{}), waiting: map[*wait]struct{}{}}
+	l := &link{log: log, met: met, url: cmp.Or(url, "this process"), closed: make(chan struct{}), waiting: map[*wait]struct{}{}}
 	nc, err := nats.Connect(url, append(opts, l.handlers()...)...)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to nats: %w", err)
@@ -97,7 +99,7 @@ func (l *link) failed(err error) {
 	l.cause = err
 	l.mu.Unlock()
 	if news {
-		l.log.Warn("connecting to nats failed, trying again", zap.Error(err))
+		l.log.Warn("connecting to nats failed, trying again", zap.String("url", l.url), zap.Error(err))
 	}
 }
 
@@ -154,14 +156,14 @@ func unauthorized(err error) bool {
 		errors.Is(err, nats.ErrAuthRevoked) || errors.Is(err, nats.ErrAccountAuthExpired)
 }
 
-// await returns when there is a connection, or the reason why not when ctx ends.
+// await returns when there is a connection, or where and why there is none when ctx ends.
 func (l *link) await(ctx context.Context) error {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for !l.nc.IsConnected() {
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("waiting for nats: %w: %w", l.Connected(), ctx.Err())
+			return fmt.Errorf("waiting for nats at %q: %w: %w", l.url, l.Connected(), ctx.Err())
 		case <-tick.C:
 		}
 	}
