@@ -169,21 +169,35 @@ func (b *Bucket) forget(ctx context.Context, key string) error {
 	})
 }
 
-// Keys returns the keys that begin with a prefix, sorted.
+// Keys returns the keys that begin with a prefix, sorted. It asks for the subjects of the
+// bucket's stream and then for each: a list by a watch waits for ever for a message that is
+// purged meanwhile.
 func (b *Bucket) Keys(ctx context.Context, prefix string) ([]string, error) {
 	var keys []string
 	err := b.do(ctx, "listing", prefix, func(ctx context.Context) error {
-		l, err := b.kv.ListKeys(ctx)
+		s, err := b.a.js.Stream(ctx, bucketStream+b.name)
 		if err != nil {
 			return err
 		}
-		defer l.Stop() //nolint:errcheck // the list was read to its end
-		for k := range l.Keys() {
-			if name, ok := unescapeKey(k); ok && strings.HasPrefix(name, prefix) {
+		info, err := s.Info(ctx, jetstream.WithSubjectFilter(bucketSubject+b.name+".>"))
+		if err != nil {
+			return err
+		}
+		for subject := range info.State.Subjects {
+			key := strings.TrimPrefix(subject, bucketSubject+b.name+".")
+			name, ok := unescapeKey(key)
+			if !ok || !strings.HasPrefix(name, prefix) {
+				continue
+			}
+			switch _, err := b.kv.Get(ctx, key); {
+			case err == nil:
 				keys = append(keys, name)
+			case errors.Is(err, jetstream.ErrKeyNotFound), errors.Is(err, jetstream.ErrKeyDeleted):
+			default:
+				return err
 			}
 		}
-		return ctx.Err()
+		return nil
 	})
 	slices.Sort(keys)
 	return keys, err
