@@ -353,9 +353,9 @@ func TestWaitingForCapturesIsNoFailure(t *testing.T) {
 	}
 	c := capture(t, "a", 5)
 	publish(t, b.Agent("a"), c)
-	d := r.next()
-	if d.Capture.ID != c.ID || d.Deliveries() != 1 {
-		t.Errorf("delivery %d of %s, want 1 of %s", d.Deliveries(), d.Capture.ID, c.ID)
+	d := r.next() // the second time, if a question of so short a time had just ended
+	if d.Capture.ID != c.ID {
+		t.Errorf("got %s, want %s", d.Capture.ID, c.ID)
 	}
 	ack(t, d)
 	for _, entry := range logged.All() {
