@@ -108,7 +108,11 @@ func (c consumer) next(ctx context.Context, from *jetstream.Consumer) (jetstream
 		}
 		*from = made
 	}
-	return (*from).Next(jetstream.FetchContext(ctx))
+	m, err := (*from).Next(jetstream.FetchContext(ctx))
+	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return nil, ctx.Err() // whatever nats.go calls a question whose time is over
+	}
+	return m, err
 }
 
 // idle tells whether a question ended because there was nothing to hand over.
