@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"runtime/debug"
 	"time"
 
 	"github.com/gopprof/gopprof/aggregator/explain"
@@ -198,7 +199,10 @@ func (p *pipeline) putProfiles(ctx context.Context, capture gopprof.Capture) ([]
 	return files, nil
 }
 
-// putDrawings draws what can be drawn. A profile without a drawing does not hold up its
+// largeBytes is the size from which a file's memory is worth giving back to the machine.
+const largeBytes = 1 << 20
+
+// putDrawings draws what can be drawn, and lets go of the bytes of what it drew. A profile without a drawing does not hold up its
 // report: the file says why there is none.
 func (p *pipeline) putDrawings(ctx context.Context, capture gopprof.Capture, said gopprof.Explanation, files []gopprof.File) error {
 	for i, profile := range capture.Profiles {
@@ -209,6 +213,11 @@ func (p *pipeline) putDrawings(ctx context.Context, capture gopprof.Capture, sai
 			continue
 		}
 		svg, err := p.draw.Draw(ctx, profile.Kind, profile.Bytes)
+		large := len(profile.Bytes) > largeBytes
+		profile.Bytes, capture.Profiles[i].Bytes = nil, nil // stored, and of no more use
+		if large {
+			debug.FreeOSMemory() // the next may be costly to draw, in another process
+		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

@@ -231,6 +231,10 @@ func (d *Drawer) try(ctx context.Context, what drawing, data []byte) ([]byte, er
 	return svg, err
 }
 
+// softBytes is where a worker begins to rather collect garbage than grow: what a large genuine
+// profile takes.
+const softBytes = 64 << 20
+
 // child returns the worker that was busy last, or starts one if none is idle.
 func (d *Drawer) child() (*Child, error) {
 	d.mu.Lock()
@@ -240,7 +244,7 @@ func (d *Drawer) child() (*Child, error) {
 		d.idle = d.idle[:n-1]
 		return c, nil
 	}
-	c, err := StartChild(d.argv, ChildLimits{MemoryBytes: d.cfg.MemoryBytes, SoftBytes: profile.DefaultLimits().MemoryBytes})
+	c, err := StartChild(d.argv, ChildLimits{MemoryBytes: d.cfg.MemoryBytes, SoftBytes: softBytes})
 	if err != nil {
 		return nil, err
 	}

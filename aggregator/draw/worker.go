@@ -7,14 +7,20 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	runtimemetrics "runtime/metrics"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/pkg/profile"
 )
 
-// large is the size (bytes) of a file, or of what was made of it, that takes a worker far
-// beyond what it holds when idle.
-const large = 128 << 10
+const (
+	// large is the size (bytes) of a file, or of what was made of it, that takes a worker far
+	// beyond what it holds when idle.
+	large = 128 << 10
+	// mostIdle is what Go's runtime may hold in a worker without a job. A small file may have
+	// taken it far beyond.
+	mostIdle = 24 << 20
+)
 
 // Work is what a child does that StartChild has started: one job after the other until in
 // ends. The body of a job has at most so many bytes. The error of a job is told to the
@@ -51,11 +57,18 @@ func Work[J any](in io.Reader, out io.Writer, most int64, do func(job J, body []
 		if err := writeFrame(out, resp, result); err != nil {
 			return err
 		}
-		if max(len(body), len(result)) > large {
+		if max(len(body), len(result)) > large || resident() > mostIdle {
 			body, result = nil, nil
 			debug.FreeOSMemory() // it may be the last for a long time
 		}
 	}
+}
+
+// resident is what Go's runtime has of the machine's memory, in bytes.
+func resident() uint64 {
+	sizes := []runtimemetrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	runtimemetrics.Read(sizes)
+	return sizes[0].Value.Uint64() - sizes[1].Value.Uint64()
 }
 
 // wordsOf are an error's words beside its reason.

@@ -20,7 +20,7 @@ type beside struct {
 }
 
 // lookAround reads the others' profiles, one at a time, and compares.
-func lookAround(c gopprof.Capture, found findings, around Around, lim profile.Limits) beside {
+func lookAround(c gopprof.Capture, found findings, around Around, r *reader) beside {
 	b := beside{others: map[gopprof.Kind][]cause.Other{}}
 	others := around.Others[:min(len(around.Others), maxOthers)]
 	for _, file := range c.Profiles {
@@ -30,7 +30,7 @@ func lookAround(c gopprof.Capture, found findings, around Around, lim profile.Li
 		}
 		var sides []compare.Side
 		for _, o := range others {
-			s := b.read(o, here, lim)
+			s := b.read(o, here, r)
 			if s == nil {
 				continue
 			}
@@ -48,7 +48,7 @@ func lookAround(c gopprof.Capture, found findings, around Around, lim profile.Li
 
 // read reads the profile of another capture that is to be compared with one here, nil when
 // it has none that is of use.
-func (b *beside) read(o Other, here *profile.Shape, lim profile.Limits) *profile.Shape {
+func (b *beside) read(o Other, here *profile.Shape, r *reader) *profile.Shape {
 	k := here.Kind
 	taken, ok := o.Report.Capture.Profile(k)
 	if !ok {
@@ -57,7 +57,7 @@ func (b *beside) read(o Other, here *profile.Shape, lim profile.Limits) *profile
 	data, err := o.Read(k)
 	if err == nil {
 		var w *profile.Weighed
-		if w, err = weigh(k, data, lim); err == nil {
+		if w, err = r.weigh(k, data); err == nil {
 			top := w.Top(1)
 			if (finding{top: top}).usable() && w.Negative == 0 {
 				return w.ShapeLike(here, length(taken.Seconds, top))

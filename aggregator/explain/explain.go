@@ -11,7 +11,9 @@
 package explain
 
 import (
+	"errors"
 	"math"
+	"runtime/debug"
 
 	"github.com/gopprof/gopprof/aggregator/explain/cause"
 	"github.com/gopprof/gopprof/pkg/gopprof"
@@ -25,19 +27,21 @@ const topFunctions = 20
 // read costs its own part only, and so does one of the others'. A trace is not a pprof file:
 // nothing is said of it.
 func Explain(c gopprof.Capture, around Around, lim profile.Limits) gopprof.Explanation {
+	r := &reader{lim: lim}
+	defer r.release()
 	found := findings{}
 	var tops []gopprof.TopFunctions
 	for _, file := range c.Profiles {
 		if file.Kind == gopprof.KindTrace {
 			continue
 		}
-		f := read(file, lim)
+		f := r.read(file)
 		found[file.Kind] = f
 		tops = append(tops, f.top)
 	}
 	ratio := explained(c, found)
 	e := gopprof.Explanation{ExplainedRatio: ratio, Profiles: tops}
-	beside := lookAround(c, found, around, lim)
+	beside := lookAround(c, found, around, r)
 	e.Differences = beside.differences
 	if c.Trigger.Kind != gopprof.TriggerSibling {
 		verdict := cause.Judge(beside.facts(c, around, found, doubtsOf(c, found, ratio)))
@@ -61,8 +65,26 @@ type finding struct {
 // findings holds what each readable or unreadable profile of the capture says.
 type findings map[gopprof.Kind]finding
 
-func read(file gopprof.Profile, lim profile.Limits) finding {
-	w, err := weigh(file.Kind, file.Bytes, lim)
+// reader reads profiles, one at a time.
+type reader struct {
+	lim  profile.Limits
+	most int64 // what the costliest took, in bytes
+}
+
+// largeCost is the cost in bytes from which a profile's memory is worth giving back to the
+// machine. A usual one costs a tenth of it.
+const largeCost = 16 << 20
+
+// release gives back what large profiles took: whoever draws them takes as much again, in
+// another process.
+func (r *reader) release() {
+	if r.most > largeCost {
+		debug.FreeOSMemory()
+	}
+}
+
+func (r *reader) read(file gopprof.Profile) finding {
+	w, err := r.weigh(file.Kind, file.Bytes)
 	if err != nil {
 		return finding{top: gopprof.TopFunctions{Kind: file.Kind, Reason: profile.ReasonOf(err), Detail: err.Error()}}
 	}
@@ -83,11 +105,15 @@ func read(file gopprof.Profile, lim profile.Limits) finding {
 // (runtime/pprof/proto.go).
 const lostEvents = "runtime/pprof.lostProfileEvent"
 
-func weigh(k gopprof.Kind, data []byte, lim profile.Limits) (*profile.Weighed, error) {
-	p, err := profile.Parse(data, lim)
+func (r *reader) weigh(k gopprof.Kind, data []byte) (*profile.Weighed, error) {
+	p, err := profile.Parse(data, r.lim)
+	if errors.Is(err, profile.ErrTooLarge) {
+		r.most = r.lim.MemoryBytes // it may have been unpacked before
+	}
 	if err != nil {
 		return nil, err
 	}
+	r.most = max(r.most, p.Cost())
 	return p.Weigh(k)
 }
 

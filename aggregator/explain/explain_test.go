@@ -222,7 +222,8 @@ func TestBlame(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := read(file(gopprof.KindCPU, profiletest.CPU(10, test.stacks...)), profile.DefaultLimits())
+			r := reader{lim: profile.DefaultLimits()}
+			f := r.read(file(gopprof.KindCPU, profiletest.CPU(10, test.stacks...)))
 			got := "is there anything"
 			if f.blame.who.Name != "" {
 				got = f.says()

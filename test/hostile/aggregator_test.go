@@ -71,8 +71,9 @@ func capturedFiles(t *testing.T, c Case) ([]job.File, bool) {
 func checkReported(t *testing.T, c Case, r job.Reported) {
 	m := r.Memory
 	if testing.Verbose() {
-		t.Logf("%q %s; no drawing: %q; drawn in %.1f s; %.1f MB, worker %.1f MB, dot %.1f MB; refused: %.80s", r.Reason, r.Detail, r.NoDrawing, r.DrawSeconds,
-			float64(m.Peak-m.Before)/1e6, float64(m.WorkerPeak-m.WorkerBefore)/1e6, float64(m.Dot)/1e6, r.Refused)
+		t.Logf("%q %s; no drawing: %q; drawn in %.1f s; %.1f MB, worker %.1f MB, dot %.1f MB, at one time %.1f MB; refused: %.80s", r.Reason, r.Detail, r.NoDrawing, r.DrawSeconds,
+			float64(m.Peak-m.Before)/1e6, float64(m.WorkerPeak-m.WorkerBefore)/1e6, float64(m.Dot)/1e6,
+			float64(m.SumPeak-m.SumBefore)/1e6, r.Refused)
 	}
 	if c.Kind == gopprof.KindTrace { // stored, and nothing is said of it
 		c.Reasons = []gopprof.Reason{harmless}

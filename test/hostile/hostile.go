@@ -5,7 +5,10 @@
 // come of it. Its tests drive every case through the real stages of both programs, each in
 // a process of its own (victim) with a bound on its memory, and hold that it ends in time
 // with one of its reasons, costs less than 128 MB, delays no other target, reaches no
-// other address, and puts nothing before a person but text and shapes.
+// other address, and puts nothing before a person but text and shapes. What it costs is
+// resident memory beyond what the idle program has, of the program and the processes that it
+// started together; what a view of pprof's pages may have, a process for each that somebody
+// opens, is held by the tests of aggregator/draw/views.
 //
 // Payloads are streamed and never built in memory. Nothing here sends a packet to another
 // machine: addresses elsewhere are offered, and whoever follows meets a dialler that

@@ -45,11 +45,11 @@ func measure() (end func() job.Memory, err error) {
 	}
 	m.Before = peak(self)
 	look(&m, self)
-	m.WorkerBefore = m.WorkerPeak
+	m.WorkerBefore, m.SumBefore = m.WorkerPeak, m.SumPeak
 	stop := make(chan struct{})
 	var watching sync.WaitGroup
 	watching.Go(func() {
-		tick := time.NewTicker(25 * time.Millisecond)
+		tick := time.NewTicker(5 * time.Millisecond) // what is resident now has no mark as a peak has
 		defer tick.Stop()
 		for {
 			look(&m, self)
@@ -69,17 +69,43 @@ func measure() (end func() job.Memory, err error) {
 	}, nil
 }
 
-// look notes what the processes below one have used.
-func look(m *job.Memory, pid int) {
+// look notes what this process and those below it have used, and what they have together.
+func look(m *job.Memory, self int) {
+	m.SumPeak = max(m.SumPeak, resident(self)+lookBelow(m, self))
+}
+
+// lookBelow notes what the processes below one have used, and returns what they have.
+func lookBelow(m *job.Memory, pid int) (sum int64) {
 	for _, id := range below(pid) {
+		if bytes.Equal(line(id), line(pid)) {
+			continue // it is about to become another program, and has this one's memory until then
+		}
 		name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", id))
 		if string(name) == "dot\n" {
 			m.Dot = max(m.Dot, peak(id))
 		} else {
 			m.WorkerPeak = max(m.WorkerPeak, peak(id))
 		}
-		look(m, id)
+		sum += resident(id) + lookBelow(m, id)
 	}
+	return sum
+}
+
+// line is a process's command line.
+func line(pid int) []byte {
+	data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	return data
+}
+
+// resident returns the resident memory in bytes of a process; 0 of one that has ended.
+func resident(pid int) int64 {
+	data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	fields := strings.Fields(string(data))
+	if len(fields) < 2 {
+		return 0
+	}
+	pages, _ := strconv.ParseInt(fields[1], 10, 64)
+	return pages * int64(os.Getpagesize())
 }
 
 // below lists the processes that one has started.

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -67,7 +68,7 @@ func explained(out *job.Reported, d *draw.Drawer, c gopprof.Capture) gopprof.Rep
 		Version: gopprof.ReportVersion, ID: c.ID, Capture: c, MadeAt: time.Now().UTC(),
 		Explanation: explain.Explain(c, explain.Around{}, profile.DefaultLimits()), Page: external + api.PathPage(c.ID),
 	}
-	for _, p := range c.Profiles {
+	for i, p := range c.Profiles {
 		f := gopprof.File{Kind: p.Kind, Profile: "profile"}
 		for _, said := range r.Explanation.Profiles {
 			if said.Kind == p.Kind {
@@ -79,6 +80,10 @@ func explained(out *job.Reported, d *draw.Drawer, c gopprof.Capture) gopprof.Rep
 		}
 		if f.Reason == "" && p.Kind != gopprof.KindTrace {
 			drawn(out, d, p, &f)
+			p.Bytes, c.Profiles[i].Bytes = nil, nil
+			if p.SizeBytes > 1<<20 {
+				debug.FreeOSMemory()
+			}
 		}
 		r.Files = append(r.Files, f)
 	}

@@ -66,14 +66,16 @@ type Reported struct {
 }
 
 // Memory is resident memory in bytes, in the process that does the job and in those that it
-// started.
+// started, and the most that all of them had at one time.
 type Memory struct {
 	Before, Peak             int64
 	WorkerBefore, WorkerPeak int64 // of what draws
 	Dot                      int64 // the most that dot had
+	SumBefore, SumPeak       int64
 }
 
-// Cost is the most that one process took for the job.
+// Cost is the most that the program and its processes together took for the job. What one
+// of them had for a moment between two looks counts as well.
 func (m Memory) Cost() int64 {
-	return max(m.Peak-m.Before, m.WorkerPeak-m.WorkerBefore, m.Dot)
+	return max(m.SumPeak-m.SumBefore, m.Peak-m.Before, m.WorkerPeak-m.WorkerBefore, m.Dot)
 }
