@@ -23,6 +23,17 @@ func answering(name string, h http.HandlerFunc, reasons ...gopprof.Reason) Case 
 	return Case{Name: name, Kind: gopprof.KindHeap, HTTP: h, Reasons: reasons}
 }
 
+func profilingCPU(c Case) Case {
+	c.Kind = gopprof.KindCPU
+	return c
+}
+
+// inUse is what net/http/pprof answers while somebody else profiles the CPU.
+func inUse(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("X-Go-Pprof", "1")
+	http.Error(w, "Could not enable CPU profiling: cpu profiling already in use", http.StatusInternalServerError)
+}
+
 func slowly(c Case) Case {
 	c.Slow = true
 	return c
@@ -93,10 +104,8 @@ func answers() []Case {
 		answering("page of a log-in", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>log in</html>") }, invalid),
 		answering("error that never ends", failing(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.Copy(w, zeroReader{}) }), status),
 		answering("error with a text of escapes", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, text, http.StatusTeapot) }, status),
-		answering("in use for ever", func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("X-Go-Pprof", "1")
-			http.Error(w, "Could not enable CPU profiling: cpu profiling already in use", http.StatusInternalServerError)
-		}, gopprof.ReasonContended),
+		profilingCPU(answering("in use for ever", inUse, gopprof.ReasonContended)),
+		answering("a heap in use for ever", inUse, status),
 		answering("early hints without end", func(w http.ResponseWriter, r *http.Request) {
 			for r.Context().Err() == nil {
 				w.WriteHeader(http.StatusEarlyHints)
