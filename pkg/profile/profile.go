@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"runtime"
+	"runtime/debug"
 
 	"github.com/google/pprof/profile"
 
@@ -50,7 +51,7 @@ func Parse(data []byte, lim Limits) (*Profile, error) {
 		return nil, err
 	}
 	if cost > largeCost { // nothing that was left before, or is left by the parser, stands beside it
-		runtime.GC()
+		debug.FreeOSMemory()
 		defer runtime.GC()
 	}
 	raw, err := profile.ParseUncompressed(data)

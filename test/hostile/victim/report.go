@@ -128,12 +128,17 @@ func captureOf(j job.Report) (gopprof.Capture, error) {
 		Failures:  []gopprof.Failure{{Kind: gopprof.KindMutex, Reason: gopprof.ReasonStatus, Detail: j.Text}},
 	}
 	for _, f := range j.Files {
-		data, err := os.ReadFile(f.Path)
+		from, err := os.Open(f.Path)
 		if err != nil {
 			return c, fmt.Errorf("reading the profile: %w", err)
 		}
-		sum := sha256.Sum256(data)
-		c.Profiles = append(c.Profiles, gopprof.Profile{Kind: f.Kind, SizeBytes: int64(len(data)), SHA256: hex.EncodeToString(sum[:])})
+		defer from.Close()
+		sum := sha256.New()
+		size, err := io.Copy(sum, from) // the agent's work: none of its memory is counted
+		if err != nil {
+			return c, fmt.Errorf("reading the profile: %w", err)
+		}
+		c.Profiles = append(c.Profiles, gopprof.Profile{Kind: f.Kind, SizeBytes: size, SHA256: hex.EncodeToString(sum.Sum(nil))})
 	}
 	return c, nil
 }
