@@ -25,8 +25,10 @@ type Config struct {
 	ContendedRetry time.Duration `yaml:"contended_retry"`
 	// ConnectTimeout bounds connecting, TLS included. Default 5s.
 	ConnectTimeout time.Duration `yaml:"connect_timeout"`
-	// Timeout bounds one profile from request to last byte, on top of the seconds of a
-	// timed kind. Default 30s. Raise it for processes whose heap profile takes long.
+	// Timeout bounds one profile from request to last byte, on top of connect_timeout and of the
+	// seconds of a timed kind. Default 30s. Raise it for processes whose heap profile takes long.
+	// A target that answers nothing holds its place among max_at_once as long, for each kind that
+	// it is asked for: captures that wait for their turn meanwhile have patience, or a deadline.
 	Timeout time.Duration `yaml:"timeout"`
 	// MaxBytes bounds one profile as it comes, compressed. Default 16 MiB. The aggregator
 	// has bounds of its own: raising one alone gains nothing.

@@ -1,13 +1,20 @@
 package hostile
 
 import (
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/gopprof/gopprof/agent/take"
+	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/test/hostile/victim/job"
 )
+
+// mostGood is how long a good target may take that answers at once, whatever the one beside
+// it does: the machine is busy.
+const mostGood = 5 * time.Second
 
 // result is what came of a group of cases.
 type result struct {
@@ -37,6 +44,35 @@ func TestAgent(t *testing.T) {
 	}
 	if n := p.reached.Load(); n != 0 {
 		t.Errorf("%d connections to where targets tried to lead", n)
+	}
+}
+
+// TestSilentTargetsHoldUpOthers: as many as are profiled at once, and then a good one. It
+// waits no longer than the time-outs of each kind that they were asked for, and is profiled.
+func TestSilentTargetsHoldUpOthers(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	silent := answering("silent", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, timeout)
+	kinds := []gopprof.Kind{gopprof.KindHeap, gopprof.KindGoroutine}
+	j := job.Take{Hostile: p.start(silent), Good: p.good, Kinds: kinds, Timeout: 3 * time.Second, Patience: time.Minute}
+	for range take.DefaultConfig().MaxAtOnce - 1 {
+		j.Others = append(j.Others, p.start(silent))
+	}
+	most := time.Duration(len(kinds)) * 2 * j.Timeout // the victim connects for as long as it waits for a profile
+	all, err := suffer[job.Take, job.Taken](t.Context(), "take", []job.Take{j})
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken := all[0]
+	t.Logf("the good one after %.1f s, of at most %v", taken.GoodTook, most)
+	if taken.Good != "" || taken.GoodTook > (most+mostGood).Seconds() {
+		t.Errorf("the good target: reason %q after %.1f s, want none and %v at most", taken.Good, taken.GoodTook, most)
+	}
+	if taken.GoodTook < most.Seconds()/2 {
+		t.Error("nobody was in its way")
+	}
+	if taken.Reason != gopprof.ReasonTimeout {
+		t.Errorf("the silent one: reason %q", taken.Reason)
 	}
 }
 
@@ -79,7 +115,7 @@ func checkOne(t *testing.T, p *place, c Case, taken job.Taken) {
 	if cost := taken.Memory.Cost(); cost > mostBytes {
 		t.Errorf("%d bytes of memory", cost)
 	}
-	if taken.Good != "" || c.Slow && taken.GoodTook >= taken.Seconds {
+	if taken.Good != "" || taken.GoodTook > mostGood.Seconds() || c.Slow && taken.GoodTook >= taken.Seconds {
 		t.Errorf("the good target: reason %q after %.1f s; the hostile one ended after %.1f s", taken.Good, taken.GoodTook, taken.Seconds)
 	}
 	checkLine(t, taken.Detail)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +23,7 @@ import (
 const (
 	idHostile = "01938f00-0000-7000-8000-000000000001"
 	idGood    = "01938f00-0000-7000-8000-000000000002"
+	idOther   = "01938f00-0000-7000-8000-00000000001" // and a digit
 )
 
 // dialled records the connections that an agent wants to make, and refuses all that lead
@@ -47,10 +49,13 @@ func (d *dialled) allow(address string) error {
 // as an agent does.
 func capture(j job.Take) (job.Taken, error) {
 	cfg := take.DefaultConfig()
-	cfg.Timeout, cfg.DefaultCPUSeconds, cfg.ContendedRetry, cfg.Patience = j.Timeout, time.Second, 50*time.Millisecond, time.Second
+	cfg.Timeout, cfg.DefaultCPUSeconds, cfg.ContendedRetry, cfg.Patience = j.Timeout, time.Second, 50*time.Millisecond, cmp.Or(j.Patience, time.Second)
 	cfg.ConnectTimeout = j.Timeout
 	cfg.TLS.CAFile = j.CAFile
 	d := &dialled{allowed: []string{address(j.Hostile), address(j.Good)}}
+	for _, other := range j.Others {
+		d.allowed = append(d.allowed, address(other))
+	}
 	t := take.New(cfg, take.Deps{Allow: d.allow}, zap.NewNop(), prometheus.NewRegistry())
 	end, err := measure()
 	if err != nil {
@@ -60,6 +65,16 @@ func capture(j job.Take) (job.Taken, error) {
 	wait, err := t.Start(context.Background(), order(idHostile, j.Hostile, j.Kinds...))
 	if err != nil {
 		return job.Taken{}, err
+	}
+	for i, other := range j.Others {
+		wait, err := t.Start(context.Background(), order(fmt.Sprint(idOther, i), other, j.Kinds...))
+		if err != nil {
+			return job.Taken{}, err
+		}
+		defer wait() //nolint:errcheck // it is there to be in the way
+	}
+	for len(j.Others) > 0 && len(atWork(t)) <= len(j.Others) { // the good one comes after them
+		time.Sleep(time.Millisecond)
 	}
 	_, err = t.Take(context.Background(), order(idGood, j.Good, gopprof.KindHeap))
 	out := job.Taken{Good: gopprof.ReasonOf(err), GoodTook: time.Since(start).Seconds()}
@@ -81,6 +96,11 @@ func capture(j job.Take) (job.Taken, error) {
 		out.Bytes += int64(len(p.Bytes))
 	}
 	return out, nil
+}
+
+// atWork are the captures that do not wait for their turn.
+func atWork(t *take.Taker) []take.Running {
+	return slices.DeleteFunc(t.Running(), func(r take.Running) bool { return r.Kind == "" })
 }
 
 // sent is told of what is sent, and encodes it as the bus does.

@@ -19,10 +19,13 @@ type Written map[string]map[gopprof.Kind]string
 // Take has an agent profile a hostile target and, at the same time, a good one.
 type Take struct {
 	Hostile gopprof.Endpoint
+	Others  []gopprof.Endpoint // hostile as well, and asked before the good one
 	Good    gopprof.Endpoint
 	Kinds   []gopprof.Kind
 	Timeout time.Duration // of one profile
-	CAFile  string
+	// Patience is how long the good one may wait for its turn; 0 is a second.
+	Patience time.Duration
+	CAFile   string
 }
 
 // Taken is what came of it.
