@@ -1,10 +1,13 @@
 package hostile
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
+	"os/exec"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -12,6 +15,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gopprof/gopprof/agent/take"
+	"github.com/gopprof/gopprof/aggregator/draw"
+	"github.com/gopprof/gopprof/aggregator/draw/views"
 	"github.com/gopprof/gopprof/aggregator/explain"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/pkg/profile"
@@ -24,8 +29,7 @@ import (
 func TestCutAtAnyByte(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
-	packed := profiletest.CPU(1, profiletest.On(1e9, "main.f", "main.main"), profiletest.On(2e9, "main.g", "main.main"))
-	raw := []byte(sampled(located(begun("main.f"), 2, 5), 1, 1e7))
+	packed, raw := wholeFiles()
 	for name, c := range map[string]struct {
 		file    []byte
 		length  string // what the header says
@@ -71,4 +75,125 @@ func checkCut(t *testing.T, data []byte) {
 		t.Errorf("after %d bytes: %+v", len(data), said.Profiles)
 	}
 	checkLine(t, said.Summary)
+}
+
+// wholeFiles are a profile as Go writes it, and one that is not compressed.
+func wholeFiles() (packed, raw []byte) {
+	packed = profiletest.CPU(1, profiletest.On(1e9, "main.f", "main.main"), profiletest.On(2e9, "main.g", "main.main"))
+	return packed, sampled(located(begun("main.f"), 2, 5), 1, 1e7)
+}
+
+// TestCutIsDrawn has what is left drawn, shown on pprof's pages and merged, each with the
+// whole file before and after it.
+func TestCutIsDrawn(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("dot"); err != nil {
+		t.Skip("graphviz is not installed: apt-get install graphviz")
+	}
+	program, err := victim()
+	if err != nil {
+		t.Fatal(err)
+	}
+	reg := prometheus.NewRegistry()
+	drawer, err := draw.New(draw.DefaultConfig(), []string{program, "draw-worker"}, zap.NewNop(), reg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(drawer.Close)
+	shown, err := views.New(views.DefaultConfig(), []string{program, "view-worker"}, zap.NewNop(), reg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(shown.Close)
+	packed, raw := wholeFiles()
+	for name, file := range map[string][]byte{"compressed": packed, "plain": raw} {
+		t.Run(name, func(t *testing.T) {
+			for n := 0; n <= len(file); n += 1 + len(file)/24 {
+				checkDrawn(t, drawer, file[:n])
+				checkShown(t, shown, fmt.Sprint(name, n), file[:n])
+				checkMerged(t, file, file[:n])
+			}
+			checkDrawn(t, drawer, file[:len(file)-1])
+			if _, err := drawer.Draw(t.Context(), gopprof.KindCPU, file); err != nil {
+				t.Errorf("the whole file: %v", err)
+			}
+		})
+	}
+	if n := total(t, reg, "gopprof_aggregator_draw_workers_started_total"); n != 1 {
+		t.Errorf("%v workers for one drawing after the other", n)
+	}
+	if n := total(t, reg, "gopprof_aggregator_views_ended_total", "died", "timeout"); n != 0 {
+		t.Errorf("%v views died", n)
+	}
+}
+
+// checkDrawn draws what is left of a file.
+func checkDrawn(t *testing.T, d *draw.Drawer, data []byte) {
+	t.Helper()
+	svg, err := d.Draw(t.Context(), gopprof.KindCPU, data)
+	if err == nil {
+		checkSVG(t, svg)
+		return
+	}
+	checkLine(t, err.Error())
+	if words := err.Error(); !strings.Contains(words, profile.ErrInvalid.Error()) && !strings.Contains(words, "is empty") {
+		t.Errorf("drawing %d bytes: %v", len(data), err)
+	}
+}
+
+// checkShown opens a view of what is left of a file.
+func checkShown(t *testing.T, vs *views.Views, key string, data []byte) {
+	t.Helper()
+	html, err := vs.Page(t.Context(), views.View{
+		Key: key, Kind: gopprof.KindCPU, Title: "cut", Home: "..",
+		Profile: func(context.Context) ([]byte, error) { return data, nil },
+	}, "top", "")
+	if err == nil && len(html) == 0 || err != nil && gopprof.ReasonOf(err) != invalid {
+		t.Errorf("showing %d bytes: %d bytes of page, %v", len(data), len(html), err)
+	}
+}
+
+// checkMerged adds what is left of a file to the whole of it, which it changes only if it is
+// a profile like it.
+func checkMerged(t *testing.T, whole, data []byte) {
+	t.Helper()
+	m := profile.NewMerger(profile.DefaultLimits())
+	for i, file := range [][]byte{whole, data, whole} {
+		p, err := profile.Parse(file, profile.DefaultLimits())
+		if err == nil {
+			err = m.Add(p)
+		}
+		if err != nil && (i != 1 || profile.ReasonOf(err) != invalid) {
+			t.Errorf("merging %d bytes: %v", len(file), err)
+		}
+	}
+	sum, err := m.Profile().Bytes()
+	if err == nil {
+		err = profile.Validate(gopprof.KindCPU, sum, profile.DefaultLimits())
+	}
+	if err != nil {
+		t.Errorf("the sum with %d bytes: %v", len(data), err)
+	}
+}
+
+// total is the sum of a counter's values: of all, or of those of which a label has one of
+// some values.
+func total(t *testing.T, reg *prometheus.Registry, name string, values ...string) (sum float64) {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			counts := f.GetName() == name && len(values) == 0
+			for _, l := range m.GetLabel() {
+				counts = counts || f.GetName() == name && slices.Contains(values, l.GetValue())
+			}
+			if counts {
+				sum += m.GetCounter().GetValue()
+			}
+		}
+	}
+	return sum
 }

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gopprof/gopprof/aggregator/draw"
+	"github.com/gopprof/gopprof/aggregator/draw/views"
 )
 
 // mostBytes of data is what a defect may take before it ends the process.
@@ -28,8 +29,11 @@ func main() {
 }
 
 func run(role string) error {
-	if role == drawWorker { // limited by whoever draws
+	switch role { // limited by whoever starts them
+	case drawWorker:
 		return draw.Worker(os.Stdin, os.Stdout)
+	case viewWorker:
+		return views.Worker(os.Stdin, os.Stdout)
 	}
 	if err := unix.Setrlimit(unix.RLIMIT_DATA, &unix.Rlimit{Cur: mostBytes, Max: mostBytes}); err != nil {
 		return fmt.Errorf("limiting memory: %w", err)
@@ -64,5 +68,8 @@ func all[J, R any](do func(J) (R, error)) error {
 	return json.NewEncoder(os.Stdout).Encode(results)
 }
 
-// drawWorker is the role in which draw starts this program.
-const drawWorker = "draw-worker"
+// The roles in which draw and views start this program.
+const (
+	drawWorker = "draw-worker"
+	viewWorker = "view-worker"
+)
