@@ -68,8 +68,8 @@ func (a *asking) decide(firing gopprof.Firing) gopprof.Decision {
 	return gopprof.Decision{Go: true, Incident: a.newID()}
 }
 
-// CameToNothing gives the place of a capture back that the node had allowed: what costs a
-// target nothing uses up nothing.
+// CameToNothing gives the place of a capture back that the node had allowed, as the aggregator
+// does with its own.
 func (a *asking) CameToNothing(capture string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

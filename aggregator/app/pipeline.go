@@ -202,8 +202,8 @@ func (p *pipeline) putProfiles(ctx context.Context, capture gopprof.Capture) ([]
 // largeBytes is the size from which a file's memory is worth giving back to the machine.
 const largeBytes = 1 << 20
 
-// putDrawings draws what can be drawn, and lets go of the bytes of what it drew. A profile without a drawing does not hold up its
-// report: the file says why there is none.
+// putDrawings draws what can be drawn, and lets go of the bytes of what it drew. A profile
+// without a drawing does not hold up its report: the file says why there is none.
 func (p *pipeline) putDrawings(ctx context.Context, capture gopprof.Capture, said gopprof.Explanation, files []gopprof.File) error {
 	for i, profile := range capture.Profiles {
 		if profile.Kind == gopprof.KindTrace {

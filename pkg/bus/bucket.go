@@ -175,7 +175,7 @@ func (b *Bucket) forget(ctx context.Context, key string) error {
 func (b *Bucket) Keys(ctx context.Context, prefix string) ([]string, error) {
 	var keys []string
 	err := b.do(ctx, "listing", prefix, func(ctx context.Context) error {
-		s, err := b.a.js.Stream(ctx, bucketStream+b.name)
+		s, err := b.a.stream(ctx, bucketStream+b.name)
 		if err != nil {
 			return err
 		}
