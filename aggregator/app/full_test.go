@@ -41,16 +41,23 @@ func (s *scene) fill(t *testing.T, bucket string) (free func()) {
 	}
 }
 
-// While a bucket that is written at the start or at the end of a capture has no room, the
+// newSmallBuckets is a scene whose buckets are soon full, and its warnings.
+func newSmallBuckets(t *testing.T) (*scene, *observer.ObservedLogs) {
+	t.Helper()
+	streams := bus.DefaultStreamConfig()
+	streams.BucketBytes = 128 << 10
+	s := newSceneWith(t, streams)
+	core, logs := observer.New(zap.WarnLevel)
+	s.log = zap.New(core)
+	return s, logs
+}
+
+// While a bucket that is written at the end of a capture has no room, the
 // capture waits in NATS and the log says why; when there is room, it is ended as any other.
 func TestBucketThatIsFull(t *testing.T) {
-	for bucket, stored := range map[string]bool{"gopprof-starts": false, bus.BucketBudget: true, bus.BucketOperations: true} {
+	for _, bucket := range []string{bus.BucketBudget, bus.BucketOperations} {
 		t.Run(bucket, func(t *testing.T) {
-			streams := bus.DefaultStreamConfig()
-			streams.BucketBytes = 128 << 10
-			s := newSceneWith(t, streams)
-			core, logs := observer.New(zap.WarnLevel)
-			s.log = zap.New(core)
+			s, logs := newSmallBuckets(t)
 			c := s.ask("x")
 			free := s.fill(t, bucket)
 			s.publish(c)
@@ -59,8 +66,8 @@ func TestBucketThatIsFull(t *testing.T) {
 			if n := s.b.Messages(bus.StreamCaptures); n != 1 {
 				t.Errorf("%d captures wait, want 1", n)
 			}
-			if got := s.heard(c.ID) > 0; got != stored {
-				t.Errorf("told of: %v, want %v", got, stored)
+			if s.heard(c.ID) == 0 {
+				t.Error("nobody was told of what is stored")
 			}
 			free()
 			s.settled()
@@ -69,5 +76,32 @@ func TestBucketThatIsFull(t *testing.T) {
 			s.reported(t, c)
 			s.once(t, 1, 0)
 		})
+	}
+}
+
+// Where starts cannot be counted, captures are handled all the same: what kills its worker
+// is not found out meanwhile, which the log says once.
+func TestNoRoomToCountStarts(t *testing.T) {
+	s, logs := newSmallBuckets(t)
+	captures := []gopprof.Capture{s.ask("x"), s.ask("y")}
+	free := s.fill(t, "gopprof-starts")
+	for _, c := range captures {
+		s.publish(c)
+	}
+	_, stop, wait := s.start("")
+	poll.Until(t, "the queue is empty", func() bool { return s.b.Messages(bus.StreamCaptures) == 0 })
+	free()
+	s.settled()
+	stop()
+	wait()
+	for _, c := range captures {
+		s.reported(t, c)
+		if n := givenBack(logs, c, gopprof.ReasonNATSFull); n > 0 {
+			t.Errorf("%s was given back %d times", c.ID, n)
+		}
+	}
+	s.once(t, 2, 0)
+	if n := logs.FilterMessageSnippet("no room to count that captures are begun").Len(); n != 1 {
+		t.Errorf("the log says it %d times, want once", n)
 	}
 }
