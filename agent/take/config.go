@@ -26,9 +26,9 @@ type Config struct {
 	// ConnectTimeout bounds connecting, TLS included. Default 5s.
 	ConnectTimeout time.Duration `yaml:"connect_timeout"`
 	// Timeout bounds one profile from request to last byte, on top of connect_timeout and of the
-	// seconds of a timed kind. Default 30s. Raise it for processes whose heap profile takes long.
-	// A target that answers nothing holds its place among max_at_once as long, for each kind that
-	// it is asked for: captures that wait for their turn meanwhile have patience, or a deadline.
+	// seconds of a timed kind. Default 20s. Raise it for processes whose heap profile takes long.
+	// A target that answers nothing holds its place among max_at_once as long, and is not asked
+	// for another kind then: with the default CPU profile 55s, less than patience.
 	Timeout time.Duration `yaml:"timeout"`
 	// MaxBytes bounds one profile as it comes, compressed. Default 16 MiB. The aggregator
 	// has bounds of its own: raising one alone gains nothing.
@@ -61,7 +61,7 @@ func DefaultConfig() Config {
 	return Config{
 		DefaultCPUSeconds: 30 * time.Second, MaxSeconds: time.Minute, MaxAtOnce: 2,
 		Patience: time.Minute, ContendedRetry: 2 * time.Second,
-		ConnectTimeout: 5 * time.Second, Timeout: 30 * time.Second,
+		ConnectTimeout: 5 * time.Second, Timeout: 20 * time.Second,
 		MaxBytes: 16 << 20, MaxCaptureBytes: 20 << 20, MaxDecompressedBytes: 32 << 20,
 	}
 }

@@ -80,6 +80,22 @@ func TestBadAnswers(t *testing.T) {
 	}
 }
 
+// A target that answered nothing in time is not asked for another kind: it holds its place on
+// the node for one time-out, however many kinds the order names.
+func TestSilenceEndsTheCapture(t *testing.T) {
+	s := serve(t, drip(false))
+	cfg := testConfig()
+	cfg.Timeout, cfg.ConnectTimeout = 300*time.Millisecond, 200*time.Millisecond
+	_, err := newTaker(cfg, Deps{}).Take(t.Context(), byHand(id1, s.target(t, "a"), gopprof.KindHeap, gopprof.KindAllocs, gopprof.KindGoroutine))
+	wantReason(t, err, gopprof.ReasonTimeout)
+	if asked := s.asked(); len(asked) != 1 {
+		t.Errorf("asked for %q, want the first alone", asked)
+	}
+	if err == nil || !strings.Contains(err.Error(), "goroutine: timeout") {
+		t.Errorf("error %v: it does not say what became of the other kinds", err)
+	}
+}
+
 // A target cannot fill the agent's memory by making every kind as large as one may be.
 func TestWholeCaptureIsBounded(t *testing.T) {
 	cfg := testConfig()

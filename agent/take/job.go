@@ -200,7 +200,7 @@ func (j *job) step(k gopprof.Kind, left []gopprof.Kind) {
 func endsCapture(err error) bool {
 	switch gopprof.ReasonOf(err) {
 	case gopprof.ReasonCancelled, gopprof.ReasonGone, gopprof.ReasonTerminating, gopprof.ReasonNotStarted,
-		gopprof.ReasonInvalidEndpoint, gopprof.ReasonUnknown:
+		gopprof.ReasonInvalidEndpoint, gopprof.ReasonUnknown, gopprof.ReasonTimeout:
 		return true
 	case gopprof.ReasonUnreachable:
 		return notDialled(err)
