@@ -172,6 +172,49 @@ func TestEndFreesAPlace(t *testing.T) {
 	}
 }
 
+// lagging reads from a replica of the bucket that is behind.
+type lagging struct {
+	*buckettest.KV
+	behind *buckettest.KV
+}
+
+func (l *lagging) Get(ctx context.Context, key string) ([]byte, uint64, error) {
+	if l.behind != nil {
+		return l.behind.Get(ctx, key)
+	}
+	return l.KV.Get(ctx, key)
+}
+
+// A capture's end is not lost because the budget was read from where its grant had not arrived
+// yet; a bucket that was made anew is taken as it is.
+func TestBudgetReadFromAReplicaThatIsBehind(t *testing.T) {
+	c, budget := newClock(), &lagging{KV: buckettest.NewKV()}
+	deps := c.deps(nil)
+	deps.Budget = budget
+	d := newDispatcher(testConfig(), deps)
+	d.Decide(t.Context(), firing("other", "cpu", noon)) // the key is there
+	first := firing("web", "cpu", noon)
+	before := budget.Copy()
+	for range 2 {
+		if a := d.Decide(t.Context(), first); !a.Go {
+			t.Fatalf("refused: %+v", a)
+		}
+		budget.behind, before = before, budget.Copy()
+		if err := d.Ended(t.Context(), first.Capture); err != nil {
+			t.Fatal(err)
+		}
+		budget.behind = nil
+		first = firing("web", "cpu", noon)
+	}
+	if a := d.Decide(t.Context(), firing("web", "cpu", noon)); !a.Go {
+		t.Errorf("with nothing running: %+v", a)
+	}
+	budget.KV = buckettest.NewKV()
+	if a := d.Decide(t.Context(), firing("api", "cpu", noon)); !a.Go {
+		t.Errorf("of a bucket that was made anew: %+v", a)
+	}
+}
+
 func TestNodes(t *testing.T) {
 	c := newClock()
 	d := newDispatcher(testConfig(), c.deps(buckettest.NewKV()))

@@ -50,7 +50,7 @@ func (d *Dispatcher) changeLedger(ctx context.Context, change func(ledger) (ledg
 			return nil
 		}
 		if err := d.write(ctx, read, next); err != nil {
-			read.at = time.Time{} // somebody else wrote, or nobody knows whether we did
+			*read = readLedger{} // somebody else wrote, or nobody knows whether we did
 			return fmt.Errorf("writing the budget: %w", err)
 		}
 		return nil
@@ -77,7 +77,7 @@ func (d *Dispatcher) refresh(ctx context.Context, read *readLedger) error {
 	if err != nil {
 		return err
 	}
-	if revision == read.revision {
+	if revision <= read.revision { // less: from a replica of NATS that is behind what we know
 		read.at = at
 		return nil
 	}
