@@ -55,6 +55,9 @@ func (r *Reader) Asks(receiver string, a api.NotifiedAlert) (gopprof.Manual, err
 	if gopprof.OwnAlert(a.Labels) {
 		return gopprof.Manual{}, &gopprof.Error{Reason: gopprof.ReasonOwnAlert, Detail: "gopprof sent this alert itself, because of a report"}
 	}
+	if y := a.StartsAt.UTC().Year(); y < 1 || y > 9999 { // RFC 3339 has no others, in whatever zone it was
+		return gopprof.Manual{}, bad("startsAt: the year %d", y)
+	}
 	m, err := r.meant(a.Labels)
 	if err != nil {
 		return gopprof.Manual{}, err

@@ -191,6 +191,20 @@ func TestAlertIsCleaned(t *testing.T) {
 	}
 }
 
+// What starts in a year that no message can tell of is refused by name.
+func TestAlertOfAYearThatNobodyCanWrite(t *testing.T) {
+	for _, at := range []string{"9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00"} {
+		a := alertWith("namespace=shop pod=cart-0")
+		var err error
+		if a.StartsAt, err = time.Parse(time.RFC3339, at); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := New(DefaultConfig()).Asks("team", a); gopprof.ReasonOf(err) != gopprof.ReasonBadInput {
+			t.Errorf("%s: %v, want bad_input", at, err)
+		}
+	}
+}
+
 // checkBounds is what the wire demands of an alert.
 func checkBounds(t *testing.T, a *gopprof.Alert) {
 	t.Helper()
