@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
@@ -18,7 +17,7 @@ func mayBe() map[string]bool {
 	may := map[string]bool{}
 	for _, r := range []gopprof.Reason{
 		gopprof.ReasonBudget, gopprof.ReasonNodeBusy, gopprof.ReasonContended, gopprof.ReasonCapturing, gopprof.ReasonCancelled,
-		gopprof.ReasonUnreachable, gopprof.ReasonTimeout, gopprof.ReasonStatus, gopprof.ReasonGone, gopprof.ReasonWorkerDied,
+		gopprof.ReasonUnreachable, gopprof.ReasonTimeout, gopprof.ReasonStatus, gopprof.ReasonGone, gopprof.ReasonWorkerDied, gopprof.ReasonSpoolFailed,
 	} {
 		may[string(r)] = true
 	}
@@ -40,6 +39,11 @@ func (s *scene) audit(a Account) {
 			}
 		}
 	}
+	for program, most := range map[string]int{"agent": 128 << 10, "aggregator": 512 << 10} {
+		if s.peak[program] > most {
+			s.t.Errorf("%s had %d KiB resident, want at most %d, whatever struck", program, s.peak[program], most)
+		}
+	}
 	if left := s.spooled(); len(left) > 0 {
 		s.t.Errorf("leftover in the spool: %v", left)
 	}
@@ -52,10 +56,21 @@ func alarming(text string) bool {
 	if json.Unmarshal([]byte(text), &l) != nil {
 		return true
 	}
-	explained := []string{
-		"budget became unreachable, firing agents are on their own", // frozen for more than a moment
+	for message, because := range explained() {
+		if l.Text("msg") == message && strings.Contains(text, because) {
+			return false
+		}
 	}
-	return l.Text("level") == "error" && !slices.Contains(explained, l.Text("msg"))
+	return l.Text("level") == "error"
+}
+
+// explained are the errors that the faults give: what is said, and a part of why.
+func explained() map[string]string {
+	return map[string]string{
+		"budget became unreachable, firing agents are on their own": "", // frozen for more than a moment
+		"state not written":      "no space left on device", // the agent's disk is full
+		"nats reported an error": "authentication error",    // the agent's key is unknown
+	}
 }
 
 // about returns what the logs say of the capture that a fault names.

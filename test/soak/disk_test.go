@@ -12,8 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// diskBytes is room for the reports of an hour and more.
-const diskBytes = 192 << 20
+const (
+	storeBytes = 192 << 20 // room for the reports of an hour and more
+	stateBytes = 64 << 20  // room for a spool that nobody empties for a while
+)
 
 // disk is a small file system of its own that can be filled. It is mounted nowhere: a link
 // leads to it by way of this process's open files, so that it ends with the process,
@@ -23,14 +25,14 @@ type disk struct {
 	ballast string
 }
 
-// newDisk makes a disk, and path a link to it.
-func newDisk(path string) (*disk, error) {
+// newDisk makes a disk of so many bytes, and path a link to it.
+func newDisk(path string, bytes int) (*disk, error) {
 	fs, err := unix.Fsopen("tmpfs", unix.FSOPEN_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("opening a tmpfs: %w", err)
 	}
 	defer unix.Close(fs)
-	if err := unix.FsconfigSetString(fs, "size", strconv.Itoa(diskBytes)); err != nil {
+	if err := unix.FsconfigSetString(fs, "size", strconv.Itoa(bytes)); err != nil {
 		return nil, fmt.Errorf("sizing a tmpfs: %w", err)
 	}
 	if err := unix.FsconfigCreate(fs); err != nil {
@@ -75,7 +77,7 @@ func (d *disk) close() { _ = unix.Close(d.fd) }
 
 func TestDiskIsFullAndFreeAgain(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "disk")
-	d, err := newDisk(dir)
+	d, err := newDisk(dir, stateBytes)
 	if err != nil {
 		t.Skipf("no disk that can be filled on this machine: run the tests as root, on Linux 5.2 or newer: %v", err)
 	}

@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"strings"
+	"sync"
 	"time"
+
+	"github.com/nats-io/nkeys"
 )
 
 // fault is one thing that goes wrong. strike returns when it is mended. while ends when the
@@ -36,13 +40,18 @@ func (s *scene) others() []fault {
 		{"target replaced", s.targetReplaced},
 		{"pprof hangs", s.pprof("never")},
 		{"pprof fails", s.pprof("error")},
+		{"profiler in use", s.profilerInUse},
 		{"owner refuses", s.ownerRefuses},
+		{"agent's key unknown", s.keyUnknown},
 	}
 	if s.InfluxDB != nil {
-		all = append(all, fault{"InfluxDB away", s.influxAway})
+		all = append(all, fault{"InfluxDB away", s.influxAway}, fault{"InfluxDB talks nonsense", s.influxNonsense})
 	}
-	if s.disk != nil {
-		all = append(all, fault{"store full", s.storeFull})
+	if s.store != nil {
+		all = append(all, fault{"store full", full(s.store)})
+	}
+	if s.state != nil {
+		all = append(all, fault{"agent's disk full", full(s.state)})
 	}
 	return all
 }
@@ -124,16 +133,60 @@ func (s *scene) targetReplaced(ctx, while context.Context, random *rand.Rand) er
 	return err
 }
 
+// influxNonsense has something else than InfluxDB answer at its address.
+func (s *scene) influxNonsense(_, while context.Context, random *rand.Rand) error {
+	for _, answer := range []string{"<html>log in</html>", `{"results":[{"statement_id":0,"ser`, "", `{"results":[{"series":[{"columns":["time"],"values":[[null,"x"]]}]}]}`} {
+		s.influx.say(answer)
+		wait(while, last(random)/2)
+	}
+	s.influx.pass()
+	return nil
+}
+
+// keyUnknown has NATS refuse the agent: it is restarted with another key in its place.
+func (s *scene) keyUnknown(ctx, while context.Context, random *rand.Rand) error {
+	pair, err := nkeys.CreateUser()
+	if err != nil {
+		return err
+	}
+	another, err := pair.PublicKey()
+	if err != nil {
+		return err
+	}
+	known := s.AggregatorYAML
+	s.AggregatorYAML = strings.ReplaceAll(known, "{{.AgentKey}}", another)
+	err = errors.Join(s.stop(s.Aggregator), s.startAggregator(ctx))
+	if err == nil {
+		wait(while, 2*last(random))
+	}
+	s.AggregatorYAML = known
+	return errors.Join(err, s.stop(s.Aggregator), s.startAggregator(ctx))
+}
+
+// profilerInUse has another tool take CPU profiles of a workload's pods, one after the other.
+func (s *scene) profilerInUse(ctx, while context.Context, random *rand.Rand) error {
+	long, cancel := context.WithTimeout(ctx, 3*last(random))
+	defer cancel()
+	var tools sync.WaitGroup
+	for _, x := range s.fleet.sameWorkload(random) {
+		tools.Go(func() {
+			for long.Err() == nil && while.Err() == nil {
+				if s.fleet.profile(long, x) != nil { // the agent has it, or the target is down
+					wait(long, 100*time.Millisecond)
+				}
+			}
+		})
+	}
+	tools.Wait()
+	return nil
+}
+
 // pprof makes the pages of a workload's pods answer badly.
 func (s *scene) pprof(how string) func(_, while context.Context, random *rand.Rand) error {
 	return func(_, while context.Context, random *rand.Rand) error {
-		var sick []*target
-		name := s.fleet.some(random).workload
-		for _, x := range s.fleet.targets {
-			if x.workload == name {
-				sick = append(sick, x)
-				s.fleet.ask(x, "/answer?pprof="+how)
-			}
+		sick := s.fleet.sameWorkload(random)
+		for _, x := range sick {
+			s.fleet.ask(x, "/answer?pprof="+how)
 		}
 		wait(while, 3*last(random))
 		for _, x := range sick {
@@ -143,12 +196,15 @@ func (s *scene) pprof(how string) func(_, while context.Context, random *rand.Ra
 	}
 }
 
-func (s *scene) storeFull(_, while context.Context, random *rand.Rand) error {
-	if err := s.disk.fill(); err != nil {
-		return err
+// full leaves no room on a disk.
+func full(d *disk) func(_, while context.Context, random *rand.Rand) error {
+	return func(_, while context.Context, random *rand.Rand) error {
+		if err := d.fill(); err != nil {
+			return err
+		}
+		wait(while, 2*last(random))
+		return d.free()
 	}
-	wait(while, 2*last(random))
-	return s.disk.free()
 }
 
 func (s *scene) ownerRefuses(_, while context.Context, random *rand.Rand) error {

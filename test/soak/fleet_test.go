@@ -2,9 +2,11 @@ package soak
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -188,4 +190,27 @@ func (f *fleet) some(random *rand.Rand) *target {
 		hot = f.targets
 	}
 	return hot[random.IntN(len(hot))]
+}
+
+// sameWorkload returns the pods of a workload that a fault may befall.
+func (f *fleet) sameWorkload(random *rand.Rand) (pods []*target) {
+	name := f.some(random).workload
+	for _, x := range f.targets {
+		if x.workload == name {
+			pods = append(pods, x)
+		}
+	}
+	return pods
+}
+
+// profile takes a CPU profile of a target, as another tool does, for a second.
+func (f *fleet) profile(ctx context.Context, x *target) error {
+	x.mu.Lock()
+	b := x.burner
+	x.mu.Unlock()
+	if b == nil {
+		return errors.New("it is down")
+	}
+	_, err := rig.Fetch(ctx, http.MethodGet, "http://"+b.Addr+"/debug/pprof/profile?seconds=1", nil)
+	return err
 }

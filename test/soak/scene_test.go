@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,7 +18,9 @@ type scene struct {
 	*rig.Rig
 	t      *testing.T
 	fleet  *fleet
-	disk   *disk    // under the store; nil where none can be mounted
+	store  *disk    // under the store; nil where none can be mounted
+	state  *disk    // under what the agent writes, likewise
+	influx *influx  // between the agent and InfluxDB; nil where there is none
 	absent []string // parts that this machine does not have
 
 	lives       []life         // of the agent
@@ -54,12 +57,15 @@ func newScene(ctx context.Context, t *testing.T) *scene {
 	})}
 	t.Cleanup(func() { checkProcesses(t, bin) })
 	t.Cleanup(s.Stop)
-	s.mountStore()
+	s.store = s.mount("store", storeBytes)
+	s.state = s.mount("agent", stateBytes)
 	s.fleet = newFleet(t, s, filepath.Join(bin, "burner"))
 	if _, err := parts.Binary("influxd"); err != nil {
 		s.absent = append(s.absent, fmt.Sprintf("InfluxDB, the second witness: %v", err))
 	} else {
 		must(t, s.StartInfluxDB(ctx))
+		s.influx = newInflux(t, s.InfluxDB.URL)
+		s.AgentYAML = strings.ReplaceAll(agentYAML, `url: "{{.InfluxDB}}"`, `url: "`+s.influx.URL+`"`)
 	}
 	must(t, s.StartInbox())
 	s.fleet.witness(ctx)
@@ -68,17 +74,17 @@ func newScene(ctx context.Context, t *testing.T) *scene {
 	return s
 }
 
-// mountStore puts the store on a disk that can be filled.
-func (s *scene) mountStore() {
-	store := filepath.Join(s.Dir, "store")
-	d, err := newDisk(store)
-	if err == nil {
-		s.disk = d
-		s.t.Cleanup(d.close)
-		return
+// mount puts a directory of the rig on a disk that can be filled, where that can be had.
+func (s *scene) mount(name string, bytes int) *disk {
+	path := filepath.Join(s.Dir, name)
+	d, err := newDisk(path, bytes)
+	if err != nil {
+		s.absent = append(s.absent, fmt.Sprintf("a disk that can be filled: %v", err))
+		must(s.t, os.Mkdir(path, 0o755))
+		return nil
 	}
-	s.absent = append(s.absent, fmt.Sprintf("a disk that can be filled: %v", err))
-	must(s.t, os.Mkdir(store, 0o755))
+	s.t.Cleanup(d.close)
+	return d
 }
 
 // books are what both programs have said so far, and what the owner knows.
