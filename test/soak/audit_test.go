@@ -19,6 +19,7 @@ func mayBe() map[string]bool {
 	for _, r := range []gopprof.Reason{
 		gopprof.ReasonBudget, gopprof.ReasonNodeBusy, gopprof.ReasonContended, gopprof.ReasonCapturing, gopprof.ReasonCancelled,
 		gopprof.ReasonUnreachable, gopprof.ReasonTimeout, gopprof.ReasonStatus, gopprof.ReasonGone, gopprof.ReasonWorkerDied,
+		gopprof.ReasonAgentDied,
 	} {
 		may[string(r)] = true
 	}
