@@ -55,7 +55,7 @@ type Acceptor struct {
 
 	mu       sync.Mutex
 	captures context.Context // of the captures; nil while Run does not run. guarded by mu
-	running  sync.WaitGroup  // Add under mu only, while Run runs
+	running  sync.WaitGroup  // Add under mu only, before Run ends
 	history  history         // guarded by mu
 }
 
@@ -173,6 +173,15 @@ func (a *Acceptor) answer(r gopprof.CaptureRequest) gopprof.CaptureReply {
 	a.history.put(r.Capture, gopprof.CaptureReply{Accepted: true})
 	a.running.Go(func() { a.finish(o, wait) })
 	return gopprof.CaptureReply{Accepted: true}
+}
+
+// CameToNothing tells what became of a capture that an earlier agent had accepted: whoever
+// asks is answered so from now on, and who waits for the capture is told.
+func (a *Acceptor) CameToNothing(o gopprof.Order, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.history.put(o.Capture, refusal(err))
+	a.running.Go(func() { a.finish(o, func() (gopprof.Capture, error) { return gopprof.Capture{}, err }) })
 }
 
 // finish waits for the capture, hands it on and remembers what became of it. One that came

@@ -46,6 +46,7 @@ type App struct {
 	guard  *guard
 	told   *telling
 	memory *memory
+	hand   *hand
 
 	captures context.Context // of running captures: outlives the loop's at shutdown
 	cancel   context.CancelFunc
@@ -93,6 +94,8 @@ func (a *App) makeSinks(ctx context.Context) (err error) {
 	if a.publish, err = publish.New(a.config.Publish, a.bus, a.log, a.reg); err != nil {
 		return err
 	}
+	a.hand = newHand(a.memory)
+	a.publish.Spooled = a.hand.strike
 	a.stages.Closer("spool", func(context.Context) error { return a.publish.Close() })
 	a.health.Ready("nats", a.bus.Connected)
 	return nil
@@ -152,7 +155,7 @@ func (a *App) makeSources(context.Context) error {
 		Version: ops.Version(),
 	}, a.log, a.reg)
 	historian := &historian{local: a.observe, series: &a.witness.past, guard: a.guard, log: a.log}
-	taking, publishing := historyTaker{a.take, historian}, historyPublisher{a.publish, historian}
+	taking, publishing := historyTaker{handTaker{a.take, a.hand}, historian}, historyPublisher{handPublisher{a.publish, a.hand}, historian}
 	a.accept = accept.New(taking, a.targets, publishing, a.log, a.reg)
 	a.pipeline = a.newPipeline(taking, publishing)
 	return nil
@@ -271,6 +274,7 @@ func (a *App) Run(ctx context.Context) error {
 		s.Go("recording", a.recording)
 	}
 	s.Go("state", a.tellState)
+	a.settle()
 	s.Go("requests", func(ctx context.Context) error { return a.bus.Serve(ctx, a.accept) })
 	s.Go("discover", a.discover.Run)
 	s.Closer("captures", a.drain)

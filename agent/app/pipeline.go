@@ -106,8 +106,9 @@ func unreadReason(err error) gopprof.Reason {
 }
 
 // fire starts a capture for each rule that fired. That it fired is logged here, before
-// anything can fail or has to wait: what became of it stands in exactly one line after, or
-// nowhere when the agent was killed meanwhile.
+// anything can fail or has to wait: what became of it stands in exactly one line after,
+// of the next agent when this one was killed with the capture in hand, or nowhere when it was
+// killed before it was allowed to capture.
 func (p *pipeline) fire(ctx context.Context, fired []judge.Fired) {
 	for _, f := range fired {
 		log := p.logOf(f)
@@ -239,6 +240,21 @@ func (p *pipeline) tellNothing(order gopprof.Order, log *zap.Logger, err error) 
 	if err := p.publish.Publish(context.Background(), nothing); err != nil {
 		log.Warn("aggregator not told", zap.Error(err))
 	}
+}
+
+// died is the end of a capture that an earlier agent had in hand.
+func (p *pipeline) died(order gopprof.Order, err error) {
+	f := judge.Fired{Target: order.Target, Evidence: *order.Trigger.Evidence, Rule: gopprof.Rule{Name: order.Trigger.Evidence.Rule}}
+	for _, rule := range p.judge.Rules() {
+		if rule.Name == f.Rule.Name {
+			f.Rule = rule
+		}
+	}
+	log := p.logOf(f).With(zap.String("capture", order.Capture))
+	p.refuse(f, log, reasonOf(err), err)
+	p.captures.Go(func() {
+		p.guard.do(guardedCapture, func() { p.tellNothing(order, log, err) }, fieldsOfFired(f))
+	})
 }
 
 // agreement asks the second witness while the capture runs.

@@ -23,7 +23,8 @@ const (
 	lockFile      = "agent.lock"
 	cooldownsFile = "cooldowns.json"
 	ownBudgetFile = "own-budget.json"
-	tornSuffix    = ".torn" // of a file that could not be read and was put aside
+	handDir       = "in-hand" // a file for each capture
+	tornSuffix    = ".torn"   // of a file that could not be read and was put aside
 )
 
 // makeState takes the state directory: two agents on one would each forget what the other
@@ -54,7 +55,7 @@ type memory struct {
 	lost *prometheus.CounterVec
 
 	mu     sync.Mutex              // held from saving to written: captures that end together do not overtake each other
-	failed map[string]bool         // files whose newest write failed. guarded by mu
+	failed map[string]bool         // files and directories whose newest write failed. guarded by mu
 	save   func() judge.Saved      // set before the first Cooldowns
 	write  func(string, any) error // durable.WriteJSON, or what a test puts in its place
 }
@@ -62,10 +63,10 @@ type memory struct {
 func newMemory(dir string, log *zap.Logger, reg prometheus.Registerer) *memory {
 	m := &memory{dir: dir, log: log, failed: map[string]bool{}, lost: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "gopprof_agent_state_lost_total",
-		Help: "Files of the state directory that could not be read at the start, and were put aside, by file.",
+		Help: "Files of the state directory that could not be read at the start, and were put aside or left out, by file.",
 	}, []string{"file"})}
 	m.write = func(path string, v any) error { return durable.WriteJSON(path, v, 0o600) }
-	for _, name := range []string{cooldownsFile, ownBudgetFile} {
+	for _, name := range []string{cooldownsFile, ownBudgetFile, handDir} {
 		m.lost.WithLabelValues(name)
 	}
 	reg.MustRegister(m.lost)
@@ -101,11 +102,13 @@ func (m *memory) ownBudget(recent []time.Time) {
 	m.put(ownBudgetFile, recent)
 }
 
-// put writes a file. A disk that is full or fails is told once, and once that it works
-// again: until then a restart would forget. The caller holds mu.
-func (m *memory) put(name string, v any) {
+// put writes a file. The caller holds mu.
+func (m *memory) put(name string, v any) { m.wrote(name, m.write(filepath.Join(m.dir, name), v)) }
+
+// wrote tells of a disk that is full or fails once, and once that it works again: until then
+// a restart would forget. The caller holds mu.
+func (m *memory) wrote(name string, err error) {
 	path := filepath.Join(m.dir, name)
-	err := m.write(path, v)
 	switch {
 	case err != nil && !m.failed[name]:
 		m.log.Error("state not written", zap.String("file", path), zap.String("reason", string(gopprof.ReasonSpoolFailed)), zap.Error(err))

@@ -166,3 +166,27 @@ func TestAmendedAfterItWasDropped(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// Whoever keeps a capture until it is in the spool is told before NATS can have it: if the
+// process is killed in between, it is in the spool.
+func TestToldBeforeItIsSent(t *testing.T) {
+	n := &nats{}
+	p := open(t, testConfig(t.TempDir()), n)
+	var told []string
+	p.Spooled = func(capture string) {
+		if told = append(told, capture); len(files(t, p.cfg.Dir)) != 1 || p.Waits(capture) {
+			t.Errorf("told with %v in the spool; it may be sent: %v", files(t, p.cfg.Dir), p.Waits(capture))
+		}
+	}
+	c := capture(newID(), 10)
+	for range 2 {
+		if err := p.Publish(t.Context(), c); err != nil || !p.Waits(c.ID) {
+			t.Errorf("published: %v; waits: %v", err, p.Waits(c.ID))
+		}
+	}
+	run(t, p)
+	poll(t, "the spool is empty", empty(p))
+	if len(told) != 1 || told[0] != c.ID || p.Waits(c.ID) {
+		t.Errorf("told of %v", told)
+	}
+}

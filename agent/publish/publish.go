@@ -40,6 +40,10 @@ var ErrDifferent = errors.New("another capture has this ID")
 
 // Publisher spools and sends captures. Its methods may be called from any goroutine.
 type Publisher struct {
+	// Spooled is told of each capture when it is durably in the spool, before it can be sent.
+	// It is set before the first Publish or Hold; nil tells nobody.
+	Spooled func(capture string)
+
 	cfg     Config
 	sender  Sender
 	log     *zap.Logger
@@ -95,6 +99,13 @@ func (p *Publisher) Pending() (n int, bytes int64) {
 	return len(p.index.entries), p.index.bytes
 }
 
+// Waits tells whether a capture is in the spool.
+func (p *Publisher) Waits(capture string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.index.entries[capture] != nil
+}
+
 // Publish takes a capture over: when it returns nil, the capture survives a crash of this
 // process and of the machine. If the disk is full or fails, or the capture is larger than
 // the whole spool may be, it is sent at once instead; the error when that fails as well is
@@ -135,6 +146,9 @@ func (p *Publisher) spool(c gopprof.Capture, heldUntil time.Time) error {
 	}
 	p.metrics.spooled.Inc()
 	p.log.Info("capture spooled", zap.String("capture", c.ID), zap.Int64("bytes", size))
+	if p.Spooled != nil {
+		p.Spooled(c.ID)
+	}
 	p.add(c.ID, size, heldUntil)
 	return nil
 }

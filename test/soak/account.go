@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/gopprof/gopprof/test/rig"
 )
 
 // Account says of every trigger how it ended.
@@ -68,14 +70,25 @@ func (a *Account) reports(b Books) {
 	}
 }
 
-// lost finds the triggers that ended with the agent: it was killed while they were in hand,
-// and had not said that they are in the spool.
+// lost finds the triggers that ended with the agent: it was killed before it had them in
+// hand. Of what it had in hand the next one says that it died with it, and the spool the rest.
 func (a *Account) lost(b Books) {
 	safe := durable(b.Agent)
 	for _, t := range a.Triggers {
 		life := b.Agent[t.life]
-		if t.closed || len(t.Ends) > 0 || life.Killed.IsZero() || safe[t.Capture] {
+		died := slices.Equal(t.Ends, []End{{How: Refused, Reason: agentDied}})
+		switch {
+		case died && life.Killed.IsZero():
+			a.fault("%s: nobody killed the agent that died with it", t)
+		case died && durable([]Life{life})[t.Capture]:
+			a.fault("%s: in the spool when the agent died with it", t)
+		case died:
+		case t.closed || len(t.Ends) > 0 || life.Killed.IsZero() || safe[t.Capture]:
 			continue
+		case inHand(life, t.Capture):
+			a.fault("%s: in hand when the agent was killed, and the next one did not say so", t)
+		default:
+			t.Ends = append(t.Ends, End{How: Lost})
 		}
 		if held := life.Killed.Sub(t.Fired); held > longest {
 			a.fault("%s: %s before the agent was killed, and still in hand", t, held)
@@ -83,15 +96,22 @@ func (a *Account) lost(b Books) {
 		if held := life.Killed.Sub(taken(life, t.Capture)); t.Capture != "" && held > written {
 			a.fault("%s: taken %s before the agent was killed, and not in the spool", t, held)
 		}
-		t.Ends = append(t.Ends, End{How: Lost})
 	}
+}
+
+// inHand tells whether a life said that it has the capture in hand, or in full.
+func inHand(life Life, capture string) bool {
+	return capture != "" && slices.ContainsFunc(life.Lines, func(l rig.Line) bool {
+		m := l.Text("msg")
+		return l.Text("capture") == capture && (m == lineInHand || m == lineTaken)
+	})
 }
 
 // taken returns when the profiles of a capture were there; the end of the life if they
 // never were.
 func taken(life Life, capture string) time.Time {
 	for _, l := range life.Lines {
-		if l.Text("msg") == "capture taken" && l.Text("capture") == capture {
+		if l.Text("msg") == lineTaken && l.Text("capture") == capture {
 			if at, err := time.Parse(timeLayout, l.Text("time")); err == nil {
 				return at
 			}

@@ -53,10 +53,21 @@ const firstLife = `
 7 d cpu rule fired
 7 e cpu rule fired
 7 e cpu capture asked for capture=E
+7 f cpu rule fired
+7 f cpu capture asked for capture=F
+7 f cpu capture in hand capture=F
+8 g cpu rule fired
+8 g cpu capture asked for capture=G
+8 g cpu capture in hand capture=G
+8 g cpu firing came to nothing capture=G reason=budget
 8 e cpu capture spooled capture=E
 `
 
 const secondLife = `
+19 f cpu firing came to nothing capture=F reason=agent_died
+19 f cpu capture spooled capture=F
+19 g cpu firing came to nothing capture=G reason=agent_died
+19 g cpu capture spooled capture=G
 20 e cpu capture published capture=E
 21 d cpu rule fired
 21 d cpu capture asked for capture=D
@@ -66,6 +77,8 @@ const secondLife = `
 `
 
 const aggregatorLives = `
+20 f cpu capture acknowledged capture=F
+20 g cpu capture acknowledged capture=G
 6 a cpu report committed capture=A
 6 a cpu capture acknowledged capture=A
 21 e cpu report committed capture=E
@@ -83,7 +96,7 @@ func goodBooks() Books {
 	}
 }
 
-var closedSet = map[string]bool{"budget": true, "worker_died": true, "internal": true, "fired": true}
+var closedSet = map[string]bool{"budget": true, "worker_died": true, "internal": true, "fired": true, "agent_died": true}
 
 func TestEveryTriggerIsAccountedFor(t *testing.T) {
 	a := Make(goodBooks(), closedSet)
@@ -94,7 +107,7 @@ func TestEveryTriggerIsAccountedFor(t *testing.T) {
 	for _, trigger := range a.Triggers {
 		got[trigger.Ends[0]]++
 	}
-	want := map[End]int{{How: Reported}: 3, {How: Joined, Reason: "A"}: 1, {How: Refused, Reason: "budget"}: 1, {How: Lost}: 2}
+	want := map[End]int{{How: Reported}: 3, {How: Joined, Reason: "A"}: 1, {How: Refused, Reason: "budget"}: 2, {How: Refused, Reason: agentDied}: 1, {How: Lost}: 2}
 	if !maps.Equal(got, want) {
 		t.Errorf("ends %v, want %v", got, want)
 	}
@@ -130,6 +143,16 @@ func TestWhatIsWrongIsFound(t *testing.T) {
 			edit(0, "7 d cpu rule fired", "7 d cpu rule fired\n7 c cpu capture taken capture=C")(b)
 			b.Agent[0].Killed = begin.Add(time.Minute)
 		}, "and not in the spool"},
+		"in hand, and not told":       {edit(1, "19 f cpu firing came to nothing capture=F reason=agent_died\n19 f cpu capture spooled capture=F", ""), "the next one did not say so"},
+		"taken, and not told":         {edit(0, "7 d cpu rule fired", "7 d cpu rule fired\n7 c cpu capture taken capture=C"), "the next one did not say so"},
+		"told twice":                  {edit(1, "21 d cpu rule fired", "20 f cpu firing came to nothing capture=F reason=agent_died\n21 d cpu rule fired"), "(capture F): ended in 2 ways"},
+		"told of nobody's":            {edit(1, "capture=F reason=agent_died", "capture=X reason=agent_died"), "agent_died of X: no agent before"},
+		"told of another's":           {edit(1, "19 f cpu firing", "19 a cpu firing"), "agent_died of F: no agent before"},
+		"told of its own":             {edit(1, "22 d cpu witnesses compared capture=D", "22 d cpu firing came to nothing capture=D reason=agent_died"), "agent_died of D: no agent before"},
+		"died, and nobody killed it":  {func(b *Books) { b.Agent[0].Killed = time.Time{} }, "nobody killed the agent that died with it"},
+		"died, and in the spool":      {edit(0, "7 f cpu capture in hand", "8 f cpu capture spooled capture=F\n7 f cpu capture in hand"), "in the spool when the agent died"},
+		"died, and reported":          {func(b *Books) { b.Stored = append(b.Stored, "F") }, "(capture F): ended in 2 ways"},
+		"refused long before it died": {func(b *Books) { b.Agent[0].Killed = begin.Add(time.Minute) }, "(capture G): ended in 2 ways"},
 		"refused and reported": {func(b *Books) {
 			b.Stored, b.Listed, b.Announced, b.Told["B"] = append(b.Stored, "B"), append(b.Listed, "B"), append(b.Announced, "B"), 1
 		}, "(capture B): ended in 2 ways"},
@@ -173,7 +196,7 @@ func TestWhatIsUnderwayIsSeen(t *testing.T) {
 		want   string
 	}{
 		"a trigger":              {func(b *Books) { b.Agent[1].Lines = append(b.Agent[1].Lines, said("30 a cpu rule fired")...) }, "fired and goes on"},
-		"a capture":              {func(b *Books) { b.Aggregator = b.Aggregator[:5] }, "capture D was handed on"},
+		"a capture":              {func(b *Books) { b.Aggregator = b.Aggregator[:7] }, "capture D was handed on"},
 		"a message to the owner": {func(b *Books) { delete(b.Told, "A") }, "report A was not told"},
 	} {
 		t.Run(name, func(t *testing.T) {

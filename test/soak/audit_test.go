@@ -18,6 +18,7 @@ func mayBe() map[string]bool {
 	for _, r := range []gopprof.Reason{
 		gopprof.ReasonBudget, gopprof.ReasonNodeBusy, gopprof.ReasonContended, gopprof.ReasonCapturing, gopprof.ReasonCancelled,
 		gopprof.ReasonUnreachable, gopprof.ReasonTimeout, gopprof.ReasonStatus, gopprof.ReasonGone, gopprof.ReasonWorkerDied, gopprof.ReasonSpoolFailed,
+		gopprof.ReasonAgentDied,
 	} {
 		may[string(r)] = true
 	}

@@ -2,8 +2,8 @@
 // and accounts for every trigger afterwards.
 //
 // A length and a seed enter; a table leaves, and a failure for every trigger that did not
-// end in exactly one way: a report, a named reason, or with the agent that was killed while
-// it took the profile. The account (books.go, read.go, account.go) is pure: logs and
+// end in exactly one way: a report, a named reason, or with the agent that was killed before
+// it had the capture in hand. The account (books.go, read.go, account.go) is pure: logs and
 // findings enter, an account and its faults leave. It may believe neither program: that a
 // report exists is what the store, the API, the stream and the owner say of it.
 package soak
@@ -39,6 +39,8 @@ const (
 	lineFired     = "rule fired"
 	lineAsked     = "capture asked for"
 	lineJoined    = "firing joined another rule's capture"
+	lineInHand    = "capture in hand"
+	lineTaken     = "capture taken"
 	lineNothing   = "firing came to nothing"
 	lineHanded    = "witnesses compared"
 	lineSpooled   = "capture spooled"

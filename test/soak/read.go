@@ -16,6 +16,8 @@ type Trigger struct {
 
 	life   int
 	closed bool // the agent's log says how it ended
+	said   Life // the life that said so, at the time
+	at     time.Time
 }
 
 // String names the trigger for a person.
@@ -41,9 +43,12 @@ const (
 	Reported How = "report"          // committed under its own ID
 	Joined   How = "joined"          // another rule's capture of the target was its, too
 	Refused  How = "refused"         // by agent or aggregator, with a reason
-	Lost     How = "lost with agent" // killed before it was in the spool
+	Lost     How = "lost with agent" // killed before it was in hand
 	Dead     How = "dead letter"
 )
+
+// agentDied is the reason that the next life gives for what one had in hand.
+const agentDied = "agent_died"
 
 // timeLayout is that of zap's ISO 8601.
 const timeLayout = "2006-01-02T15:04:05.000Z0700"
@@ -51,12 +56,16 @@ const timeLayout = "2006-01-02T15:04:05.000Z0700"
 // read returns the triggers of the lives, each with the end that the agent's log gives it,
 // and what cannot be: on one target a rule fires again only when what it did before ended.
 func read(lives []Life) (triggers []*Trigger, faults []string) {
+	left := map[string]*Trigger{}
 	for i, life := range lives {
-		r := reader{life: i, open: map[string]*Trigger{}}
+		r := reader{life: i, lives: lives, open: map[string]*Trigger{}, left: left}
 		for _, l := range life.Lines {
 			r.line(l)
 		}
 		triggers, faults = append(triggers, r.triggers...), append(faults, r.faults...)
+		for _, t := range r.triggers {
+			left[t.Capture] = t
+		}
 	}
 	return triggers, faults
 }
@@ -64,6 +73,8 @@ func read(lives []Life) (triggers []*Trigger, faults []string) {
 // reader reads one life.
 type reader struct {
 	life     int
+	lives    []Life
+	left     map[string]*Trigger // of the lives before, by capture
 	open     map[string]*Trigger // by target and rule
 	triggers []*Trigger
 	faults   []string
@@ -73,6 +84,10 @@ func (r *reader) line(l rig.Line) {
 	target := l.Text("namespace") + "/" + l.Text("pod")
 	key, message := target+" "+l.Text("rule"), l.Text("msg")
 	t := r.open[key]
+	if message == lineNothing && l.Text("reason") == agentDied {
+		r.died(l, target)
+		return
+	}
 	switch message {
 	case lineFired:
 		if t != nil {
@@ -96,6 +111,22 @@ func (r *reader) line(l rig.Line) {
 	}
 }
 
+// died notes the end of a trigger that an earlier life had in hand. It may have said that
+// the trigger came to nothing, and been killed before it was in the spool: then it is told
+// anew, and is no further end.
+func (r *reader) died(l rig.Line, target string) {
+	t := r.left[l.Text("capture")]
+	if t == nil || l.Text("capture") == "" || t.Target != target || t.Rule != l.Text("rule") {
+		r.faults = append(r.faults, fmt.Sprintf("%s of %s: no agent before had it in hand", agentDied, l.Text("capture")))
+		return
+	}
+	at, _ := time.Parse(timeLayout, l.Text("time"))
+	if again := t.closed && len(t.Ends) == 1 && t.Ends[0].How == Refused && t.said.Killed.Sub(t.at).Abs() < written; !again {
+		t.Ends = append(t.Ends, End{How: Refused, Reason: agentDied})
+	}
+	t.closed, t.said, t.at = true, r.lives[r.life], at
+}
+
 // went notes how a trigger went on.
 func (r *reader) went(t *Trigger, l rig.Line) {
 	capture := l.Text("capture")
@@ -113,5 +144,6 @@ func (r *reader) went(t *Trigger, l rig.Line) {
 			r.faults = append(r.faults, fmt.Sprintf("%s: ended as capture %q", t, capture))
 		}
 	}
-	t.closed = true
+	t.closed, t.said = true, r.lives[r.life]
+	t.at, _ = time.Parse(timeLayout, l.Text("time"))
 }

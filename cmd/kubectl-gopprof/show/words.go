@@ -66,6 +66,7 @@ func words() map[gopprof.Reason]string {
 		gopprof.ReasonInvalidProfile: "what the endpoint sent is not a profile of this kind",
 		gopprof.ReasonNotEnabled:     "not enabled: the program must set its mutex or block profile rate",
 
+		gopprof.ReasonAgentDied:   "the node's agent ended while it took it: try again",
 		gopprof.ReasonSpoolFull:   "dropped: the agent's disk space for captures was full",
 		gopprof.ReasonSpoolTorn:   "lost to a crash of the agent",
 		gopprof.ReasonSpoolFailed: "the agent's disk is full or failing",

@@ -1,0 +1,244 @@
+package app
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/gopprof/gopprof/pkg/durable"
+	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/pkg/wire"
+)
+
+// hand holds the captures that were begun and are not in the spool yet, each in a file of its
+// own: when the agent is killed, the next one says what became of them. It is written once
+// when a capture begins and removed once when its end is in the spool, whoever asked for it.
+// What cannot be written down costs nobody the capture.
+type hand struct {
+	memory *memory
+	dir    string
+
+	mu   sync.Mutex
+	held map[string]bool // captures that may have a file. guarded by mu
+}
+
+const (
+	handSuffix = ".json"
+	handMost   = 256       // captures that are written down: a node runs one of each target at a time
+	handBytes  = 256 << 10 // of one; its evidence is the most of it
+)
+
+func newHand(m *memory) *hand {
+	h := &hand{memory: m, dir: filepath.Join(m.dir, handDir), held: map[string]bool{}}
+	err := durable.MkdirAll(h.dir, 0o700)
+	if err == nil {
+		_, err = durable.RemoveTemps(h.dir)
+	}
+	h.wrote(err)
+	return h
+}
+
+func (h *hand) path(capture string) string { return filepath.Join(h.dir, capture+handSuffix) }
+
+func (h *hand) wrote(err error) {
+	h.memory.mu.Lock()
+	defer h.memory.mu.Unlock()
+	h.memory.wrote(handDir, err)
+}
+
+// note writes down that a capture was begun.
+func (h *hand) note(o gopprof.Order) {
+	err := h.hold(o.Capture)
+	if err == nil {
+		if err = h.memory.write(h.path(o.Capture), o); err != nil {
+			h.strike(o.Capture)
+		}
+	}
+	h.wrote(err)
+	if err == nil {
+		h.memory.log.Info("capture in hand", append(fieldsOf(o.Target), zap.String("capture", o.Capture))...)
+	}
+}
+
+func (h *hand) hold(capture string) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.held) >= handMost {
+		return fmt.Errorf("%d captures are in hand already", len(h.held))
+	}
+	h.held[capture] = true
+	return nil
+}
+
+// strike removes what note wrote: what became of the capture is safe, or was told.
+func (h *hand) strike(capture string) {
+	h.mu.Lock()
+	held := h.held[capture]
+	delete(h.held, capture)
+	h.mu.Unlock()
+	if !held {
+		return
+	}
+	if err := durable.Remove(h.path(capture)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		h.memory.log.Error("capture in hand not struck out, the next start says that the agent ended with it", zap.String("capture", capture), zap.Error(err))
+	}
+}
+
+// left returns what an earlier agent had in hand when it ended, oldest first. What cannot be
+// read is told, and left out.
+func (h *hand) left() (orders []gopprof.Order) {
+	files, err := h.files()
+	if err != nil {
+		h.lost(handDir, err)
+	}
+	for _, d := range files {
+		o, err := h.read(d)
+		if err == nil {
+			err = h.hold(o.Capture)
+		}
+		if err != nil {
+			h.lost(d.Name(), err)
+			continue
+		}
+		orders = append(orders, o)
+	}
+	return orders
+}
+
+// files lists the directory, which may hold anything and any number of it.
+func (h *hand) files() ([]fs.DirEntry, error) {
+	dir, err := os.Open(h.dir)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	files, err := dir.ReadDir(2 * handMost)
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	slices.SortFunc(files, func(a, b fs.DirEntry) int { return cmp.Compare(a.Name(), b.Name()) })
+	return files, err
+}
+
+// lost tells of a file that is none of ours, or is damaged, and removes it if it can be.
+func (h *hand) lost(name string, err error) {
+	path := filepath.Join(h.dir, name)
+	h.memory.lost.WithLabelValues(handDir).Inc()
+	h.memory.log.Error("capture in hand lost, starting without", zap.String("file", path),
+		zap.String("reason", string(gopprof.ReasonSpoolTorn)), zap.NamedError("removing", os.Remove(path)), zap.Error(err))
+}
+
+func (h *hand) read(d fs.DirEntry) (o gopprof.Order, err error) {
+	capture, ok := strings.CutSuffix(d.Name(), handSuffix)
+	if !ok || !d.Type().IsRegular() {
+		return o, errors.New("not a file of a capture")
+	}
+	f, err := os.Open(filepath.Join(h.dir, d.Name()))
+	if err != nil {
+		return o, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, handBytes+1))
+	if err != nil {
+		return o, err
+	}
+	return decodeOrder(data, capture)
+}
+
+// decodeOrder reads what note wrote of a capture. What it returns can be told: it makes a
+// message that the aggregator takes.
+func decodeOrder(data []byte, capture string) (o gopprof.Order, err error) {
+	if len(data) > handBytes {
+		return o, fmt.Errorf("more than %d bytes", handBytes)
+	}
+	only := json.NewDecoder(bytes.NewReader(data))
+	only.DisallowUnknownFields()
+	if err := only.Decode(&o); err != nil {
+		return o, err
+	}
+	switch {
+	case o.Capture != capture:
+		return o, fmt.Errorf("it holds capture %.64q", o.Capture)
+	case len(o.Kinds) == 0:
+		return o, errors.New("no kind of profile")
+	case (o.Trigger.Kind == gopprof.TriggerRule) != (o.Trigger.Evidence != nil):
+		return o, fmt.Errorf("trigger of kind %.32q, and its evidence does not belong to it", o.Trigger.Kind)
+	}
+	_, err = wire.EncodeCapture(o.Nothing(errDied(o), o.Trigger.At))
+	return o, err
+}
+
+// errDied is why a capture that an earlier agent had in hand came to nothing.
+func errDied(o gopprof.Order) error {
+	return &gopprof.Error{Reason: gopprof.ReasonAgentDied, Detail: "the agent ended while it took the capture that was begun at " + o.Trigger.At.UTC().Format(time.RFC3339)}
+}
+
+// settle says what became of what an earlier agent had in hand: nothing, unless it lies in
+// the spool.
+func (a *App) settle() {
+	for _, o := range a.hand.left() {
+		switch {
+		case a.publish.Waits(o.Capture):
+			a.hand.strike(o.Capture)
+		case o.Trigger.Kind == gopprof.TriggerRule:
+			a.pipeline.died(o, errDied(o))
+		default:
+			a.accept.CameToNothing(o, errDied(o))
+		}
+	}
+}
+
+// handTaker is take, whose captures are in hand from when they begin.
+type handTaker struct {
+	fullTaker
+	*hand
+}
+
+// Take implements taker.
+func (t handTaker) Take(ctx context.Context, o gopprof.Order) (gopprof.Capture, error) {
+	t.note(o)
+	ended := false
+	defer func() {
+		if !ended { // it panicked, and nobody publishes anything
+			t.strike(o.Capture)
+		}
+	}()
+	c, err := t.fullTaker.Take(ctx, o)
+	ended = true
+	return c, err
+}
+
+// Start implements accept.Taker.
+func (t handTaker) Start(ctx context.Context, o gopprof.Order) (func() (gopprof.Capture, error), error) {
+	wait, err := t.fullTaker.Start(ctx, o)
+	if err == nil {
+		t.note(o)
+	}
+	return wait, err
+}
+
+// handPublisher is publish, with which captures go out of hand. The spool strikes out what
+// it has before it can be sent; here it is what was sent without it, or is lost.
+type handPublisher struct {
+	publisher
+	*hand
+}
+
+// Publish implements publisher.
+func (p handPublisher) Publish(ctx context.Context, c gopprof.Capture) error {
+	defer p.strike(c.ID)
+	return p.publisher.Publish(ctx, c)
+}
