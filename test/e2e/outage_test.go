@@ -57,19 +57,6 @@ func TestNATSAwayAndBack(t *testing.T) {
 	checkOnce(ctx, t, r, spooled.Text("capture"))
 }
 
-func TestAgentKilledWithAFullSpool(t *testing.T) {
-	ctx, r := newRig(t)
-	startProcesses(ctx, t, r)
-	r.Aggregator.Kill()
-	must(t, r.Burner.Heat(ctx, 1))
-	spooled, err := r.Agent.Await(ctx, "capture spooled")
-	must(t, err)
-	r.Agent.Kill()
-	must(t, r.StartAggregator(ctx))
-	must(t, r.StartAgent(ctx))
-	checkOnce(ctx, t, r, spooled.Text("capture"))
-}
-
 // The aggregator is killed the moment it has the capture, and once more as soon as it
 // works again.
 func TestAggregatorKilledWithACaptureInHand(t *testing.T) {

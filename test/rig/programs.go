@@ -44,7 +44,8 @@ operations: {cpu_duration: {{.CPUSeconds}}}
 {{- end}}
 `
 
-const agentConfig = `
+// AgentYAML is the agent's configuration where Config names none.
+const AgentYAML = `
 cluster: {{.Cluster}}
 node: {{.Node}}
 state_dir: {{.Dir}}/agent
@@ -203,7 +204,7 @@ func (r *Rig) AggregatorConfig() (path string, err error) {
 
 // AgentConfig writes the agent's configuration.
 func (r *Rig) AgentConfig() (path string, err error) {
-	return r.write("agent.yaml", cmp.Or(r.AgentYAML, agentConfig))
+	return r.write("agent.yaml", cmp.Or(r.AgentYAML, AgentYAML))
 }
 
 // AggregatorRuns tells the rig where the aggregator is.
