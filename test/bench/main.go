@@ -54,6 +54,10 @@ var roles = map[string]func(context.Context, string) error{
 	"cadvisor-manager": runManager,
 	"service":          runService,
 	"heap":             runHeap,
+	"agent":            runAgent,
+	"aggregator":       runAggregator,
+	"draw-worker":      runDrawWorker,
+	"view-worker":      runViewWorker,
 }
 
 func main() {

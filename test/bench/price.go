@@ -95,7 +95,11 @@ func startService(ctx context.Context, b *bench, r *rig.Rig, group *parts.Cgroup
 		return "", err
 	}
 	targets := fmt.Sprintf("- {namespace: shop, workload: checkout, pod: checkout-0, pprof: \"http://%s/debug/pprof\", cgroup: %s}\n", addr, group.Path)
-	if _, err := b.startAgent(ctx, r, "targets:\n"+targets, "state_interval: 2s\n"); err != nil {
+	config, err := b.agentConfig(r, "targets:\n"+targets, "state_interval: 2s\n")
+	if err != nil {
+		return "", err
+	}
+	if _, err := r.Start("agent", b.agentAt(config)); err != nil {
 		return "", err
 	}
 	return "http://" + string(addr) + "/order", r.AwaitTarget(ctx)
