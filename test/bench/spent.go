@@ -8,7 +8,7 @@ import (
 
 // agentParts are what an agent does.
 var agentParts = []part{
-	{"garbage collection", []string{"runtime.gcBgMarkWorker", "runtime.gcAssist", "runtime.bgsweep", "runtime.bgscavenge", "runtime.gcStart"}},
+	collecting,
 	{"reading cgroups: cAdvisor's library", []string{"github.com/google/cadvisor", "github.com/opencontainers/cgroups"}},
 	{"reading cgroups: ours", []string{"agent/observe"}},
 	{"judging", []string{"agent/judge"}},
