@@ -22,7 +22,7 @@ func intervalOf(values []float64) interval {
 }
 
 // outside is how many values may be left out at either end: of n that are each above the true
-// median with probability ½, as few or fewer are on one side with 2.5 % at most.
+// median with probability ½, so many or fewer are on one side in 2.5 % of cases at most.
 func outside(n int) (out int) {
 	chance := 1.0 // of exactly out of n, which begins with 2^-n
 	for range n {
@@ -32,5 +32,5 @@ func outside(n int) (out int) {
 		out++
 		chance *= float64(n-out+1) / float64(out)
 	}
-	return min(out, (n-1)/2)
+	return max(0, out-1)
 }
