@@ -18,6 +18,7 @@ import (
 	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/config"
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/pkg/profile"
 	"github.com/gopprof/gopprof/test/rig"
 )
 
@@ -44,13 +45,17 @@ func captureCost(ctx context.Context, b *bench) error {
 		return err
 	}
 	defer func() { _ = agent.Close(context.WithoutCancel(ctx)) }()
-	b.printf("| profile | bytes | aggregator CPU | `go tool pprof -svg` CPU | ratio | its program alone | ratio | processors used |\n|---|---|---|---|---|---|---|---|\n")
+	b.printf("| profile | bytes | samples | aggregator CPU | `go tool pprof -svg` CPU | ratio | its program alone | ratio | processors used |\n|---|---|---|---|---|---|---|---|---|\n")
 	for _, p := range files {
 		if err := compareCapture(ctx, b, r, agent, p); err != nil {
 			return fmt.Errorf("%s: %w", p.Kind, err)
 		}
 	}
-	return nil
+	r.Stop()
+	if err := compared(ctx, b, files); err != nil {
+		return err
+	}
+	return stages(ctx, b, files)
 }
 
 func benchProfiles(ctx context.Context, b *bench) ([]gopprof.Profile, error) {
@@ -89,7 +94,11 @@ func compareCapture(ctx context.Context, b *bench, r *rig.Rig, agent *bus.Agent,
 		return err
 	}
 	ours := (after.cpu - before.cpu) / time.Duration(rounds)
-	b.printf("| %s | %d | %s |", p.Kind, p.SizeBytes, ms(ours))
+	read, err := profile.Parse(p.Bytes, profile.DefaultLimits())
+	if err != nil {
+		return err
+	}
+	b.printf("| %s | %d | %d | %s |", p.Kind, p.SizeBytes, len(read.Raw().Sample), ms(ours))
 	for _, tool := range [][]string{{"go", "tool", "pprof"}, {b.pprof}} {
 		theirs, err := peerDraws(ctx, b, tool, p, rounds)
 		if err != nil {

@@ -34,17 +34,21 @@ func latency(ctx context.Context, b *bench) error {
 	if err := r.Burner.Heat(ctx, 1); err != nil {
 		return err
 	}
-	b.printf("| step | after the heat |\n|---|---|\n")
+	b.printf("| step | after the heat | after the step before |\n|---|---|---|\n")
+	before := began
 	for _, step := range []struct {
 		what    string
 		program *rig.Process
 		message string
 	}{
-		{"rule fired", r.Agent, "rule fired"},
-		{"profiles taken", r.Agent, "capture taken"},
-		{"capture spooled, with the second witness's answer", r.Agent, "capture spooled"},
-		{"report committed", r.Aggregator, "report committed"},
-		{"owner told", r.Aggregator, "report told"},
+		{"decision: the rule fired", r.Agent, "rule fired"},
+		{"grant: the aggregator let it capture", r.Aggregator, "capture granted"},
+		{"capture done: its profiles are taken", r.Agent, "capture taken"},
+		{"the second witness has answered, for good", r.Agent, "witnesses compared"},
+		{"arrival in NATS, which has synced it", r.Agent, "capture published"},
+		{"stored: the report is committed", r.Aggregator, "report committed"},
+		{"announced in NATS", r.Aggregator, "report announced"},
+		{"the owner was told", r.Aggregator, "report told"},
 	} {
 		line, err := step.program.Await(ctx, step.message)
 		if err != nil {
@@ -54,7 +58,8 @@ func latency(ctx context.Context, b *bench) error {
 		if err != nil {
 			return err
 		}
-		b.printf("| %s | %.1f s |\n", step.what, at.Sub(began).Seconds())
+		b.printf("| %s | %.2f s | %.2f s |\n", step.what, at.Sub(began).Seconds(), at.Sub(before).Seconds())
+		before = at
 	}
 	return nil
 }

@@ -16,7 +16,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"syscall"
 	"time"
 
@@ -55,6 +54,10 @@ var roles = map[string]func(context.Context, string) error{
 	"cadvisor-manager": runManager,
 	"service":          runService,
 	"heap":             runHeap,
+	"agent":            runAgent,
+	"aggregator":       runAggregator,
+	"draw-worker":      runDrawWorker,
+	"view-worker":      runViewWorker,
 }
 
 func main() {
@@ -89,7 +92,7 @@ func run(ctx context.Context, only string, span time.Duration) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%s, %d processors, %s\n", runtime.Version(), runtime.NumCPU(), time.Now().UTC().Format(time.DateOnly))
+	fmt.Print(header(ctx, root))
 	var failed []error
 	for _, b := range benchmarks {
 		if wanted.MatchString(b.name) && ctx.Err() == nil {

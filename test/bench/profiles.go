@@ -22,6 +22,8 @@ import (
 	"text/template"
 	"time"
 
+	google "github.com/google/pprof/profile"
+
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
@@ -71,7 +73,10 @@ func serviceWork() {
 	_ = new(big.Int).Exp(big.NewInt(3), big.NewInt(4093), big.NewInt(1<<61-1)).String()
 }
 
-// heapProfile is a genuine one of some 60,000 samples: of a process that checks the types of
+// heapSamples is how many the heap profile has.
+const heapSamples = 60_000
+
+// heapProfile is a genuine one, cut to 60,000 samples: of a process that checks the types of
 // net/http and of all that it imports, looked at as often as that takes.
 func heapProfile(ctx context.Context, b *bench) (gopprof.Profile, error) {
 	file := filepath.Join(b.dir, "heap-made.pb.gz")
@@ -87,7 +92,7 @@ func heapProfile(ctx context.Context, b *bench) (gopprof.Profile, error) {
 
 // runHeap writes the heap profile of what it does.
 func runHeap(_ context.Context, file string) error {
-	runtime.MemProfileRate = 550
+	runtime.MemProfileRate = 100
 	checked, err := importer.ForCompiler(token.NewFileSet(), "source", nil).Import("net/http")
 	if err != nil {
 		return err
@@ -97,6 +102,18 @@ func runHeap(_ context.Context, file string) error {
 		return err
 	}
 	runtime.KeepAlive(checked)
+	p, err := google.Parse(&out)
+	if err != nil {
+		return err
+	}
+	if len(p.Sample) < heapSamples {
+		return fmt.Errorf("%d samples, want %d", len(p.Sample), heapSamples)
+	}
+	p.Sample = p.Sample[:heapSamples]
+	out.Reset()
+	if err := p.Compact().Write(&out); err != nil {
+		return err
+	}
 	return os.WriteFile(file, out.Bytes(), 0o600)
 }
 

@@ -18,6 +18,7 @@ import (
 	"go.uber.org/zap"
 
 	observed "github.com/gopprof/gopprof/agent/observe/heapster"
+	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/pkg/heapster"
 	"github.com/gopprof/gopprof/test/parts"
 )
@@ -25,8 +26,18 @@ import (
 const (
 	queryNodes      = 500
 	queryContainers = 30
-	queryMinutes    = 5
 )
+
+// questions are what a firing agent asks: the first time, and after some time without any, for
+// the length of a capture's history; else for the two windows of a rule and two intervals
+// before them, as agent/app's second witness does.
+var questions = []struct {
+	what string
+	span time.Duration
+}{
+	{"first", gopprof.HistoryLength},
+	{"following", 5 * time.Minute},
+}
 
 // query asks a real InfluxDB that holds the series of 500 nodes for those of one, as a firing
 // agent does, and beside it for those of all.
@@ -36,8 +47,7 @@ func query(ctx context.Context, b *bench) error {
 		return err
 	}
 	defer func() { _ = db.Stop() }()
-	end := time.Now().Truncate(time.Minute)
-	if err := writeSeries(ctx, db, end); err != nil {
+	if err := writeSeries(ctx, db); err != nil {
 		return err
 	}
 	listener, counted, err := counting(db.URL)
@@ -46,18 +56,22 @@ func query(ctx context.Context, b *bench) error {
 	}
 	defer listener.Close()
 	server := "http://" + listener.Addr().String()
-	one, err := askOne(ctx, server, end)
-	if err != nil {
-		return err
+	b.printf("| question | of one node, as an agent asks | bytes | of all %d nodes | bytes | ratio of times | of bytes |\n|---|---|---|---|---|---|---|\n", queryNodes)
+	for _, q := range questions {
+		counted.Store(0)
+		one, err := askOne(ctx, server, q.span)
+		if err != nil {
+			return err
+		}
+		oneBytes := counted.Swap(0) / queryRounds
+		all, err := askAll(ctx, server, q.span)
+		if err != nil {
+			return err
+		}
+		allBytes := counted.Load() / allRounds
+		b.printf("| %s: %.0f minutes | %.1f ms | %d | %s | %d | %.4f | %.4f |\n", q.what, q.span.Minutes(),
+			toMS(one), oneBytes, ms(all), allBytes, one.Seconds()/all.Seconds(), float64(oneBytes)/float64(allBytes))
 	}
-	oneBytes := counted.Swap(0) / queryRounds
-	all, err := askAll(ctx, server, end)
-	if err != nil {
-		return err
-	}
-	allBytes := counted.Load() / allRounds
-	b.printf("| query | median | bytes |\n|---|---|---|\n| one node, as an agent asks | %s | %d |\n| all %d nodes | %s | %d |\n| ratio | %.4f | %.4f |\n",
-		ms(one), oneBytes, queryNodes, ms(all), allBytes, one.Seconds()/all.Seconds(), float64(oneBytes)/float64(allBytes))
 	return nil
 }
 
@@ -102,20 +116,35 @@ type adder struct{ n *atomic.Int64 }
 
 func (a adder) Write(p []byte) (int, error) { a.n.Add(int64(len(p))); return len(p), nil }
 
-// writeSeries writes minutes of what Heapster writes of every container.
-func writeSeries(ctx context.Context, db *parts.InfluxDB, end time.Time) error {
+// writeSeries writes what Heapster writes of every container: the minutes of the longest
+// question up to now, and after that those that passed meanwhile.
+func writeSeries(ctx context.Context, db *parts.InfluxDB) error {
 	if _, err := db.Query(ctx, "", `CREATE DATABASE "k8s" WITH DURATION INF REPLICATION 1 NAME "default"`); err != nil {
 		return err
 	}
+	from := time.Now().Add(-gopprof.HistoryLength).Truncate(time.Minute)
+	for {
+		to := time.Now().Truncate(time.Minute)
+		if !from.Before(to) {
+			return nil
+		}
+		if err := writeMinutes(ctx, db, from, to); err != nil {
+			return err
+		}
+		from = to
+	}
+}
+
+// writeMinutes writes those after one up to another.
+func writeMinutes(ctx context.Context, db *parts.InfluxDB, from, to time.Time) error {
 	for node := range queryNodes {
 		var lines bytes.Buffer
 		for c := range queryContainers {
 			tags := fmt.Sprintf("%s=%s,%s=node-%d,%s=shop,%s=service-%d-%d,%s=app", heapster.TagType, heapster.TypeContainer,
 				heapster.TagNode, node, heapster.TagNamespace, heapster.TagPod, node, c, heapster.TagContainer)
-			for m := range queryMinutes {
-				at := end.Add(-time.Duration(m) * time.Minute).UnixNano()
+			for at := from.Add(time.Minute); !at.After(to); at = at.Add(time.Minute) {
 				for measurement, value := range map[string]int{heapster.MeasurementCPUUse: 100 + c, heapster.MeasurementCPULimit: 500, heapster.MeasurementMemoryUse: 1 << 26, heapster.MeasurementMemoryLimit: 1 << 28} {
-					fmt.Fprintf(&lines, "%s,%s value=%d %d\n", measurement, tags, value, at)
+					fmt.Fprintf(&lines, "%s,%s value=%d %d\n", measurement, tags, value, at.UnixNano())
 				}
 			}
 		}
@@ -126,7 +155,7 @@ func writeSeries(ctx context.Context, db *parts.InfluxDB, end time.Time) error {
 	return nil
 }
 
-func askOne(ctx context.Context, server string, end time.Time) (time.Duration, error) {
+func askOne(ctx context.Context, server string, span time.Duration) (time.Duration, error) {
 	c := observed.DefaultConfig()
 	c.URL, c.Jitter = server, 0
 	source, err := observed.New(c, zap.NewNop(), prometheus.NewRegistry())
@@ -134,7 +163,8 @@ func askOne(ctx context.Context, server string, end time.Time) (time.Duration, e
 		return 0, err
 	}
 	return median(queryRounds, func(i int) error {
-		windows, err := source.Windows(ctx, fmt.Sprintf("node-%d", i*7), end.Add(-queryMinutes*time.Minute), end)
+		now := time.Now()
+		windows, err := source.Windows(ctx, fmt.Sprintf("node-%d", i*7), now.Add(-span), now)
 		if err == nil && len(windows) != queryContainers {
 			err = fmt.Errorf("%d containers in the answer, want %d", len(windows), queryContainers)
 		}
@@ -143,15 +173,16 @@ func askOne(ctx context.Context, server string, end time.Time) (time.Duration, e
 }
 
 // askAll asks what one asker for the whole cluster would have to.
-func askAll(ctx context.Context, server string, end time.Time) (time.Duration, error) {
+func askAll(ctx context.Context, server string, span time.Duration) (time.Duration, error) {
 	statement := heapster.Statement(10_000_000, false)
 	ofNode := fmt.Sprintf(` AND "%s" = $%s`, heapster.TagNode, heapster.ParameterNode)
 	if !strings.Contains(statement, ofNode) {
 		return 0, errors.New("the statement does not name the node as this benchmark expects")
 	}
+	now := time.Now()
 	q := url.Values{
 		"db": {"k8s"}, "epoch": {"ms"}, "q": {strings.Replace(statement, ofNode, "", 1)},
-		"params": {fmt.Sprintf(`{"%s":%d,"%s":%d}`, heapster.ParameterFrom, end.Add(-queryMinutes*time.Minute).UnixNano(), heapster.ParameterTo, end.UnixNano())},
+		"params": {fmt.Sprintf(`{"%s":%d,"%s":%d}`, heapster.ParameterFrom, now.Add(-span).UnixNano(), heapster.ParameterTo, now.UnixNano())},
 	}
 	return median(allRounds, func(int) error {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, server+"/query?"+q.Encode(), nil)

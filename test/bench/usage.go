@@ -23,7 +23,8 @@ const tick = 10 * time.Millisecond
 // stat is the part of /proc/PID/stat that counts here (proc(5)).
 type stat struct {
 	parent int
-	cpu    time.Duration
+	own    time.Duration // user and system
+	cpu    time.Duration // with that of children that ended
 }
 
 func readStat(pid int) (s stat, err error) {
@@ -39,12 +40,14 @@ func readStat(pid int) (s stat, err error) {
 	if s.parent, err = strconv.Atoi(string(fields[1])); err != nil {
 		return s, err
 	}
-	for _, f := range fields[11:15] { // utime stime cutime cstime
+	for i, f := range fields[11:15] { // utime stime cutime cstime
 		n, err := strconv.ParseInt(string(f), 10, 64)
 		if err != nil {
 			return s, err
 		}
-		s.cpu += time.Duration(n) * tick
+		if s.cpu += time.Duration(n) * tick; i < 2 {
+			s.own = s.cpu
+		}
 	}
 	return s, nil
 }
@@ -68,11 +71,11 @@ func residentOf(pid int) (rss, anon int64) {
 	return rss, anon
 }
 
-// treeOf returns what a process and all its descendants have used.
-func treeOf(root int) (u usage, err error) {
+// allProcesses are those of this machine.
+func allProcesses() (map[int]stat, error) {
 	dirs, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
-		return u, err
+		return nil, err
 	}
 	all := map[int]stat{}
 	for _, dir := range dirs {
@@ -80,6 +83,15 @@ func treeOf(root int) (u usage, err error) {
 		if s, err := readStat(pid); err == nil { // else it has just ended
 			all[pid] = s
 		}
+	}
+	return all, nil
+}
+
+// treeOf returns what a process and all its descendants have used.
+func treeOf(root int) (u usage, err error) {
+	all, err := allProcesses()
+	if err != nil {
+		return u, err
 	}
 	if _, ok := all[root]; !ok {
 		return u, fmt.Errorf("process %d has ended", root)
