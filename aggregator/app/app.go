@@ -219,8 +219,9 @@ func (a *App) makeReceive(context.Context) error {
 	p := &pipeline{
 		store:   a.store,
 		compare: comparing{a.siblings, a.store, a.log},
-		explain: func(c gopprof.Capture, around explain.Around) gopprof.Explanation {
-			return explain.Explain(c, around, limits)
+		explain: func(c gopprof.Capture, around explain.Around) (gopprof.Explanation, reduced) {
+			less := reduced{}
+			return explain.Reading(c, around, limits, func(k gopprof.Kind, p *profile.Profile) { less[k] = draw.Reduced(k, p) }), less
 		},
 		picture:  picture.Draw,
 		draw:     a.draw,

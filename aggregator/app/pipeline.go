@@ -44,11 +44,14 @@ type (
 	}
 )
 
+// reduced holds files that are drawn in the place of a profile's own.
+type reduced map[gopprof.Kind][]byte
+
 // pipeline makes a report out of a capture whose bytes have arrived.
 type pipeline struct {
 	store    storer
 	compare  comparer // nil: with nobody
-	explain  func(capture gopprof.Capture, around explain.Around) gopprof.Explanation
+	explain  func(capture gopprof.Capture, around explain.Around) (gopprof.Explanation, reduced)
 	picture  func(capture gopprof.Capture) (svg []byte, ok bool) // of the evidence; nil: none
 	draw     drawer
 	announce announcer
@@ -128,8 +131,8 @@ func (p *pipeline) makeReport(ctx context.Context, capture gopprof.Capture) (gop
 		return gopprof.Report{}, err
 	}
 	around := p.around(ctx, capture)
-	explanation := p.explain(capture, around)
-	if err := p.putDrawings(ctx, capture, explanation, files); err != nil {
+	explanation, less := p.explain(capture, around)
+	if err := p.putDrawings(ctx, capture, explanation, less, files); err != nil {
 		return gopprof.Report{}, err
 	}
 	picture, err := p.putPicture(ctx, capture)
@@ -202,9 +205,10 @@ func (p *pipeline) putProfiles(ctx context.Context, capture gopprof.Capture) ([]
 // largeBytes is the size from which a file's memory is worth giving back to the machine.
 const largeBytes = 1 << 20
 
-// putDrawings draws what can be drawn, and lets go of the bytes of what it drew. A profile
-// without a drawing does not hold up its report: the file says why there is none.
-func (p *pipeline) putDrawings(ctx context.Context, capture gopprof.Capture, said gopprof.Explanation, files []gopprof.File) error {
+// putDrawings draws what can be drawn, of less where there is less, and lets go of the bytes of
+// what it drew. A profile without a drawing does not hold up its report: the file says why there
+// is none.
+func (p *pipeline) putDrawings(ctx context.Context, capture gopprof.Capture, said gopprof.Explanation, less reduced, files []gopprof.File) error {
 	for i, profile := range capture.Profiles {
 		if profile.Kind == gopprof.KindTrace {
 			continue
@@ -212,8 +216,11 @@ func (p *pipeline) putDrawings(ctx context.Context, capture gopprof.Capture, sai
 		if files[i].Reason, files[i].Detail = unusable(said, profile.Kind); files[i].Reason != "" {
 			continue
 		}
-		svg, err := p.draw.Draw(ctx, profile.Kind, profile.Bytes)
-		large := len(profile.Bytes) > largeBytes
+		large, data := len(profile.Bytes) > largeBytes, profile.Bytes
+		if file := less[profile.Kind]; file != nil {
+			data = file
+		}
+		svg, err := p.draw.Draw(ctx, profile.Kind, data)
 		profile.Bytes, capture.Profiles[i].Bytes = nil, nil // stored, and of no more use
 		if large {
 			debug.FreeOSMemory() // the next may be costly to draw, in another process

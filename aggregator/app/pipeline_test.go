@@ -22,6 +22,7 @@ import (
 
 // fakes write down, in order, what the pipeline did. fail names a step that fails.
 type fakes struct {
+	drawn     []string // what each drawing was made from
 	steps     []string
 	fail      string
 	committed *gopprof.Report
@@ -71,7 +72,8 @@ func (f *fakes) Commit(_ context.Context, r gopprof.Report) error {
 	return f.step("commit")
 }
 
-func (f *fakes) Draw(_ context.Context, k gopprof.Kind, _ []byte) ([]byte, error) {
+func (f *fakes) Draw(_ context.Context, k gopprof.Kind, data []byte) ([]byte, error) {
+	f.drawn = append(f.drawn, string(data))
 	return []byte("<svg/>"), f.step("draw %s", k)
 }
 
@@ -89,9 +91,9 @@ func (f *fakes) GivenUp(_ context.Context, _ gopprof.Capture, reason gopprof.Rea
 func newTestPipeline(f *fakes) *pipeline {
 	return &pipeline{
 		store: f, draw: f, announce: f, dispatch: f,
-		explain: func(gopprof.Capture, explain.Around) gopprof.Explanation {
+		explain: func(gopprof.Capture, explain.Around) (gopprof.Explanation, reduced) {
 			_ = f.step("explain")
-			return gopprof.Explanation{}
+			return gopprof.Explanation{}, nil
 		},
 		page: func(string) string { return "ours" },
 		now:  func() time.Time { return time.Unix(0, 0) },
@@ -213,8 +215,8 @@ func TestReportThatCanNeverBeAnnounced(t *testing.T) {
 func TestNothingToDraw(t *testing.T) {
 	f := &fakes{}
 	p := newTestPipeline(f)
-	p.explain = func(gopprof.Capture, explain.Around) gopprof.Explanation {
-		return gopprof.Explanation{Profiles: []gopprof.TopFunctions{{Kind: gopprof.KindMutex, Reason: gopprof.ReasonNotEnabled, Detail: "empty"}}}
+	p.explain = func(gopprof.Capture, explain.Around) (gopprof.Explanation, reduced) {
+		return gopprof.Explanation{Profiles: []gopprof.TopFunctions{{Kind: gopprof.KindMutex, Reason: gopprof.ReasonNotEnabled, Detail: "empty"}}}, nil
 	}
 	report, err := p.makeReport(t.Context(), gopprof.Capture{ID: "c", Profiles: []gopprof.Profile{{Kind: gopprof.KindMutex}, {Kind: gopprof.KindCPU}}})
 	if err != nil {
@@ -223,6 +225,22 @@ func TestNothingToDraw(t *testing.T) {
 	file, _ := report.File(gopprof.KindMutex)
 	if file.Reason != gopprof.ReasonNotEnabled || file.Detail != "empty" || strings.Contains(f.done(), "draw mutex") || !strings.Contains(f.done(), "draw cpu") {
 		t.Errorf("file %+v after %s", file, f.done())
+	}
+}
+
+// Where there is less to draw a profile from, it is drawn from that, and stored as it came.
+func TestDrawnFromLess(t *testing.T) {
+	f := &fakes{}
+	p := newTestPipeline(f)
+	p.explain = func(gopprof.Capture, explain.Around) (gopprof.Explanation, reduced) {
+		return gopprof.Explanation{}, reduced{gopprof.KindHeap: []byte("less"), gopprof.KindCPU: nil}
+	}
+	c := gopprof.Capture{ID: "c", Profiles: []gopprof.Profile{{Kind: gopprof.KindCPU, Bytes: []byte("cpu")}, {Kind: gopprof.KindHeap, Bytes: []byte("heap")}}}
+	if _, err := p.makeReport(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(f.drawn, ", "); got != "cpu, less" {
+		t.Errorf("drawn from %q", got)
 	}
 }
 
@@ -342,7 +360,10 @@ func TestReportSaysWhomItWasComparedWith(t *testing.T) {
 	around := explain.Around{Fleet: &gopprof.Fleet{Pods: 3, Hot: 1}, Siblings: []gopprof.Sibling{{Capture: "s"}}, Others: []explain.Other{{}}}
 	p.compare = besides{around: around}
 	var told explain.Around
-	p.explain = func(_ gopprof.Capture, a explain.Around) gopprof.Explanation { told = a; return gopprof.Explanation{} }
+	p.explain = func(_ gopprof.Capture, a explain.Around) (gopprof.Explanation, reduced) {
+		told = a
+		return gopprof.Explanation{}, nil
+	}
 	report, err := p.makeReport(t.Context(), capture)
 	if err != nil || len(report.Siblings) != 1 || report.Fleet == nil || *report.Fleet != *around.Fleet {
 		t.Errorf("%v: siblings %+v, fleet %+v", err, report.Siblings, report.Fleet)

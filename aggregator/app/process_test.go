@@ -113,11 +113,11 @@ func (w *world) start(cut string) (p *process, stop func(), wait func()) {
 	line := &pipeline{
 		store: mortalStore{stored, p}, draw: mortalDrawer{w, p}, dispatch: all,
 		announce: announce.New(mortalPublisher{link, p}, zap.NewNop(), prometheus.NewRegistry()),
-		explain: func(c gopprof.Capture, around explain.Around) gopprof.Explanation {
+		explain: func(c gopprof.Capture, around explain.Around) (gopprof.Explanation, reduced) {
 			if w.explained != nil {
 				w.explained(c, around)
 			}
-			return gopprof.Explanation{Summary: "burns"}
+			return gopprof.Explanation{Summary: "burns"}, nil
 		},
 		picture: picture.Draw,
 		page:    func(id string) string { return "http://gopprof/" + id }, now: time.Now,

@@ -130,6 +130,44 @@ func TestCondensedGraphIsTheSame(t *testing.T) {
 	}
 }
 
+// A file that was reduced gives the very graph of the file that it is from, and takes a part of
+// its room where much is small; of a small one, and of one that is no profile of the kind, there is none.
+func TestReducedFileGivesTheSameGraph(t *testing.T) {
+	var large []profiletest.Stack
+	for seed := range uint64(8) {
+		large = append(large, forest(rand.New(rand.NewPCG(seed, 2)))...)
+	}
+	file := profiletest.Heap(large...)
+	p, err := profile.Parse(file, profile.DefaultLimits())
+	if err != nil {
+		t.Fatal(err)
+	}
+	less := Reduced(gopprof.KindHeap, p)
+	if len(less) == 0 || len(less) > len(file)*3/4 {
+		t.Fatalf("%d bytes of %d, of a profile that costs %d", len(less), len(file), p.Cost())
+	}
+	graph := func(file []byte) []byte {
+		dot, err := composeDOT(cleaned(t, gopprof.KindHeap, file).Condense(nodeFraction), "inuse_space", 30)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return dot
+	}
+	if got, want := graph(less), graph(file); !bytes.Equal(got, want) {
+		t.Errorf("the graphs differ:\n%s\nof the whole profile:\n%s", got, want)
+	}
+	if Reduced(gopprof.KindCPU, p) != nil {
+		t.Error("a heap profile was reduced as one of the CPU")
+	}
+	small, err := profile.Parse(profiletest.Heap(profiletest.On(1, "f")), profile.DefaultLimits())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if Reduced(gopprof.KindHeap, small) != nil {
+		t.Error("a small profile was reduced, for nothing")
+	}
+}
+
 // frames is the number of frames in all stacks.
 func frames(p *profile.Profile) (n int) {
 	for _, s := range p.Raw().Sample {

@@ -27,6 +27,12 @@ const topFunctions = 20
 // read costs its own part only, and so does one of the others'. A trace is not a pprof file:
 // nothing is said of it.
 func Explain(c gopprof.Capture, around Around, lim profile.Limits) gopprof.Explanation {
+	return Reading(c, around, lim, func(gopprof.Kind, *profile.Profile) {})
+}
+
+// Reading is Explain for who needs the capture's profiles as well: each that can be read is
+// handed to read as long as it is in memory, and must not be kept or changed.
+func Reading(c gopprof.Capture, around Around, lim profile.Limits, read func(gopprof.Kind, *profile.Profile)) gopprof.Explanation {
 	r := &reader{lim: lim}
 	defer r.release()
 	found := findings{}
@@ -35,7 +41,7 @@ func Explain(c gopprof.Capture, around Around, lim profile.Limits) gopprof.Expla
 		if file.Kind == gopprof.KindTrace {
 			continue
 		}
-		f := r.read(file)
+		f := r.read(file, read)
 		found[file.Kind] = f
 		tops = append(tops, f.top)
 	}
@@ -83,8 +89,12 @@ func (r *reader) release() {
 	}
 }
 
-func (r *reader) read(file gopprof.Profile) finding {
-	w, err := r.weigh(file.Kind, file.Bytes)
+func (r *reader) read(file gopprof.Profile, read func(gopprof.Kind, *profile.Profile)) finding {
+	p, err := r.parse(file.Bytes)
+	var w *profile.Weighed
+	if err == nil {
+		w, err = p.Weigh(file.Kind)
+	}
 	if err != nil {
 		return finding{top: gopprof.TopFunctions{Kind: file.Kind, Reason: profile.ReasonOf(err), Detail: err.Error()}}
 	}
@@ -98,6 +108,7 @@ func (r *reader) read(file gopprof.Profile) finding {
 		f.shape = w.Shape(length(file.Seconds, f.top))
 	}
 	f.blame = blameOf(w, f.shape)
+	read(file.Kind, p)
 	return f
 }
 
@@ -106,6 +117,14 @@ func (r *reader) read(file gopprof.Profile) finding {
 const lostEvents = "runtime/pprof.lostProfileEvent"
 
 func (r *reader) weigh(k gopprof.Kind, data []byte) (*profile.Weighed, error) {
+	p, err := r.parse(data)
+	if err != nil {
+		return nil, err
+	}
+	return p.Weigh(k)
+}
+
+func (r *reader) parse(data []byte) (*profile.Profile, error) {
 	p, err := profile.Parse(data, r.lim)
 	if errors.Is(err, profile.ErrTooLarge) {
 		r.most = r.lim.MemoryBytes // it may have been unpacked before
@@ -114,7 +133,7 @@ func (r *reader) weigh(k gopprof.Kind, data []byte) (*profile.Weighed, error) {
 		return nil, err
 	}
 	r.most = max(r.most, p.Cost())
-	return p.Weigh(k)
+	return p, nil
 }
 
 // length is how long a profile took, as its file says, or else as the agent does.

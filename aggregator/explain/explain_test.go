@@ -223,7 +223,7 @@ func TestBlame(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := reader{lim: profile.DefaultLimits()}
-			f := r.read(file(gopprof.KindCPU, profiletest.CPU(10, test.stacks...)))
+			f := r.read(file(gopprof.KindCPU, profiletest.CPU(10, test.stacks...)), func(gopprof.Kind, *profile.Profile) {})
 			got := "is there anything"
 			if f.blame.who.Name != "" {
 				got = f.says()

@@ -106,6 +106,7 @@ func runHeap(_ context.Context, file string) error {
 	if err != nil {
 		return err
 	}
+	p = p.Compact() // which makes one of samples that are the same
 	if len(p.Sample) < heapSamples {
 		return fmt.Errorf("%d samples, want %d", len(p.Sample), heapSamples)
 	}

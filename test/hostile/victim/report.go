@@ -64,9 +64,11 @@ func report(j job.Report) (job.Reported, error) {
 
 // explained is the report, with drawings of what can be drawn.
 func explained(out *job.Reported, d *draw.Drawer, c gopprof.Capture) gopprof.Report {
+	less := map[gopprof.Kind][]byte{}
+	said := explain.Reading(c, explain.Around{}, profile.DefaultLimits(), func(k gopprof.Kind, p *profile.Profile) { less[k] = draw.Reduced(k, p) })
 	r := gopprof.Report{
 		Version: gopprof.ReportVersion, ID: c.ID, Capture: c, MadeAt: time.Now().UTC(),
-		Explanation: explain.Explain(c, explain.Around{}, profile.DefaultLimits()), Page: external + api.PathPage(c.ID),
+		Explanation: said, Page: external + api.PathPage(c.ID),
 	}
 	for i, p := range c.Profiles {
 		f := gopprof.File{Kind: p.Kind, Profile: "profile"}
@@ -79,6 +81,9 @@ func explained(out *job.Reported, d *draw.Drawer, c gopprof.Capture) gopprof.Rep
 			out.Reason, out.Detail = f.Reason, f.Detail
 		}
 		if f.Reason == "" && p.Kind != gopprof.KindTrace {
+			if file := less[p.Kind]; file != nil {
+				p.Bytes = file
+			}
 			drawn(out, d, p, &f)
 			p.Bytes, c.Profiles[i].Bytes = nil, nil
 			if p.SizeBytes > 1<<20 {

@@ -1,0 +1,32 @@
+package draw
+
+import (
+	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/pkg/profile"
+)
+
+// What reading a profile costs, in bytes of memory (profile.Profile.Cost), where Reduced makes
+// anything of it: below, reading it twice costs next to nothing; above, there is no room for a
+// copy beside it.
+const (
+	reducedFrom = 8 << 20
+	reducedMost = 72 << 20
+)
+
+// Reduced returns a file of which Draw makes the same drawing as of the one that p was read
+// from: of a large heap profile, which takes half a second to read, its drawing needs a tenth.
+// nil where that is not worth it or cannot be: the file itself is to be drawn then.
+func Reduced(kind gopprof.Kind, p *profile.Profile) []byte {
+	if p.Cost() < reducedFrom || p.Cost() > reducedMost {
+		return nil
+	}
+	clean, err := p.Clean(kind)
+	if err != nil {
+		return nil
+	}
+	file, err := clean.Condense(nodeFraction).Bytes()
+	if err != nil {
+		return nil
+	}
+	return file
+}
