@@ -129,9 +129,7 @@ func reset(w http.ResponseWriter) {
 // aggregators, and none on that of the test.
 func s3Scene(t *testing.T, way *troubledS3) *scene {
 	t.Helper()
-	if _, err := parts.Binary("versitygw"); err != nil {
-		t.Skip(err)
-	}
+	parts.Need(t, "versitygw")
 	server, err := parts.StartS3(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
