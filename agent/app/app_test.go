@@ -14,6 +14,7 @@ import (
 	"github.com/gopprof/gopprof/agent/judge"
 	"github.com/gopprof/gopprof/pkg/durable"
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/test/parts"
 )
 
 // An agent starts and stops while NATS is away, and makes the directory of its state
@@ -25,7 +26,7 @@ func TestAgentWithoutNATSKeepsItsState(t *testing.T) {
 	config.Status.Listen = "127.0.0.1:0"
 	config.NATS.URL = "nats://127.0.0.1:1" // where nobody listens
 	if _, err := os.Stat(config.Cadvisor.CgroupRoot); err != nil {
-		t.Skipf("no cgroups on this machine: mount them: %v", err)
+		parts.Missing(t, "no cgroups on this machine: mount them: %v", err)
 	}
 	crashed := filepath.Join(config.StateDir, ".cooldowns.json.tmp-1")
 	if err := errors.Join(os.MkdirAll(config.StateDir, 0o700), os.WriteFile(crashed, []byte("{"), 0o600)); err != nil {

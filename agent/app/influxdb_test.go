@@ -187,9 +187,7 @@ type database struct {
 
 func newDatabase(t *testing.T) database {
 	t.Helper()
-	if _, err := parts.Binary("influxd"); err != nil {
-		t.Skip(err)
-	}
+	parts.Need(t, "influxd")
 	db, err := parts.StartInfluxDB(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)

@@ -3,8 +3,6 @@ package publish
 import (
 	"context"
 	"errors"
-	"net"
-	"net/url"
 	"reflect"
 	"slices"
 	"sync"
@@ -14,6 +12,7 @@ import (
 	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/bus/bustest"
 	"github.com/gopprof/gopprof/pkg/bus/embedded"
+	"github.com/gopprof/gopprof/pkg/bus/embedded/natstest"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -216,15 +215,15 @@ func TestSlowNATS(t *testing.T) {
 	b := bustest.Start(t, bustest.Options{Nodes: []string{node}})
 	aggregator := b.Aggregator()
 	connection := b.Config(node)
-	slow := slowWay(t, connection.URL)
-	connection.URL = slow.url
+	slow := natstest.StartWay(t, connection.URL)
+	connection.URL = slow.URL
 	agent := connect(t, connection)
 	poll(t, "the agent is connected", func() bool { return agent.Connected() == nil })
 	cfg := testConfig(t.TempDir())
 	cfg.SendTimeout = 200 * time.Millisecond
 	p := open(t, cfg, agent)
 	run(t, p)
-	for _, way := range []*sync.RWMutex{&slow.answers, &slow.questions} {
+	for _, way := range []*sync.RWMutex{&slow.Answers, &slow.Questions} {
 		way.Lock()
 		before := testutil.ToFloat64(p.metrics.attempts)
 		mustPublish(t, p, nodeCapture(5000), nodeCapture(5000))
@@ -241,57 +240,6 @@ func TestSlowNATS(t *testing.T) {
 	for id, times := range came.got {
 		if len(times) != 1 {
 			t.Errorf("capture %s arrived %d times", id, len(times))
-		}
-	}
-}
-
-// slow is a way to a server on which either direction can be held up.
-type slow struct {
-	url                string
-	questions, answers sync.RWMutex // held for writing: nothing goes through
-}
-
-func slowWay(t *testing.T, to string) *slow {
-	t.Helper()
-	u, err := url.Parse(to)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	s := &slow{url: "nats://" + l.Addr().String()}
-	go func() {
-		for {
-			client, err := l.Accept()
-			if err != nil {
-				return
-			}
-			server, err := net.Dial("tcp", u.Host)
-			if err != nil {
-				client.Close()
-				continue
-			}
-			go carry(server, client, &s.questions)
-			go carry(client, server, &s.answers)
-		}
-	}()
-	return s
-}
-
-func carry(to, from net.Conn, hold *sync.RWMutex) {
-	defer to.Close()
-	defer from.Close()
-	buffer := make([]byte, 4096)
-	for {
-		n, err := from.Read(buffer)
-		hold.RLock()
-		_, failed := to.Write(buffer[:n])
-		hold.RUnlock()
-		if err != nil || failed != nil {
-			return
 		}
 	}
 }

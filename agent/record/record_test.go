@@ -22,9 +22,7 @@ import (
 
 func startInfluxDB(t *testing.T) *parts.InfluxDB {
 	t.Helper()
-	if _, err := parts.Binary("influxd"); err != nil {
-		t.Skip(err)
-	}
+	parts.Need(t, "influxd")
 	db, err := parts.StartInfluxDB(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)

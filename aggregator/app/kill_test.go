@@ -31,7 +31,8 @@ type scene struct {
 	b     *bustest.Bus
 	agent *bus.Agent
 	dir   string
-	large int // how many bytes the first profile of a capture has; the second one has half
+	opens func() *store.Store // opens the store where it is not in dir alone; nil: it is
+	large int                 // how many bytes the first profile of a capture has; the second one has half
 
 	mu   sync.Mutex
 	told map[string]int // by report: how often a consumer got it
@@ -56,6 +57,9 @@ func newSceneWith(t *testing.T, streams bus.StreamConfig) *scene {
 // store opens the directory, as a process does at its start.
 func (s *scene) store() *store.Store {
 	s.t.Helper()
+	if s.opens != nil {
+		return s.opens()
+	}
 	cfg := store.DefaultConfig()
 	cfg.URL = "file://" + s.dir
 	out, err := store.Open(s.t.Context(), cfg, zap.NewNop(), prometheus.NewRegistry())

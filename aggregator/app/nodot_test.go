@@ -2,15 +2,12 @@ package app
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
@@ -18,7 +15,6 @@ import (
 	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/bus/embedded/natstest"
 	"github.com/gopprof/gopprof/pkg/gopprof"
-	"github.com/gopprof/gopprof/pkg/profile/profiletest"
 	"github.com/gopprof/gopprof/test/poll"
 )
 
@@ -40,10 +36,7 @@ func TestReportsGoOutWithoutDot(t *testing.T) {
 		t.Errorf("it says so %d times", n)
 	}
 
-	heap := taken(uuid.Must(uuid.NewV7()).String(), uuid.Must(uuid.NewV7()).String(), shopTarget, gopprof.Trigger{Kind: gopprof.TriggerRule})
-	data := profiletest.Heap(profiletest.On(7<<20, "main.leak", "main.main"))
-	sum := sha256.Sum256(data)
-	heap.Profiles = []gopprof.Profile{{Kind: gopprof.KindHeap, SizeBytes: int64(len(data)), SHA256: hex.EncodeToString(sum[:]), Bytes: data}}
+	heap := heapOf(shopTarget)
 	agent, err := bus.ConnectAgent(ctx, o.Config, shopTarget.Cluster, shopTarget.Node, zap.NewNop(), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -19,6 +18,7 @@ import (
 	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/pkg/profile/profiletest"
 	"github.com/gopprof/gopprof/test/genuine"
+	"github.com/gopprof/gopprof/test/parts"
 )
 
 // TestMain makes the test program its own worker, and several bad ones.
@@ -89,9 +89,7 @@ func newDrawer(t *testing.T, mode string, change func(*Config)) *Drawer {
 
 func needDot(t *testing.T) {
 	t.Helper()
-	if _, err := exec.LookPath("dot"); err != nil {
-		t.Skip("graphviz is not installed: apt-get install graphviz")
-	}
+	parts.NeedDot(t)
 }
 
 //go:noinline

@@ -30,6 +30,7 @@ import (
 	"github.com/gopprof/gopprof/pkg/config"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/test/genuine"
+	"github.com/gopprof/gopprof/test/parts"
 )
 
 const (
@@ -351,7 +352,7 @@ func needTools(t *testing.T, tools ...string) {
 	t.Helper()
 	for _, tool := range tools {
 		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("%s is not in PATH: install it, the test runs it as a developer would", tool)
+			parts.Missing(t, "%s is not in PATH: install it, the test runs it as a developer would", tool)
 		}
 	}
 }

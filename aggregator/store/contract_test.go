@@ -33,9 +33,7 @@ func TestContractFile(t *testing.T) {
 
 func TestContractS3(t *testing.T) {
 	t.Parallel()
-	if _, err := parts.Binary("versitygw"); err != nil {
-		t.Skip(err)
-	}
+	parts.Need(t, "versitygw")
 	server, err := parts.StartS3(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)

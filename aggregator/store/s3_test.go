@@ -28,9 +28,7 @@ import (
 
 func s3Server(t *testing.T) (url string, server *parts.S3) {
 	t.Helper()
-	if _, err := parts.Binary("versitygw"); err != nil {
-		t.Skip(err)
-	}
+	parts.Need(t, "versitygw")
 	server, err := parts.StartS3(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)

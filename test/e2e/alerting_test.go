@@ -26,9 +26,7 @@ import (
 // which tells gopprof of its alerts.
 func newAlertingRig(t *testing.T) (context.Context, *rig.Rig) {
 	t.Helper()
-	if _, err := parts.Binary("prometheus-alertmanager"); err != nil {
-		t.Skip(err)
-	}
+	parts.Need(t, "prometheus-alertmanager")
 	ctx, r := newRig(t)
 	must(t, r.StartAlertmanager(ctx))
 	startBoth(ctx, t, r)
@@ -185,9 +183,7 @@ type watched struct {
 // Prometheus itself scrapes both programs, evaluates the rules about gopprof, none of which
 // fires while all is well, and has an alert of its own that ends as a report.
 func TestPrometheusWatchesGopprof(t *testing.T) {
-	if _, err := parts.Binary("prometheus"); err != nil {
-		t.Skip(err)
-	}
+	parts.Need(t, "prometheus")
 	ctx, r := newAlertingRig(t)
 	root, err := parts.Root()
 	must(t, err)

@@ -117,11 +117,9 @@ func newRigOf(t *testing.T, cpu time.Duration, siblings ...string) (context.Cont
 	})
 	t.Cleanup(r.Stop)
 	t.Cleanup(func() { showLogs(t, r) })
-	if _, err := parts.Binary("influxd"); err != nil {
-		t.Skip(err)
-	}
+	parts.Need(t, "influxd")
 	if err := parts.CgroupsAllowed(); err != nil {
-		t.Skipf("no cgroup with limits on this machine: %v", err)
+		parts.Missing(t, "no cgroup with limits on this machine: %v", err)
 	}
 	burner, err := parts.BuildBurner(ctx, t.TempDir())
 	must(t, err)

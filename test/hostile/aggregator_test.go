@@ -2,21 +2,19 @@ package hostile
 
 import (
 	"os"
-	"os/exec"
 	"testing"
 
 	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/test/hostile/victim/job"
+	"github.com/gopprof/gopprof/test/parts"
 )
 
 // TestAggregator has aggregators make reports of what hostile agents could pass on: every
 // payload as it is, with names of the corpus wherever an agent can put one.
 func TestAggregator(t *testing.T) {
 	t.Parallel()
-	if _, err := exec.LookPath("dot"); err != nil {
-		t.Skip("graphviz is not installed: apt-get install graphviz")
-	}
+	parts.NeedDot(t)
 	texts := Names()
 	var cases []Case
 	for _, c := range Cases("127.0.0.1:1") {

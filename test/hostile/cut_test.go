@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os/exec"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -21,6 +20,7 @@ import (
 	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/pkg/profile"
 	"github.com/gopprof/gopprof/pkg/profile/profiletest"
+	"github.com/gopprof/gopprof/test/parts"
 )
 
 // TestCutAtAnyByte has an agent take, and an aggregator explain, a profile of which any
@@ -87,9 +87,7 @@ func wholeFiles() (packed, raw []byte) {
 // whole file before and after it.
 func TestCutIsDrawn(t *testing.T) {
 	t.Parallel()
-	if _, err := exec.LookPath("dot"); err != nil {
-		t.Skip("graphviz is not installed: apt-get install graphviz")
-	}
+	parts.NeedDot(t)
 	program, err := victim()
 	if err != nil {
 		t.Fatal(err)

@@ -6,9 +6,7 @@ import (
 )
 
 func TestInfluxDBComesBackWithItsData(t *testing.T) {
-	if _, err := Binary("influxd"); err != nil {
-		t.Skip(err)
-	}
+	Need(t, "influxd")
 	dir := t.TempDir()
 	for _, o := range []InfluxDBOptions{{}, {Username: "root", Password: "it's \"q", TLS: true}} {
 		db, err := StartInfluxDBWith(t.Context(), dir, o)
@@ -42,9 +40,7 @@ func TestInfluxDBComesBackWithItsData(t *testing.T) {
 }
 
 func TestInfluxDBSaysWhyItDoesNotStart(t *testing.T) {
-	if _, err := Binary("influxd"); err != nil {
-		t.Skip(err)
-	}
+	Need(t, "influxd")
 	_, err := StartInfluxDBWith(t.Context(), t.TempDir(), InfluxDBOptions{Listen: "127.0.0.1:no"})
 	if err == nil || !strings.Contains(err.Error(), "tcp/no") {
 		t.Errorf("got %v", err)

@@ -13,7 +13,7 @@ import (
 	"path/filepath"
 )
 
-// ErrNotBuilt is a program that is not there: its tests are skipped.
+// ErrNotBuilt is a program that is not there: its tests end by Missing.
 var ErrNotBuilt = errors.New("run `make tools` first")
 
 // Binary returns the path of a program that `make tools` builds, or else ErrNotBuilt.

@@ -69,12 +69,15 @@ func StartS3(ctx context.Context, dir string) (*S3, error) {
 // Bucket makes a bucket, if it is not there yet, and returns its URL for gocloud.dev/blob.
 // Credentials are not part of it: they are in CredentialsFile.
 func (s *S3) Bucket(name string) (string, error) {
-	if err := os.MkdirAll(filepath.Join(s.buckets, name), 0o700); err != nil {
+	if err := os.MkdirAll(s.Files(name), 0o700); err != nil {
 		return "", fmt.Errorf("making bucket %q: %w", name, err)
 	}
 	q := url.Values{"endpoint": {s.Endpoint}, "use_path_style": {"true"}, "region": {"us-east-1"}}
 	return "s3://" + name + "?" + q.Encode(), nil
 }
+
+// Files is the directory of a bucket, in which each blob is a file of its key.
+func (s *S3) Files(bucket string) string { return filepath.Join(s.buckets, bucket) }
 
 // Stop ends the server and returns when it has ended. Again, it does nothing.
 func (s *S3) Stop() error {

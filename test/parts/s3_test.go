@@ -8,9 +8,7 @@ import (
 // A request without credentials is refused, which proves that what answers is an S3 server
 // that wants them.
 func TestS3AnswersAndWantsCredentials(t *testing.T) {
-	if _, err := Binary("versitygw"); err != nil {
-		t.Skip(err)
-	}
+	Need(t, "versitygw")
 	s, err := StartS3(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -37,9 +35,7 @@ func TestS3AnswersAndWantsCredentials(t *testing.T) {
 
 // Two servers at once share nothing.
 func TestS3TwoAtOnce(t *testing.T) {
-	if _, err := Binary("versitygw"); err != nil {
-		t.Skip(err)
-	}
+	Need(t, "versitygw")
 	one, err := StartS3(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)

@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gopprof/gopprof/test/parts"
 )
 
 const env = "GOPPROF_TEST_SMALL_DISK"
@@ -40,7 +42,7 @@ func Run(t *testing.T, size string, on func(t *testing.T, dir string)) {
 	var exit *exec.ExitError
 	switch {
 	case err != nil && !errors.As(err, &exit):
-		t.Skipf("no mount namespace on this machine: run the tests as root, or allow user namespaces: %v", err)
+		parts.Missing(t, "no mount namespace on this machine: run the tests as root, or allow user namespaces: %v", err)
 	case err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()):
 		t.Errorf("on a small disk: %v\n%s", err, out)
 	}

@@ -38,7 +38,7 @@ type life struct {
 func newScene(ctx context.Context, t *testing.T) *scene {
 	t.Helper()
 	if err := parts.CgroupsAllowed(); err != nil {
-		t.Skipf("no cgroup with limits on this machine: %v", err)
+		parts.Missing(t, "no cgroup with limits on this machine: %v", err)
 	}
 	dir, err := os.MkdirTemp("", "gopprof-soak-")
 	must(t, err)

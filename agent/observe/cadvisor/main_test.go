@@ -88,7 +88,7 @@ func in(t *testing.T, version string) bool {
 	test.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
 	out, err := test.CombinedOutput()
 	if errors.Is(err, os.ErrPermission) {
-		t.Skipf("no mount namespaces on this machine: run the tests as root, with CAP_SYS_ADMIN: %v", err)
+		parts.Missing(t, "no mount namespaces on this machine: run the tests as root, with CAP_SYS_ADMIN: %v", err)
 	}
 	if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
 		t.Errorf("in a namespace with cgroup %s: %v\n%s", version, err, out)
@@ -100,7 +100,7 @@ func in(t *testing.T, version string) bool {
 func newCgroup(t *testing.T, limits parts.CgroupLimits) *parts.Cgroup {
 	t.Helper()
 	if err := parts.CgroupsAllowed(); err != nil {
-		t.Skipf("no cgroups on this machine: %v", err)
+		parts.Missing(t, "no cgroups on this machine: %v", err)
 	}
 	c, err := parts.NewCgroup("gopprof-cadvisor", limits)
 	return removed(t, c, err)

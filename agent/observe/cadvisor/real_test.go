@@ -335,7 +335,7 @@ func isFile(path string) bool {
 
 func BenchmarkRead(b *testing.B) {
 	if err := parts.CgroupsAllowed(); err != nil {
-		b.Skipf("no cgroups on this machine: %v", err)
+		parts.Missing(b, "no cgroups on this machine: %v", err)
 	}
 	c, err := parts.NewCgroup("gopprof-bench", parts.CgroupLimits{CPUCores: 1, MemoryBytes: 1 << 30})
 	if err != nil {

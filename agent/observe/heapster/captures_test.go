@@ -25,9 +25,7 @@ func at(seconds int64) time.Time { return time.Unix(zero+seconds, 0).UTC() }
 
 func startInfluxDB(t *testing.T, o parts.InfluxDBOptions) *parts.InfluxDB {
 	t.Helper()
-	if _, err := parts.Binary("influxd"); err != nil {
-		t.Skip(err)
-	}
+	parts.Need(t, "influxd")
 	db, err := parts.StartInfluxDBWith(t.Context(), t.TempDir(), o)
 	if err != nil {
 		t.Fatal(err)

@@ -101,9 +101,34 @@ func (b *Bus) Restart() *bus.Aggregator {
 // Aggregator returns a connected aggregator; the streams exist.
 func (b *Bus) Aggregator() *bus.Aggregator {
 	b.t.Helper()
+	return b.aggregator(b.Server)
+}
+
+// AggregatorOver returns a connected aggregator that reaches the server over TCP, at a URL.
+func (b *Bus) AggregatorOver(url string) *bus.Aggregator {
+	b.t.Helper()
+	return b.aggregator(over{b.Server, url})
+}
+
+// over is a server that is reached at a URL by who owns the aggregator's key.
+type over struct {
+	*embedded.Server
+	url string
+}
+
+func (o over) InProcessConn() (net.Conn, error) {
+	u, err := url.Parse(o.url)
+	if err != nil {
+		return nil, err
+	}
+	return net.Dial("tcp", u.Host)
+}
+
+func (b *Bus) aggregator(server bus.InProcess) *bus.Aggregator {
+	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.t.Context(), poll.Patience)
 	defer cancel()
-	a, err := bus.ConnectAggregator(ctx, bus.DefaultConfig(), b.Server, b.log.Named("aggregator"), prometheus.NewRegistry())
+	a, err := bus.ConnectAggregator(ctx, bus.DefaultConfig(), server, b.log.Named("aggregator"), prometheus.NewRegistry())
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -13,15 +13,18 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nkeys"
 
 	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/config"
 	"github.com/gopprof/gopprof/test/poll"
 )
 
-// Server is such a server: everybody has its token, and may do everything.
+// Server is such a server: everybody has its token, or another one's key, and may do
+// everything.
 type Server struct {
 	Config bus.Config // of whoever connects
+	Other  bus.Config // of who has a key of its own, which is not revoked
 
 	t    testing.TB
 	opts server.Options
@@ -40,10 +43,69 @@ func Start(t testing.TB) *Server {
 		t.Fatal(err)
 	}
 	s.Config.TokenFile, s.Config.ReconnectWait = config.SecretFile(file), 50*time.Millisecond
+	s.Other = s.Config
+	s.Other.TokenFile, s.Other.NKeyFile = "", s.key()
 	s.Lose()
 	s.Start()
 	t.Cleanup(s.Stop)
 	return s
+}
+
+// key makes the other one's key and returns the file of its seed.
+func (s *Server) key() config.SecretFile {
+	s.t.Helper()
+	pair, err := nkeys.CreateUser()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	public, err := pair.PublicKey()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	seed, err := pair.Seed()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	file := filepath.Join(s.t.TempDir(), "nkey")
+	if err := os.WriteFile(file, seed, 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	s.opts.Nkeys = []*server.NkeyUser{{Nkey: public}}
+	return config.SecretFile(file)
+}
+
+// Revoke has the running server know another token than everybody's from now on, and ends the
+// connections of those who have that one.
+func (s *Server) Revoke() { s.reload("another-token") }
+
+// Restore takes Revoke back.
+func (s *Server) Restore() { s.reload(s.opts.Authorization) }
+
+func (s *Server) reload(token string) {
+	s.t.Helper()
+	opts := s.opts
+	opts.Authorization = token
+	if err := s.srv.ReloadOptions(&opts); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// Messages is how many messages a stream holds.
+func (s *Server) Messages(stream string) uint64 {
+	s.t.Helper()
+	info, err := s.srv.Jsz(&server.JSzOptions{Accounts: true, Streams: true})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, account := range info.AccountDetails {
+		for _, detail := range account.Streams {
+			if detail.Name == stream {
+				return detail.State.Msgs
+			}
+		}
+	}
+	s.t.Fatalf("there is no stream %q", stream)
+	return 0
 }
 
 // Start starts the server; after Stop at the same address.
@@ -58,7 +120,7 @@ func (s *Server) Start() {
 	if !srv.ReadyForConnections(poll.Patience) {
 		s.t.Fatal("server is not ready")
 	}
-	s.srv, s.Config.URL = srv, srv.ClientURL()
+	s.srv, s.Config.URL, s.Other.URL = srv, srv.ClientURL(), srv.ClientURL()
 	s.opts.Port = srv.Addr().(*net.TCPAddr).Port
 }
 
