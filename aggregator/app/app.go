@@ -220,8 +220,8 @@ func (a *App) makeReceive(context.Context) error {
 		store:   a.store,
 		compare: comparing{a.siblings, a.store, a.log},
 		explain: func(c gopprof.Capture, around explain.Around) (gopprof.Explanation, reduced) {
-			less := reduced{}
-			return explain.Reading(c, around, limits, func(k gopprof.Kind, p *profile.Profile) { less[k] = draw.Reduced(k, p) }), less
+			less, held := reduced{}, c.SizeBytes()
+			return explain.Reading(c, around, limits, func(k gopprof.Kind, p *profile.Profile) { less[k] = draw.Reduced(k, p, held) }), less
 		},
 		picture:  picture.Draw,
 		draw:     a.draw,

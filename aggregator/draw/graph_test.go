@@ -142,7 +142,7 @@ func TestReducedFileGivesTheSameGraph(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	less := Reduced(gopprof.KindHeap, p)
+	less := Reduced(gopprof.KindHeap, p, 0)
 	if len(less) == 0 || len(less) > len(file)*3/4 {
 		t.Fatalf("%d bytes of %d, of a profile that costs %d", len(less), len(file), p.Cost())
 	}
@@ -156,14 +156,17 @@ func TestReducedFileGivesTheSameGraph(t *testing.T) {
 	if got, want := graph(less), graph(file); !bytes.Equal(got, want) {
 		t.Errorf("the graphs differ:\n%s\nof the whole profile:\n%s", got, want)
 	}
-	if Reduced(gopprof.KindCPU, p) != nil {
+	if Reduced(gopprof.KindCPU, p, 0) != nil {
 		t.Error("a heap profile was reduced as one of the CPU")
+	}
+	if Reduced(gopprof.KindHeap, p, reducedMost/2) != nil {
+		t.Error("there was no room for it")
 	}
 	small, err := profile.Parse(profiletest.Heap(profiletest.On(1, "f")), profile.DefaultLimits())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if Reduced(gopprof.KindHeap, small) != nil {
+	if Reduced(gopprof.KindHeap, small, 0) != nil {
 		t.Error("a small profile was reduced, for nothing")
 	}
 }

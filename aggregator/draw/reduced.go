@@ -10,14 +10,15 @@ import (
 // copy beside it.
 const (
 	reducedFrom = 8 << 20
-	reducedMost = 72 << 20
+	reducedMost = 64 << 20
 )
 
 // Reduced returns a file of which Draw makes the same drawing as of the one that p was read
 // from: of a large heap profile, which takes half a second to read, its drawing needs a tenth.
-// nil where that is not worth it or cannot be: the file itself is to be drawn then.
-func Reduced(kind gopprof.Kind, p *profile.Profile) []byte {
-	if p.Cost() < reducedFrom || p.Cost() > reducedMost {
+// held is what of the capture's bytes is in memory beside it. nil where that is not worth it or
+// cannot be: the file itself is to be drawn then.
+func Reduced(kind gopprof.Kind, p *profile.Profile, held int64) []byte {
+	if p.Cost() < reducedFrom || p.Cost()+2*held > reducedMost {
 		return nil
 	}
 	clean, err := p.Clean(kind)

@@ -30,6 +30,14 @@ type Capture struct {
 	History History `json:"history,omitzero"`
 }
 
+// SizeBytes is how large all files of the capture are together.
+func (c Capture) SizeBytes() (n int64) {
+	for _, p := range c.Profiles {
+		n += p.SizeBytes
+	}
+	return n
+}
+
 // Profile returns the capture's profile of a kind, or false.
 func (c Capture) Profile(k Kind) (Profile, bool) {
 	for _, p := range c.Profiles {

@@ -65,7 +65,7 @@ func report(j job.Report) (job.Reported, error) {
 // explained is the report, with drawings of what can be drawn.
 func explained(out *job.Reported, d *draw.Drawer, c gopprof.Capture) gopprof.Report {
 	less := map[gopprof.Kind][]byte{}
-	said := explain.Reading(c, explain.Around{}, profile.DefaultLimits(), func(k gopprof.Kind, p *profile.Profile) { less[k] = draw.Reduced(k, p) })
+	said := explain.Reading(c, explain.Around{}, profile.DefaultLimits(), func(k gopprof.Kind, p *profile.Profile) { less[k] = draw.Reduced(k, p, c.SizeBytes()) })
 	r := gopprof.Report{
 		Version: gopprof.ReportVersion, ID: c.ID, Capture: c, MadeAt: time.Now().UTC(),
 		Explanation: said, Page: external + api.PathPage(c.ID),
