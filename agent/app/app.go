@@ -219,6 +219,7 @@ func (a *App) newPipeline(taking taker, publishing publisher) *pipeline {
 		agree:    a.witness,
 		take:     taking,
 		publish:  publishing,
+		hand:     a.hand,
 		remember: a.memory.cooldowns, newID: newID, now: time.Now, version: ops.Version(), log: a.log,
 		guard: a.guard, heldFor: a.config.Agreement.Wait + heldLonger,
 	}

@@ -28,8 +28,8 @@ type Config struct {
 	// Node is this node's name; empty takes the host's name. Heapster's series must know
 	// the node under the same name.
 	Node string `yaml:"node"`
-	// StateDir holds what must survive a restart: the spool, the cooldowns and which captures
-	// are in hand. One agent at a time may use it.
+	// StateDir holds what must survive a restart: the spool, the cooldowns and which firings
+	// and captures are in hand. One agent at a time may use it.
 	StateDir string `yaml:"state_dir"`
 	// AggregatorAbsent says what the agent does while the aggregator does not answer.
 	AggregatorAbsent AbsentConfig `yaml:"aggregator_absent"`

@@ -23,21 +23,23 @@ import (
 	"github.com/gopprof/gopprof/pkg/wire"
 )
 
-// hand holds the captures that were begun and are not in the spool yet, each in a file of its
-// own: when the agent is killed, the next one says what became of them. It is written once
-// when a capture begins and removed once when its end is in the spool, whoever asked for it.
-// What cannot be written down costs nobody the capture.
+// hand holds the firings that have not ended and the captures that were begun and are not in
+// the spool yet, each in a file of its own: when the agent is killed, the next one says what
+// became of them. A firing is written down once, under the ID of its capture and without an
+// incident, and anew with it when the capture begins; what somebody asked for is written once,
+// then. It is removed once, when its end is in the spool or was told. What cannot be written
+// down costs nobody the capture.
 type hand struct {
 	memory *memory
 	dir    string
 
 	mu   sync.Mutex
-	held map[string]bool // captures that may have a file. guarded by mu
+	held map[string]bool // IDs that may have a file. guarded by mu
 }
 
 const (
 	handSuffix = ".json"
-	handMost   = 256       // captures that are written down: a node runs one of each target at a time
+	handMost   = 512       // that are written down: of 110 pods every rule may have fired
 	handBytes  = 256 << 10 // of one; its evidence is the most of it
 )
 
@@ -59,31 +61,47 @@ func (h *hand) wrote(err error) {
 	h.memory.wrote(handDir, err)
 }
 
-// note writes down that a capture was begun.
+// note writes down that a rule fired, or that a capture was begun. When what was written of
+// the firing cannot be written anew it stays: that it came to nothing can be told of it.
 func (h *hand) note(o gopprof.Order) {
-	err := h.hold(o.Capture)
+	before, err := h.hold(o.Capture)
 	if err == nil {
-		if err = h.memory.write(h.path(o.Capture), o); err != nil {
+		if err = h.memory.write(h.path(o.Capture), o); err != nil && !before {
 			h.strike(o.Capture)
 		}
 	}
 	h.wrote(err)
-	if err == nil {
-		h.memory.log.Info("capture in hand", append(fieldsOf(o.Target), zap.String("capture", o.Capture))...)
+	if err != nil {
+		return
 	}
+	log := h.memory.log.With(append(fieldsOf(o.Target), zap.String("capture", o.Capture))...)
+	if isFiring(o) {
+		log.Info("firing in hand", zap.String("rule", o.Trigger.Evidence.Rule))
+		return
+	}
+	log.Info("capture in hand")
 }
 
-func (h *hand) hold(capture string) error {
+// isFiring tells whether nobody has granted it yet, as far as is known.
+func isFiring(o gopprof.Order) bool {
+	return o.Incident == "" && o.Trigger.Kind == gopprof.TriggerRule && o.Trigger.Evidence != nil
+}
+
+// hold takes a place for a file, and tells whether it had one before.
+func (h *hand) hold(capture string) (before bool, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.held[capture] {
+		return true, nil
+	}
 	if len(h.held) >= handMost {
-		return fmt.Errorf("%d captures are in hand already", len(h.held))
+		return false, fmt.Errorf("%d are in hand already", len(h.held))
 	}
 	h.held[capture] = true
-	return nil
+	return false, nil
 }
 
-// strike removes what note wrote: what became of the capture is safe, or was told.
+// strike removes what note wrote: what became of it is safe, or was told.
 func (h *hand) strike(capture string) {
 	h.mu.Lock()
 	held := h.held[capture]
@@ -107,7 +125,7 @@ func (h *hand) left() (orders []gopprof.Order) {
 	for _, d := range files {
 		o, err := h.read(d)
 		if err == nil {
-			err = h.hold(o.Capture)
+			_, err = h.hold(o.Capture)
 		}
 		if err != nil {
 			h.lost(d.Name(), err)
@@ -144,7 +162,7 @@ func (h *hand) lost(name string, err error) {
 func (h *hand) read(d fs.DirEntry) (o gopprof.Order, err error) {
 	capture, ok := strings.CutSuffix(d.Name(), handSuffix)
 	if !ok || !d.Type().IsRegular() {
-		return o, errors.New("not a file of a capture")
+		return o, errors.New("not the file of a firing or capture")
 	}
 	f, err := os.Open(filepath.Join(h.dir, d.Name()))
 	if err != nil {
@@ -158,8 +176,8 @@ func (h *hand) read(d fs.DirEntry) (o gopprof.Order, err error) {
 	return decodeOrder(data, capture)
 }
 
-// decodeOrder reads what note wrote of a capture. What it returns can be told: it makes a
-// message that the aggregator takes.
+// decodeOrder reads what note wrote. What it returns can be told: with the incident that a
+// firing has not got yet, it makes a message that the aggregator takes.
 func decodeOrder(data []byte, capture string) (o gopprof.Order, err error) {
 	if len(data) > handBytes {
 		return o, fmt.Errorf("more than %d bytes", handBytes)
@@ -177,13 +195,21 @@ func decodeOrder(data []byte, capture string) (o gopprof.Order, err error) {
 	case (o.Trigger.Kind == gopprof.TriggerRule) != (o.Trigger.Evidence != nil):
 		return o, fmt.Errorf("trigger of kind %.32q, and its evidence does not belong to it", o.Trigger.Kind)
 	}
-	_, err = wire.EncodeCapture(o.Nothing(errDied(o), o.Trigger.At))
+	nothing := o.Nothing(errDied(o), o.Trigger.At)
+	if isFiring(o) {
+		nothing.Incident = capture // nobody is told of this one
+	}
+	_, err = wire.EncodeCapture(nothing)
 	return o, err
 }
 
-// errDied is why a capture that an earlier agent had in hand came to nothing.
+// errDied is why what an earlier agent had in hand came to nothing.
 func errDied(o gopprof.Order) error {
-	return &gopprof.Error{Reason: gopprof.ReasonAgentDied, Detail: "the agent ended while it took the capture that was begun at " + o.Trigger.At.UTC().Format(time.RFC3339)}
+	did := "while it took the capture that was begun at "
+	if isFiring(o) {
+		did = "before it took a capture of what fired at "
+	}
+	return &gopprof.Error{Reason: gopprof.ReasonAgentDied, Detail: "the agent ended " + did + o.Trigger.At.UTC().Format(time.RFC3339)}
 }
 
 // settle says what became of what an earlier agent had in hand: nothing, unless it lies in
@@ -207,18 +233,11 @@ type handTaker struct {
 	*hand
 }
 
-// Take implements taker.
+// Take implements taker. It is the pipeline's, which strikes out what it has done with, also
+// when it panics.
 func (t handTaker) Take(ctx context.Context, o gopprof.Order) (gopprof.Capture, error) {
 	t.note(o)
-	ended := false
-	defer func() {
-		if !ended { // it panicked, and nobody publishes anything
-			t.strike(o.Capture)
-		}
-	}()
-	c, err := t.fullTaker.Take(ctx, o)
-	ended = true
-	return c, err
+	return t.fullTaker.Take(ctx, o)
 }
 
 // Start implements accept.Taker.

@@ -92,7 +92,7 @@ func TestWhatIsInHandIsWrittenDown(t *testing.T) {
 			p := newTestPipeline(f)
 			h, _ := newTestHand(t, t.TempDir())
 			l := &looking{dir: h.memory.dir, end: c.end}
-			p.take, p.publish = handTaker{l, h}, handPublisher{f, h}
+			p.take, p.publish, p.hand = handTaker{l, h}, handPublisher{f, h}, h
 			p.fire(t.Context(), []judge.Fired{{Target: target, Rule: p.judge.Rules()[0]}})
 			if err := p.drain(t.Context()); err != nil {
 				t.Fatal(err)
@@ -138,7 +138,7 @@ func handApp(t *testing.T, dir string) (*App, *logged.ObservedLogs) {
 	spool.Spooled = h.strike
 	f := &fakes{}
 	p := newTestPipeline(f)
-	p.log, p.publish = h.memory.log, handPublisher{spool, h}
+	p.log, p.publish, p.hand = h.memory.log, handPublisher{spool, h}, h
 	return &App{hand: h, publish: spool, pipeline: p, accept: accept.New(fakeAccept{}, nil, p.publish, h.memory.log, newRegistry())}, logs
 }
 
@@ -234,7 +234,9 @@ func TestHandIsBounded(t *testing.T) {
 	for i := range handMost + 2 {
 		h.note(handOrder(gopprof.TriggerManual, fmt.Sprintf("01938f00-0000-7000-8000-%012d", i)))
 	}
-	if n := len(written(h.memory.dir)); n != handMost || logs.FilterMessage("state not written").Len() != 1 {
+	h.note(handOrder(gopprof.TriggerManual, "01938f00-0000-7000-8000-000000000000")) // is in hand already
+	if n := len(written(h.memory.dir)); n != handMost || logs.FilterMessage("state not written").Len() != 1 ||
+		logs.FilterMessage("state written again").Len() != 1 {
 		t.Errorf("%d written down, logged %v", n, logs.FilterMessage("state not written").All())
 	}
 }
@@ -282,7 +284,7 @@ func FuzzOrder(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		for _, change := range []string{"", `"rule"|"alert"`, `"cpu"|"\u0000"`, `"shop"|""`, `"Kinds":[|"Kinds":[],"x":[`, `2026|99999`, `"Incident":"|"Incident":"x`} {
+		for _, change := range []string{"", `"Incident":"01938f00-0000-7000-8000-00000000000f"|"Incident":""`, `"rule"|"alert"`, `"cpu"|"\u0000"`, `"shop"|""`, `"Kinds":[|"Kinds":[],"x":[`, `2026|99999`, `"Incident":"|"Incident":"x`} {
 			old, replaced, _ := strings.Cut(change, "|")
 			f.Add([]byte(strings.ReplaceAll(string(whole), old, replaced)))
 		}

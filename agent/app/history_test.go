@@ -82,7 +82,7 @@ func TestRulesCaptureTellsItsHistory(t *testing.T) {
 		p := rulePipeline(f, witness, historianOf(local, &witness.past), profiler{lasts: time.Second})
 		fired := firedNow()
 		fired.Rule = judge.DefaultConfig().Rules()[0]
-		p.captures.Go(func() { p.capture(t.Context(), fired, zap.NewNop()) })
+		p.captures.Go(func() { p.capture(t.Context(), fired, "id", zap.NewNop()) })
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
 		local.past.Points = nil // its readings went with the container
@@ -162,7 +162,7 @@ func TestCaptureThatCameToNothingTellsNoHistory(t *testing.T) {
 		fired := firedNow()
 		fired.Rule = judge.DefaultConfig().Rules()[0]
 		witness.Agree(t.Context(), fired) // the series are known
-		p.capture(t.Context(), fired, zap.NewNop())
+		p.capture(t.Context(), fired, "id", zap.NewNop())
 		for _, c := range append(f.published, byHand(t, h, nothing)) {
 			if c.Failures == nil || c.History.Local != nil || c.History.Series != nil || c.History.SeriesBy != "" {
 				t.Errorf("%+v", c)

@@ -45,7 +45,7 @@ func newKernel(t *testing.T) *kernel {
 func (k *kernel) boot(saved judge.Saved) {
 	k.pipeline = pipeline{
 		discover: k, observe: k.seen, windows: localWindows{k.seen}, judge: judge.New(judge.DefaultConfig(), saved, prometheus.NewRegistry()),
-		ask: k.fakes, agree: k.fakes, take: k.fakes, publish: k.fakes,
+		ask: k.fakes, agree: k.fakes, take: k.fakes, publish: k.fakes, hand: k.fakes,
 		remember: k.fakes.remember, newID: func() string { return "id" }, now: k.now,
 		version: "test", log: zap.NewNop(), guard: newGuard(zap.NewNop(), newRegistry()),
 	}

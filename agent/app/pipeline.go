@@ -33,6 +33,12 @@ type (
 	taker interface {
 		Take(ctx context.Context, order gopprof.Order) (gopprof.Capture, error)
 	}
+	keeper interface {
+		// note writes down that a firing, or with its incident a capture, is in hand.
+		note(o gopprof.Order)
+		// strike removes it: what became of it is safe, or was told.
+		strike(capture string)
+	}
 	publisher interface {
 		Publish(ctx context.Context, capture gopprof.Capture) error
 		Hold(capture gopprof.Capture, until time.Time) error
@@ -50,6 +56,7 @@ type pipeline struct {
 	agree    agreer
 	take     taker
 	publish  publisher
+	hand     keeper
 
 	remember func() // writes what judge must know after a restart
 	newID    func() string
@@ -107,22 +114,26 @@ func unreadReason(err error) gopprof.Reason {
 
 // fire starts a capture for each rule that fired. That it fired is logged here, before
 // anything can fail or has to wait: what became of it stands in exactly one line after,
-// of the next agent when this one was killed with the capture in hand, or nowhere when it was
-// killed before it was allowed to capture.
+// of the next agent when this one was killed meanwhile, or nowhere when it was killed before
+// the firing was written down.
 func (p *pipeline) fire(ctx context.Context, fired []judge.Fired) {
 	for _, f := range fired {
-		log := p.logOf(f)
+		id := p.newID()
+		log := p.logOf(f).With(zap.String("capture", id))
 		log.Info("rule fired", zap.Float64("ratio", ratioOf(f)))
 		p.captures.Go(func() {
-			p.guard.do(guardedCapture, func() { p.capture(ctx, f, log) }, fieldsOfFired(f),
+			defer p.hand.strike(id) // also of what panicked: the agent lives, and the next one must not say that it died with it
+			p.guard.do(guardedCapture, func() { p.capture(ctx, f, id, log) }, append(fieldsOfFired(f), zap.String("capture", id)),
 				func() { p.judge.Refused(f, gopprof.ReasonInternal, p.now()) })
 		})
 	}
 }
 
-// capture is the way of one firing: ask → take, while the series are asked → publish.
-func (p *pipeline) capture(ctx context.Context, f judge.Fired, log *zap.Logger) {
-	turn, err := p.turns.enter(ctx, f.Target.Key(), func(before *turn) bool { return p.join(f, before, log) })
+// capture is the way of one firing, under the ID that its capture will have: ask → take, while
+// the series are asked → publish.
+func (p *pipeline) capture(ctx context.Context, f judge.Fired, id string, log *zap.Logger) {
+	p.hand.note(orderOf(f, id, "", p.now()))
+	turn, err := p.turns.enter(ctx, f.Target.Key(), func(before *turn) bool { return p.join(f, before) })
 	if err != nil {
 		p.refuse(f, log, reasonOf(err), err)
 	}
@@ -131,8 +142,6 @@ func (p *pipeline) capture(ctx context.Context, f judge.Fired, log *zap.Logger) 
 	}
 	defer close(turn.ended)
 	defer turn.leave()
-	id := p.newID()
-	log = log.With(zap.String("capture", id))
 	order, ok := p.granted(ctx, f, id, log)
 	if !ok {
 		return
@@ -187,7 +196,7 @@ func withoutBytes(c gopprof.Capture) gopprof.Capture {
 
 // join makes another rule's capture that just ended this one's, if it holds all kinds that
 // would be taken: what was hot then is hot now, and once is enough.
-func (p *pipeline) join(f judge.Fired, before *turn, log *zap.Logger) bool {
+func (p *pipeline) join(f judge.Fired, before *turn) bool {
 	if !before.holds(f.Rule.Kinds) {
 		return false
 	}
@@ -196,7 +205,7 @@ func (p *pipeline) join(f judge.Fired, before *turn, log *zap.Logger) bool {
 	}
 	p.judge.Captured(f, before.taken.ID, before.agreement, p.now())
 	p.remember()
-	log.Info("firing joined another rule's capture", zap.String("capture", before.taken.ID))
+	p.logOf(f).Info("firing joined another rule's capture", zap.String("capture", before.taken.ID))
 	return true
 }
 
@@ -242,7 +251,8 @@ func (p *pipeline) tellNothing(order gopprof.Order, log *zap.Logger, err error) 
 	}
 }
 
-// died is the end of a capture that an earlier agent had in hand.
+// died is the end of a capture that an earlier agent had in hand, or of a firing: whether that
+// was granted nobody knows, and nobody waits for it.
 func (p *pipeline) died(order gopprof.Order, err error) {
 	f := judge.Fired{Target: order.Target, Evidence: *order.Trigger.Evidence, Rule: gopprof.Rule{Name: order.Trigger.Evidence.Rule}}
 	for _, rule := range p.judge.Rules() {
@@ -252,7 +262,12 @@ func (p *pipeline) died(order gopprof.Order, err error) {
 	}
 	log := p.logOf(f).With(zap.String("capture", order.Capture))
 	p.refuse(f, log, reasonOf(err), err)
+	if order.Incident == "" {
+		p.hand.strike(order.Capture)
+		return
+	}
 	p.captures.Go(func() {
+		defer p.hand.strike(order.Capture)
 		p.guard.do(guardedCapture, func() { p.tellNothing(order, log, err) }, fieldsOfFired(f))
 	})
 }

@@ -65,6 +65,10 @@ func (f *fakes) Latest(string) (gopprof.Window, bool) { return gopprof.Window{},
 
 func (*fakes) CameToNothing(string) {}
 
+func (*fakes) note(gopprof.Order) {}
+
+func (*fakes) strike(string) {}
+
 func (f *fakes) Ask(context.Context, gopprof.Firing) gopprof.Decision { return f.decision }
 
 func (f *fakes) Agree(context.Context, judge.Fired) gopprof.Agreement {
@@ -115,7 +119,7 @@ func newTestPipeline(f *fakes) *pipeline {
 	config.Memory.Enabled, config.Throttled.Enabled = false, false
 	return &pipeline{
 		discover: f, observe: f, windows: f, judge: judge.New(config, nil, prometheus.NewRegistry()),
-		ask: f, agree: f, take: f, publish: f,
+		ask: f, agree: f, take: f, publish: f, hand: f,
 		remember: f.remember, newID: func() string { return "id" }, now: func() time.Time { return noon },
 		version: "test", log: zap.NewNop(), guard: newGuard(zap.NewNop(), newRegistry()),
 	}

@@ -23,7 +23,7 @@ const (
 	lockFile      = "agent.lock"
 	cooldownsFile = "cooldowns.json"
 	ownBudgetFile = "own-budget.json"
-	handDir       = "in-hand" // a file for each capture
+	handDir       = "in-hand" // a file for each firing and capture
 	tornSuffix    = ".torn"   // of a file that could not be read and was put aside
 )
 

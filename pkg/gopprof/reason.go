@@ -49,7 +49,7 @@ const (
 	ReasonInvalidProfile Reason = "invalid_profile" // not a pprof profile of the kind asked for
 	ReasonNotEnabled     Reason = "not_enabled"     // mutex or block profile whose rate is 0
 	// publish, receive, store
-	ReasonAgentDied   Reason = "agent_died"   // the agent was killed, or ended, while it took the capture
+	ReasonAgentDied   Reason = "agent_died"   // the agent was killed, or ended, with the firing or the capture in hand
 	ReasonSpoolFull   Reason = "spool_full"   // dropped from the spool at its bound, oldest first
 	ReasonSpoolTorn   Reason = "spool_torn"   // a spool entry that a crash cut short, or that was changed
 	ReasonSpoolFailed Reason = "spool_failed" // the spool's disk is full or failing; the detail says which

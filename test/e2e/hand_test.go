@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/gopprof/gopprof/pkg/api"
@@ -22,8 +23,9 @@ func killInHand(ctx context.Context, t *testing.T, r *rig.Rig) (capture string) 
 	line, err := r.Agent.Await(ctx, "capture in hand")
 	must(t, err)
 	r.Agent.Kill()
-	if left := inHand(t, r); len(left) != 1 {
-		t.Errorf("killed with %v written down, want one capture", left)
+	path := filepath.Join(r.Dir, "agent", "in-hand", line.Text("capture")+".json")
+	if left := inHand(t, r); !slices.Contains(left, path) { // other rules may have fired, too
+		t.Errorf("killed with %v written down, want %s", left, path)
 	}
 	must(t, r.StartAgent(ctx))
 	return line.Text("capture")
@@ -71,9 +73,9 @@ func TestAgentKilledWithAFiringInHand(t *testing.T) {
 	startProcesses(ctx, t, r)
 	must(t, r.Burner.Heat(ctx, 1))
 	capture := killInHand(ctx, t, r)
-	line, err := r.Agent.Await(ctx, "firing came to nothing")
+	line, err := r.Agent.AwaitWhere(ctx, "firing came to nothing", func(l rig.Line) bool { return l.Text("capture") == capture })
 	must(t, err)
-	if line.Text("capture") != capture || line.Text("reason") != string(gopprof.ReasonAgentDied) || line.Text("rule") == "" || line.Text("pod") != rig.Pod {
+	if line.Text("reason") != string(gopprof.ReasonAgentDied) || line.Text("rule") == "" || line.Text("pod") != rig.Pod {
 		t.Errorf("said %v, want capture %s and %s", line, capture, gopprof.ReasonAgentDied)
 	}
 	_, err = r.Agent.AwaitWhere(ctx, "capture published", func(l rig.Line) bool { return l.Text("capture") == capture })

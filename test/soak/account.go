@@ -2,6 +2,7 @@ package soak
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"time"
 
@@ -17,6 +18,10 @@ type Account struct {
 // longest is the longest that a firing may take until it is in the spool or refused: 90
 // seconds for its turn, and the profiles. What was killed later than that was not in hand.
 const longest = 2 * time.Minute
+
+// noted is the longest that a firing may take until it is written down, one small file on a
+// busy disk: what was killed sooner may be lost with the agent.
+const noted = 2 * time.Second
 
 // written is the longest that a capture may lie between taken and spooled, on a busy disk.
 const written = 20 * time.Second
@@ -70,8 +75,9 @@ func (a *Account) reports(b Books) {
 	}
 }
 
-// lost finds the triggers that ended with the agent: it was killed before it had them in
-// hand. Of what it had in hand the next one says that it died with it, and the spool the rest.
+// lost finds the triggers that ended with the agent: it was killed before it had written them
+// down, or said that it could not. Of what it had in hand the next one says that it died with
+// it, and the spool the rest.
 func (a *Account) lost(b Books) {
 	safe := durable(b.Agent)
 	for _, t := range a.Triggers {
@@ -85,8 +91,14 @@ func (a *Account) lost(b Books) {
 		case died:
 		case t.closed || len(t.Ends) > 0 || life.Killed.IsZero() || safe[t.Capture]:
 			continue
-		case inHand(life, t.Capture):
+		case mentions(life, t.Capture, lineFiringInHand, lineInHand):
 			a.fault("%s: in hand when the agent was killed, and the next one did not say so", t)
+		case unwritten(life, t.Fired):
+			t.Ends = append(t.Ends, End{How: Lost})
+		case mentions(life, t.Capture, lineAsked, lineTaken):
+			a.fault("%s: asked for, and not in hand when the agent was killed", t)
+		case life.Killed.Sub(t.Fired) > noted:
+			a.fault("%s: killed %s after it fired, and it was not in hand", t, life.Killed.Sub(t.Fired))
 		default:
 			t.Ends = append(t.Ends, End{How: Lost})
 		}
@@ -99,12 +111,35 @@ func (a *Account) lost(b Books) {
 	}
 }
 
-// inHand tells whether a life said that it has the capture in hand, or in full.
-func inHand(life Life, capture string) bool {
+// mentions tells whether a life said one of the messages of the capture.
+func mentions(life Life, capture string, messages ...string) bool {
 	return capture != "" && slices.ContainsFunc(life.Lines, func(l rig.Line) bool {
-		m := l.Text("msg")
-		return l.Text("capture") == capture && (m == lineInHand || m == lineTaken)
+		return l.Text("capture") == capture && slices.Contains(messages, l.Text("msg"))
 	})
+}
+
+// unwritten tells whether a life said that it could not write down what fired then.
+func unwritten(life Life, fired time.Time) bool {
+	var since time.Time // zero: it can
+	during := func(until time.Time) bool {
+		return !since.IsZero() && since.Before(fired.Add(noted)) && until.After(fired)
+	}
+	for _, l := range life.Lines {
+		at, err := time.Parse(timeLayout, l.Text("time"))
+		if err != nil || path.Base(l.Text("file")) != filesInHand {
+			continue
+		}
+		switch l.Text("msg") {
+		case lineUnwritten:
+			since = at
+		case lineWritten:
+			if during(at) {
+				return true
+			}
+			since = time.Time{}
+		}
+	}
+	return during(life.Killed)
 }
 
 // taken returns when the profiles of a capture were there; the end of the life if they

@@ -11,7 +11,7 @@ import (
 type Trigger struct {
 	Target, Rule string
 	Fired        time.Time
-	Capture      string // its ID; empty when it was not asked for
+	Capture      string // the ID that its capture has, if there will be one
 	Ends         []End  // exactly one, or there is a fault
 
 	life   int
@@ -43,7 +43,7 @@ const (
 	Reported How = "report"          // committed under its own ID
 	Joined   How = "joined"          // another rule's capture of the target was its, too
 	Refused  How = "refused"         // by agent or aggregator, with a reason
-	Lost     How = "lost with agent" // killed before it was in hand
+	Lost     How = "lost with agent" // killed before it was written down
 	Dead     How = "dead letter"
 )
 
@@ -97,7 +97,10 @@ func (r *reader) line(l rig.Line) {
 		if err != nil {
 			r.faults = append(r.faults, fmt.Sprintf("a line without its time: %v", l))
 		}
-		t = &Trigger{Target: target, Rule: l.Text("rule"), Fired: at, life: r.life}
+		t = &Trigger{Target: target, Rule: l.Text("rule"), Fired: at, Capture: l.Text("capture"), life: r.life}
+		if t.Capture == "" {
+			r.faults = append(r.faults, fmt.Sprintf("%s: fired without an ID", t))
+		}
 		r.open[key], r.triggers = t, append(r.triggers, t)
 	case lineAsked, lineJoined, lineNothing, lineHanded:
 		if t == nil {
@@ -111,9 +114,9 @@ func (r *reader) line(l rig.Line) {
 	}
 }
 
-// died notes the end of a trigger that an earlier life had in hand. It may have said that
-// the trigger came to nothing, and been killed before it was in the spool: then it is told
-// anew, and is no further end.
+// died notes the end of a trigger that an earlier life had in hand. It may have said how the
+// trigger ended, and been killed before it had struck it out, or before that it came to nothing
+// was in the spool: then it is told anew, and is no further end.
 func (r *reader) died(l rig.Line, target string) {
 	t := r.left[l.Text("capture")]
 	if t == nil || l.Text("capture") == "" || t.Target != target || t.Rule != l.Text("rule") {
@@ -121,10 +124,19 @@ func (r *reader) died(l rig.Line, target string) {
 		return
 	}
 	at, _ := time.Parse(timeLayout, l.Text("time"))
-	if again := t.closed && len(t.Ends) == 1 && t.Ends[0].How == Refused && t.said.Killed.Sub(t.at).Abs() < written; !again {
+	if !t.again() {
 		t.Ends = append(t.Ends, End{How: Refused, Reason: agentDied})
 	}
 	t.closed, t.said, t.at = true, r.lives[r.life], at
+}
+
+// again tells whether that the agent died with it may be told though its end is known.
+func (t *Trigger) again() bool {
+	if !t.closed || len(t.Ends) != 1 {
+		return false
+	}
+	within := map[How]time.Duration{Refused: written, Joined: noted}[t.Ends[0].How]
+	return t.said.Killed.Sub(t.at).Abs() < within
 }
 
 // went notes how a trigger went on.
@@ -132,7 +144,9 @@ func (r *reader) went(t *Trigger, l rig.Line) {
 	capture := l.Text("capture")
 	switch l.Text("msg") {
 	case lineAsked:
-		t.Capture = capture
+		if capture != t.Capture {
+			r.faults = append(r.faults, fmt.Sprintf("%s: asked for as capture %q", t, capture))
+		}
 		return
 	case lineJoined:
 		t.Ends = append(t.Ends, End{How: Joined, Reason: capture})
