@@ -47,6 +47,7 @@ type App struct {
 	told   *telling
 	memory *memory
 	hand   *hand
+	died   []gopprof.Order // what an earlier agent had in hand, until it is settled
 
 	captures context.Context // of running captures: outlives the loop's at shutdown
 	cancel   context.CancelFunc
@@ -96,6 +97,7 @@ func (a *App) makeSinks(ctx context.Context) (err error) {
 	}
 	a.hand = newHand(a.memory)
 	a.publish.Spooled = a.hand.strike
+	a.look()
 	a.stages.Closer("spool", func(context.Context) error { return a.publish.Close() })
 	a.health.Ready("nats", a.bus.Connected)
 	return nil

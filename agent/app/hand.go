@@ -212,19 +212,28 @@ func errDied(o gopprof.Order) error {
 	return &gopprof.Error{Reason: gopprof.ReasonAgentDied, Detail: "the agent ended " + did + o.Trigger.At.UTC().Format(time.RFC3339)}
 }
 
-// settle says what became of what an earlier agent had in hand: nothing, unless it lies in
-// the spool.
-func (a *App) settle() {
+// look finds what an earlier agent had in hand and not in the spool. It looks before anything
+// is sent: what was sent is in the spool no more.
+func (a *App) look() {
 	for _, o := range a.hand.left() {
-		switch {
-		case a.publish.Waits(o.Capture):
+		if a.publish.Waits(o.Capture) {
 			a.hand.strike(o.Capture)
-		case o.Trigger.Kind == gopprof.TriggerRule:
-			a.pipeline.died(o, errDied(o))
-		default:
-			a.accept.CameToNothing(o, errDied(o))
+			continue
 		}
+		a.died = append(a.died, o)
 	}
+}
+
+// settle says what became of what an earlier agent had in hand: nothing.
+func (a *App) settle() {
+	for _, o := range a.died {
+		if o.Trigger.Kind == gopprof.TriggerRule {
+			a.pipeline.died(o, errDied(o))
+			continue
+		}
+		a.accept.CameToNothing(o, errDied(o))
+	}
+	a.died = nil
 }
 
 // handTaker is take, whose captures are in hand from when they begin.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -145,12 +146,12 @@ func TestFiringThatWaitsIsInHand(t *testing.T) {
 // aggregator knows nothing of it and is told nothing.
 func TestWhatFiredWhenTheAgentDied(t *testing.T) {
 	dir, id := t.TempDir(), uuid.Must(uuid.NewV7()).String()
-	killed, _ := handApp(t, dir)
+	killed, _ := handApp(t, dir, away{})
 	killed.hand.note(firedOrder(id))
 	if err := killed.publish.Close(); err != nil {
 		t.Fatal(err)
 	}
-	next, logs := handApp(t, dir)
+	next, logs := handApp(t, dir, away{})
 	next.settle()
 	if err := next.pipeline.drain(t.Context()); err != nil {
 		t.Fatal(err)
@@ -158,6 +159,37 @@ func TestWhatFiredWhenTheAgentDied(t *testing.T) {
 	checkLine(t, logs, endNothing, gopprof.ReasonAgentDied, id)
 	if n, _ := next.publish.Pending(); n != 0 || len(written(dir)) > 0 {
 		t.Errorf("%d captures in the spool, want none; %v left", n, written(dir))
+	}
+}
+
+// sender is NATS that takes everything.
+type sender struct{}
+
+func (sender) PublishCapture(context.Context, gopprof.Capture) error { return nil }
+
+// An agent that was killed between spooling a capture and striking it out had not died with
+// it. The next one says so neither when the capture has left the spool meanwhile.
+func TestSpooledBeforeTheAgentDiedAndSentAtOnce(t *testing.T) {
+	dir, id := t.TempDir(), uuid.Must(uuid.NewV7()).String()
+	killed, _ := handApp(t, dir, away{})
+	killed.hand.note(handOrder(gopprof.TriggerRule, id))
+	killed.publish.Spooled = nil // killed before it was struck out
+	if err := errors.Join(killed.publish.Publish(t.Context(), gopprof.Capture{ID: id}), killed.publish.Close()); err != nil {
+		t.Fatal(err)
+	}
+	next, logs := handApp(t, dir, sender{})
+	ctx, stop := context.WithCancel(t.Context())
+	var sending sync.WaitGroup
+	sending.Go(func() { _ = next.publish.Run(ctx) })
+	next.publish.Drain(ctx)
+	stop()
+	sending.Wait()
+	next.settle()
+	if err := next.pipeline.drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n, _ := next.publish.Pending(); n > 0 || logs.FilterMessage(endNothing).Len() > 0 || len(written(dir)) > 0 {
+		t.Errorf("%d in the spool, %v left, logged %v", n, written(dir), logs.All())
 	}
 }
 

@@ -125,12 +125,12 @@ type away struct{}
 func (away) PublishCapture(context.Context, gopprof.Capture) error { return errors.New("away") }
 
 // handApp is what an agent needs to settle what the one before it had in hand.
-func handApp(t *testing.T, dir string) (*App, *logged.ObservedLogs) {
+func handApp(t *testing.T, dir string, to publish.Sender) (*App, *logged.ObservedLogs) {
 	t.Helper()
 	h, logs := newTestHand(t, dir)
 	config := publish.DefaultConfig()
 	config.Dir = filepath.Join(dir, "spool")
-	spool, err := publish.New(config, away{}, h.memory.log, newRegistry())
+	spool, err := publish.New(config, to, h.memory.log, newRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +139,9 @@ func handApp(t *testing.T, dir string) (*App, *logged.ObservedLogs) {
 	f := &fakes{}
 	p := newTestPipeline(f)
 	p.log, p.publish, p.hand = h.memory.log, handPublisher{spool, h}, h
-	return &App{hand: h, publish: spool, pipeline: p, accept: accept.New(fakeAccept{}, nil, p.publish, h.memory.log, newRegistry())}, logs
+	a := &App{hand: h, publish: spool, pipeline: p, accept: accept.New(fakeAccept{}, nil, p.publish, h.memory.log, newRegistry())}
+	a.look()
+	return a, logs
 }
 
 type fakeAccept struct{ accept.Taker }
@@ -151,7 +153,7 @@ func (fakeAccept) Left(string) (time.Duration, bool) { return 0, false }
 // is in the spool did not come to nothing. The one after it says nothing of them.
 func TestWhatTheAgentDiedWith(t *testing.T) {
 	dir := t.TempDir()
-	killed, _ := handApp(t, dir)
+	killed, _ := handApp(t, dir, away{})
 	ids := make([]string, 4)
 	for i, kind := range []gopprof.TriggerKind{gopprof.TriggerRule, gopprof.TriggerManual, gopprof.TriggerSibling, gopprof.TriggerRule} {
 		ids[i] = uuid.Must(uuid.NewV7()).String()
@@ -164,7 +166,7 @@ func TestWhatTheAgentDiedWith(t *testing.T) {
 	if err := killed.publish.Close(); err != nil {
 		t.Fatal(err)
 	}
-	next, logs := handApp(t, dir)
+	next, logs := handApp(t, dir, away{})
 	next.settle()
 	if status := next.accept.Status(t.Context(), gopprof.StatusRequest{Capture: ids[1]}); status.Accepted || status.Reason != gopprof.ReasonAgentDied {
 		t.Errorf("who asks is answered %+v", status)
