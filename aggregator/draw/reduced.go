@@ -10,7 +10,7 @@ import (
 // copy beside it.
 const (
 	reducedFrom = 8 << 20
-	reducedMost = 64 << 20
+	reducedMost = 72 << 20
 )
 
 // Reduced returns a file of which Draw makes the same drawing as of the one that p was read
