@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/gopprof/gopprof/pkg/api"
 	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/test/rig"
@@ -47,16 +48,15 @@ func comparedOf(ctx context.Context, b *bench, p gopprof.Profile) error {
 	defer closeAll(crowd)
 	serving, stop := context.WithCancel(ctx)
 	group, serving := errgroup.WithContext(serving)
+	var siblings []*sibling
 	for i, a := range crowd[1:] {
-		node := fmt.Sprintf("node-%d", i+1)
-		s := &sibling{simulated{ctx: serving, agent: a, node: node}, p}
-		if err := s.tellQuiet(ctx); err != nil {
-			stop()
-			return err
-		}
+		s := &sibling{simulated{ctx: serving, agent: a, node: fmt.Sprintf("node-%d", i+1)}, p}
+		siblings = append(siblings, s)
 		group.Go(func() error { return a.Serve(serving, s) })
 	}
-	err = fireAll(ctx, b, r, crowd[0], p)
+	if err = tellAll(ctx, r, siblings); err == nil {
+		err = fireAll(ctx, b, r, crowd[0], p)
+	}
 	stop()
 	if ended := group.Wait(); err == nil {
 		err = ended
@@ -64,18 +64,27 @@ func comparedOf(ctx context.Context, b *bench, p gopprof.Profile) error {
 	return err
 }
 
+// tellAll has the siblings tell of themselves, as agents do again and again, until the
+// aggregator knows them: nobody keeps what comes before it listens.
+func tellAll(ctx context.Context, r *rig.Rig, siblings []*sibling) error {
+	return rig.Poll(ctx, func() error {
+		for _, s := range siblings {
+			if err := s.tellQuiet(ctx); err != nil {
+				return err
+			}
+		}
+		var list api.TargetList
+		err := r.GetJSON(ctx, api.PathTargets, &list)
+		if err == nil && len(list.Nodes) < len(siblings) {
+			err = fmt.Errorf("%d of the siblings' nodes are known", len(list.Nodes))
+		}
+		return err
+	})
+}
+
 // fireAll lets one rule after the other fire, each of another workload. The first is for
 // workers to start.
 func fireAll(ctx context.Context, b *bench, r *rig.Rig, hot *bus.Agent, p gopprof.Profile) error {
-	if err := rig.Poll(ctx, func() error {
-		body, err := r.Get(ctx, "/api/v1/targets")
-		if err == nil && len(body) < 100*incidents {
-			err = fmt.Errorf("the siblings are not known")
-		}
-		return err
-	}); err != nil {
-		return err
-	}
 	var before usage
 	others := 0
 	for i := range incidents {
