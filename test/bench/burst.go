@@ -21,20 +21,11 @@ import (
 // burst sends five hundred captures within a minute, from as many simulated agents, each with
 // a CPU and a goroutine profile.
 func burst(ctx context.Context, b *bench) error {
-	const agents = 500
-	r, err := b.rig("burst")
-	if err != nil {
-		return err
-	}
-	defer r.Stop()
-	if err := startForMany(ctx, b, r, agents); err != nil {
-		return err
-	}
-	crowd, err := connectMany(ctx, r, agents)
-	if err != nil {
-		return err
-	}
-	defer closeAll(crowd)
+	return withMany(ctx, b, "burst", 500, func(r *rig.Rig, crowd []*bus.Agent) error { return burstOf(ctx, b, r, crowd) })
+}
+
+func burstOf(ctx context.Context, b *bench, r *rig.Rig, crowd []*bus.Agent) error {
+	agents := len(crowd)
 	cpu, err := cpuProfile(ctx, 10*time.Second)
 	if err != nil {
 		return err
@@ -59,8 +50,26 @@ func burst(ctx context.Context, b *bench) error {
 	}
 	peak := watching()
 	b.printf("| captures | agents | sent within | all stored after | CPU per capture | peak memory, all processes (of it anonymous) |\n|---|---|---|---|---|---|\n")
-	b.printf("| %d | %d | 1 min | %s | %s | %s (%s) |\n", agents, agents, took.Round(time.Second), ms((after.cpu-before.cpu)/agents), mib(peak.rss), mib(peak.anon))
+	b.printf("| %d | %d | 1 min | %s | %s | %s (%s) |\n", agents, agents, took.Round(time.Second), ms((after.cpu-before.cpu)/time.Duration(agents)), mib(peak.rss), mib(peak.anon))
 	return nil
+}
+
+// withMany has an aggregator and so many agents that are connected to it, as long as do takes.
+func withMany(ctx context.Context, b *bench, name string, n int, do func(r *rig.Rig, crowd []*bus.Agent) error) error {
+	r, err := b.rig(name)
+	if err != nil {
+		return err
+	}
+	defer r.Stop()
+	if err := startForMany(ctx, b, r, n); err != nil {
+		return err
+	}
+	crowd, err := connectMany(ctx, r, n)
+	if err != nil {
+		return err
+	}
+	defer closeAll(crowd)
+	return do(r, crowd)
 }
 
 // startForMany starts an aggregator that knows so many agents.

@@ -33,19 +33,11 @@ func compared(ctx context.Context, b *bench, files []gopprof.Profile) error {
 }
 
 func comparedOf(ctx context.Context, b *bench, p gopprof.Profile) error {
-	r, err := b.rig("compared-" + string(p.Kind))
-	if err != nil {
-		return err
-	}
-	defer r.Stop()
-	if err := startForMany(ctx, b, r, neededPods); err != nil {
-		return err
-	}
-	crowd, err := connectMany(ctx, r, neededPods)
-	if err != nil {
-		return err
-	}
-	defer closeAll(crowd)
+	return withMany(ctx, b, "compared-"+string(p.Kind), neededPods, func(r *rig.Rig, crowd []*bus.Agent) error { return fireAt(ctx, b, r, crowd, p) })
+}
+
+// fireAt has the first of the crowd fire, and the others be its siblings.
+func fireAt(ctx context.Context, b *bench, r *rig.Rig, crowd []*bus.Agent, p gopprof.Profile) (err error) {
 	serving, stop := context.WithCancel(ctx)
 	group, serving := errgroup.WithContext(serving)
 	var siblings []*sibling

@@ -116,20 +116,11 @@ const fifty = 50
 // groupOfFifty profiles fifty pods of one workload on as many nodes, whose simulated agents
 // answer with a genuine CPU profile after its seconds.
 func groupOfFifty(ctx context.Context, b *bench) error {
+	return withMany(ctx, b, "group", fifty, func(r *rig.Rig, crowd []*bus.Agent) error { return groupOf(ctx, b, r, crowd) })
+}
+
+func groupOf(ctx context.Context, b *bench, r *rig.Rig, crowd []*bus.Agent) error {
 	const seconds = 2
-	r, err := b.rig("group")
-	if err != nil {
-		return err
-	}
-	defer r.Stop()
-	if err := startForMany(ctx, b, r, fifty); err != nil {
-		return err
-	}
-	crowd, err := connectMany(ctx, r, fifty)
-	if err != nil {
-		return err
-	}
-	defer closeAll(crowd)
 	cpu, err := cpuProfile(ctx, 5*time.Second)
 	if err != nil {
 		return err
