@@ -45,6 +45,7 @@ type agent struct {
 	deaf         bool           // does not stop what it is told to stop
 	lose         bool           // what it takes never arrives
 	paused       bool
+	slow         bool           // to pause: a second passes before it has
 	lies         float64 // seconds that it says are left, whatever is
 	running      map[string]context.CancelFunc
 	until        map[string]time.Time
@@ -265,6 +266,11 @@ func (l *lab) RequestPause(ctx context.Context, _, node string, r gopprof.PauseR
 		return gopprof.CaptureReply{}, err
 	}
 	defer l.mu.Unlock()
+	if a.slow && r.Paused {
+		l.mu.Unlock()
+		time.Sleep(time.Second)
+		l.mu.Lock()
+	}
 	a.paused = r.Paused
 	for _, cancel := range a.running {
 		if r.Paused {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -62,7 +63,10 @@ func (k *Keeper) SetPause(ctx context.Context, p gopprof.Pause) (api.PauseState,
 	k.notePause(value, revision)
 	k.log.Warn("profiling switched", zap.Bool("paused", p.Paused), zap.String("who", p.Who), zap.String("why", p.Why))
 	s := api.PauseState{Pause: p}
-	s.Agents, s.Obeying = k.tell(ctx, k.deps.Nodes.Nodes(), p.Paused)
+	s.Agents, s.Obeying = k.tell(ctx, k.deps.Nodes.Nodes())
+	if k.Paused() != p.Paused { // it was switched again meanwhile, and that is what they obey
+		s.Obeying = 0
+	}
 	return s, nil
 }
 
@@ -128,34 +132,45 @@ func (k *Keeper) notePause(value []byte, revision uint64) {
 	k.wake()
 }
 
-// tell tells agents of the switch, many at a time, and returns how many there are and how
-// many obey.
-func (k *Keeper) tell(ctx context.Context, nodes []gopprof.NodeState, paused bool) (agents, obeying int) {
+// tell tells agents how the switch is, many at a time, and returns how many there are and
+// how many obey.
+func (k *Keeper) tell(ctx context.Context, nodes []gopprof.NodeState) (agents, obeying int) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*k.cfg.AgentTimeout)
 	defer cancel()
-	var mu sync.Mutex
+	var obey atomic.Int64
 	var telling sync.WaitGroup
 	gate := make(chan struct{}, tellAtOnce)
 	for _, n := range nodes {
 		gate <- struct{}{}
 		telling.Go(func() {
 			defer func() { <-gate }()
-			reply, err := k.deps.Agents.RequestPause(ctx, n.Cluster, n.Node, gopprof.PauseRequest{ID: k.deps.NewID(), Paused: paused})
-			if err != nil || !reply.Accepted {
-				k.log.Warn("agent not told of the pause", zap.String("node", n.Node), zap.Bool("paused", paused), zap.Error(err))
-				return
+			if k.tellNode(ctx, n) {
+				obey.Add(1)
 			}
-			if k.Paused() != paused { // it was switched again meanwhile
-				return
-			}
-			k.noteObeyed(n)
-			mu.Lock()
-			defer mu.Unlock()
-			obeying++
 		})
 	}
 	telling.Wait()
-	return len(nodes), obeying
+	return len(nodes), int(obey.Load())
+}
+
+// tellNode tells an agent how the switch is, and again when it was switched meanwhile: of
+// two that tell, the later to arrive must not be the one that looked earlier. It tells
+// whether the agent obeys.
+func (k *Keeper) tellNode(ctx context.Context, n gopprof.NodeState) bool {
+	for ctx.Err() == nil {
+		paused := k.Paused()
+		reply, err := k.deps.Agents.RequestPause(ctx, n.Cluster, n.Node, gopprof.PauseRequest{ID: k.deps.NewID(), Paused: paused})
+		if k.Paused() != paused {
+			continue
+		}
+		if err != nil || !reply.Accepted {
+			k.log.Warn("agent not told of the pause", zap.String("node", n.Node), zap.Bool("paused", paused), zap.Error(err))
+			return false
+		}
+		k.noteObeyed(n)
+		return true
+	}
+	return false
 }
 
 // tellPause tells agents that say they are in another state than the switch: those that
@@ -172,7 +187,7 @@ func (k *Keeper) tellPause(ctx context.Context, now time.Time) {
 		}
 	}
 	if len(others) > 0 {
-		k.background("telling", func() { k.tell(ctx, others, p.Paused) })
+		k.background("telling", func() { k.tell(ctx, others) })
 	}
 	if p.Paused && now.Sub(p.At) > pauseKept && now.Sub(k.kept) > pauseKept {
 		k.kept = now

@@ -256,6 +256,32 @@ func TestPause(t *testing.T) {
 	})
 }
 
+// An agent that is told to pause later than to go on, by two who ask or by the driver that
+// looked a moment before, does not stay paused.
+func TestPauseOvertaken(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		l.pods("web", 1, "a")
+		l.change("a", func(a *agent) { a.slow = true })
+		k, stop := l.start()
+		defer stop()
+		var pausing sync.WaitGroup
+		pausing.Go(func() {
+			if s, err := k.SetPause(t.Context(), gopprof.Pause{Paused: true, Who: "ada"}); err != nil || s.Obeying != 0 {
+				t.Errorf("%+v, %v", s, err)
+			}
+		})
+		time.Sleep(500 * time.Millisecond)
+		if s, err := k.SetPause(t.Context(), gopprof.Pause{Who: "bob"}); err != nil || s.Obeying != 1 {
+			t.Errorf("%+v, %v", s, err)
+		}
+		pausing.Wait()
+		time.Sleep(2 * lookEvery) // the driver told it, too
+		if op := wait(t, k, ask(t, k, gopprof.Manual{Pod: "web-0"}).ID); states(op)["stored"] != 1 {
+			t.Errorf("afterwards: %v", states(op))
+		}
+	})
+}
+
 // heard is a node's state that arrives now.
 func (l *lab) heard(node string) {
 	l.mu.Lock()
