@@ -14,7 +14,10 @@ import (
 // ends. Once it has ended by itself, or was ended, it calls ended with what cmd.Wait returns;
 // of a command that did not start it does not.
 func Start(cmd *exec.Cmd, ended func(error)) error {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Setpgid, cmd.SysProcAttr.Pdeathsig = true, syscall.SIGKILL
 	started := make(chan error)
 	go func() {
 		// The kernel kills the child when the thread ends that started it: it has one of its

@@ -88,17 +88,13 @@ func wholeFiles() (packed, raw []byte) {
 func TestCutIsDrawn(t *testing.T) {
 	t.Parallel()
 	parts.NeedDot(t)
-	program, err := victim()
-	if err != nil {
-		t.Fatal(err)
-	}
 	reg := prometheus.NewRegistry()
-	drawer, err := draw.New(draw.DefaultConfig(), []string{program, "draw-worker"}, zap.NewNop(), reg)
+	drawer, err := draw.New(draw.DefaultConfig(), []string{victim(), "draw-worker"}, zap.NewNop(), reg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(drawer.Close)
-	shown, err := views.New(views.DefaultConfig(), []string{program, "view-worker"}, zap.NewNop(), reg)
+	shown, err := views.New(views.DefaultConfig(), []string{victim(), "view-worker"}, zap.NewNop(), reg)
 	if err != nil {
 		t.Fatal(err)
 	}

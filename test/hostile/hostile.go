@@ -12,7 +12,8 @@
 //
 // Payloads are streamed and never built in memory. Nothing here sends a packet to another
 // machine: addresses elsewhere are offered, and whoever follows meets a dialler that
-// records and refuses.
+// records and refuses. The tests run in a network namespace that has loopback only, whose
+// kernel counts what is dialled past that dialler.
 package hostile
 
 import (

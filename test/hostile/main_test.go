@@ -28,25 +28,23 @@ const (
 var scratch string
 
 func TestMain(m *testing.M) {
-	var err error
-	if scratch, err = os.MkdirTemp("", "hostile"); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+	code, err := nowhere(m.Run)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "hostile:", err)
+		code = 1
 	}
-	code := m.Run()
-	_ = os.RemoveAll(scratch)
 	os.Exit(code)
 }
 
-// victim builds the program, without the race detector, and returns its path.
-var victim = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(scratch, "victim")
-	out, err := exec.Command("go", "build", "-o", path, "./victim").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("building the victim: %w: %s", err, out)
+// victim is the path of the program, which is built without the race detector.
+func victim() string { return filepath.Join(scratch, "victim") }
+
+func buildVictim() error {
+	if out, err := exec.Command("go", "build", "-o", victim(), "./victim").CombinedOutput(); err != nil {
+		return fmt.Errorf("building the victim: %w: %s", err, out)
 	}
-	return path, nil
-})
+	return nil
+}
 
 // payloads are written once, for both programs.
 var payloads = sync.OnceValues(func() (job.Written, error) {
@@ -71,17 +69,13 @@ func written(t *testing.T, c Case, k gopprof.Kind) string {
 // suffer has a victim in one of its roles do jobs. Whatever happens to it ends with it:
 // it limits its own memory, and it is killed after mostTime.
 func suffer[J, R any](ctx context.Context, role string, jobs []J, env ...string) ([]R, error) {
-	program, err := victim()
-	if err != nil {
-		return nil, err
-	}
 	in, err := json.Marshal(jobs)
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, mostTime)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, program, role)
+	cmd := exec.CommandContext(ctx, victim(), role)
 	cmd.Env = append(os.Environ(), append(env, "GOMEMLIMIT=off", "GOGC=100")...)
 	cmd.Stdin = bytes.NewReader(in)
 	var out, complaint bytes.Buffer

@@ -14,11 +14,14 @@ const noSkip = "GOPPROF_NO_SKIP"
 // fails when GOPPROF_NO_SKIP is set.
 func Missing(t testing.TB, format string, args ...any) {
 	t.Helper()
-	if os.Getenv(noSkip) != "" {
+	if NoSkip() {
 		t.Fatalf("a part is missing, and "+noSkip+" is set: "+format, args...)
 	}
 	t.Skipf(format, args...)
 }
+
+// NoSkip tells whether GOPPROF_NO_SKIP is set.
+func NoSkip() bool { return os.Getenv(noSkip) != "" }
 
 // Need ends a test as Missing does when a program that `make tools` builds is not there.
 func Need(t testing.TB, program string) {
