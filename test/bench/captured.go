@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/gopprof/gopprof/pkg/api"
@@ -14,25 +16,34 @@ import (
 )
 
 // captured does something for some time while kinds of profiles are taken; none is no capture.
-// It returns when their report is stored.
+// The aggregator, which is elsewhere for nearly every target, stands still from when the agent
+// was asked: what it draws on the same processors is no price of the capture. captured returns
+// when the report is stored.
 func captured(ctx context.Context, r *rig.Rig, kinds []gopprof.Kind, length time.Duration, do func(context.Context) error) error {
-	stored := func(context.Context) error { return nil }
-	if len(kinds) > 0 {
-		var err error
-		if stored, err = capture(ctx, r, kinds, length-time.Second); err != nil {
-			return err
-		}
-	}
 	within, cancel := context.WithTimeout(ctx, length)
 	defer cancel()
-	if err := do(within); err != nil {
+	done := make(chan error, 1)
+	go func() { done <- do(within) }()
+	stored, err := capture(ctx, r, kinds, length-time.Second)
+	if err == nil {
+		err = r.Aggregator.Signal(syscall.SIGSTOP)
+	}
+	if err != nil {
+		cancel()
+		return errors.Join(err, <-done)
+	}
+	err = <-done
+	if err := errors.Join(err, r.Aggregator.Signal(syscall.SIGCONT)); err != nil {
 		return err
 	}
 	return stored(ctx)
 }
 
-// capture begins one and returns what waits for its report.
+// capture has one begin, and returns what waits for its report.
 func capture(ctx context.Context, r *rig.Rig, kinds []gopprof.Kind, length time.Duration) (stored func(context.Context) error, err error) {
+	if len(kinds) == 0 {
+		return func(context.Context) error { return nil }, nil
+	}
 	data, err := fetch(ctx, http.MethodPost, r.API+api.PathCaptures, api.CaptureRequest{
 		Namespace: "shop", Pod: "checkout-0", Kinds: kinds, Seconds: length.Seconds(),
 	}, http.StatusAccepted)
@@ -42,6 +53,15 @@ func capture(ctx context.Context, r *rig.Rig, kinds []gopprof.Kind, length time.
 	var op gopprof.Operation
 	if err := json.Unmarshal(data, &op); err != nil {
 		return nil, err
+	}
+	waits := func(c gopprof.OperationCapture) bool { return c.State == gopprof.CaptureWaiting }
+	for slices.ContainsFunc(op.Captures, waits) {
+		if err := r.GetJSON(ctx, api.PathOperation(op.ID), &op); err != nil {
+			return nil, err
+		}
+		if err := wait(ctx, 2*time.Millisecond); err != nil {
+			return nil, err
+		}
 	}
 	return func(ctx context.Context) error {
 		if err := rig.Poll(ctx, func() error {

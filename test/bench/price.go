@@ -31,7 +31,7 @@ type arm struct {
 }
 
 // The kinds are those of the rules by default. A timed one ends a second before the asking, so
-// that what follows it is seen too.
+// that what the agent does after it is seen too.
 var arms = []arm{
 	{what: "no agent"},
 	{what: "agent watching", agent: true},
