@@ -15,16 +15,24 @@ import (
 	"github.com/gopprof/gopprof/test/rig"
 )
 
-// captured does something for some time while kinds of profiles are taken; none is no capture.
+// taking has profiles of a target be taken, and returns what waits until they are where they
+// belong.
+type taking func(context.Context) (stored func(context.Context) error, err error)
+
+// captured does something for some time while profiles are taken, or none if take is nil.
 // The aggregator, which is elsewhere for nearly every target, stands still from when the agent
 // was asked: what it draws on the same processors is no price of the capture. captured returns
 // when the report is stored.
-func captured(ctx context.Context, r *rig.Rig, kinds []gopprof.Kind, length time.Duration, do func(context.Context) error) error {
+func captured(ctx context.Context, r *rig.Rig, take taking, length time.Duration, do func(context.Context) error) error {
 	within, cancel := context.WithTimeout(ctx, length)
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- do(within) }()
-	stored, err := capture(ctx, r, kinds, length-time.Second)
+	stored := func(context.Context) error { return nil }
+	var err error
+	if take != nil {
+		stored, err = take(ctx)
+	}
 	if err == nil {
 		err = r.Aggregator.Signal(syscall.SIGSTOP)
 	}
@@ -41,9 +49,6 @@ func captured(ctx context.Context, r *rig.Rig, kinds []gopprof.Kind, length time
 
 // capture has one begin, and returns what waits for its report.
 func capture(ctx context.Context, r *rig.Rig, kinds []gopprof.Kind, length time.Duration) (stored func(context.Context) error, err error) {
-	if len(kinds) == 0 {
-		return func(context.Context) error { return nil }, nil
-	}
 	data, err := fetch(ctx, http.MethodPost, r.API+api.PathCaptures, api.CaptureRequest{
 		Namespace: "shop", Pod: "checkout-0", Kinds: kinds, Seconds: length.Seconds(),
 	}, http.StatusAccepted)
@@ -78,4 +83,23 @@ func capture(ctx context.Context, r *rig.Rig, kinds []gopprof.Kind, length time.
 		}
 		return nil
 	}, nil
+}
+
+// direct is what curl would do: one kind after the other, read and thrown away.
+func direct(ctx context.Context, url string, kinds []gopprof.Kind, length time.Duration) (done func(context.Context) error) {
+	ended := make(chan error, 1)
+	go func() {
+		for _, k := range kinds {
+			page := url + "/debug/pprof/" + k.Page()
+			if k.Timed() {
+				page += fmt.Sprintf("?seconds=%d", int(length.Seconds()))
+			}
+			if _, err := fetch(ctx, http.MethodGet, page, nil, http.StatusOK); err != nil {
+				ended <- err
+				return
+			}
+		}
+		ended <- nil
+	}()
+	return func(context.Context) error { return <-ended }
 }

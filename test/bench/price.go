@@ -27,6 +27,7 @@ type arm struct {
 	what   string
 	agent  bool           // it runs; else it is stopped
 	kinds  []gopprof.Kind // that are taken meanwhile
+	direct bool           // by a client of the target's own pages, and nobody else
 	before int            // the arm that this one is beside
 }
 
@@ -35,9 +36,15 @@ type arm struct {
 var arms = []arm{
 	{what: "no agent"},
 	{what: "agent watching", agent: true},
-	{what: "CPU rule's capture", agent: true, kinds: []gopprof.Kind{gopprof.KindCPU, gopprof.KindGoroutine}, before: 1},
-	{what: "memory rule's capture", agent: true, kinds: []gopprof.Kind{gopprof.KindHeap, gopprof.KindAllocs, gopprof.KindGoroutine}, before: 1},
+	{what: "CPU rule's capture", agent: true, kinds: ofCPU, before: 1},
+	{what: "memory rule's capture", agent: true, kinds: ofMemory, before: 1},
+	{what: "no agent, the CPU rule's kinds fetched directly", kinds: ofCPU, direct: true},
 }
+
+var (
+	ofCPU    = []gopprof.Kind{gopprof.KindCPU, gopprof.KindGoroutine}
+	ofMemory = []gopprof.Kind{gopprof.KindHeap, gopprof.KindAllocs, gopprof.KindGoroutine}
+)
 
 // priceOf is one arm's part of a round.
 type priceOf struct {
@@ -114,7 +121,7 @@ func ratios(rounds [][]priceOf, f func([]priceOf) float64) interval {
 func toMS(d time.Duration) float64 { return d.Seconds() * 1000 }
 
 // startService starts the busy service in its cgroup, the aggregator, and an agent that
-// watches it. It returns the URL to ask.
+// watches it. It returns the service's URL.
 func startService(ctx context.Context, b *bench, r *rig.Rig, group *parts.Cgroup) (url string, agent *rig.Process, err error) {
 	if err := r.StartAggregator(ctx); err != nil {
 		return "", nil, err
@@ -139,7 +146,7 @@ func startService(ctx context.Context, b *bench, r *rig.Rig, group *parts.Cgroup
 	if agent, err = r.Start("agent", b.agentAt(config)); err != nil {
 		return "", nil, err
 	}
-	return "http://" + string(addr) + "/order", agent, r.AwaitTarget(ctx)
+	return "http://" + string(addr), agent, r.AwaitTarget(ctx)
 }
 
 // priceOnce measures latency, then throughput. A stopped agent uses nothing and is no process
@@ -155,17 +162,29 @@ func priceOnce(ctx context.Context, r *rig.Rig, agent *rig.Process, url string, 
 	if err := wait(ctx, time.Second); err != nil {
 		return p, err
 	}
+	order := url + "/order"
 	var took []time.Duration
-	if err := captured(ctx, r, a.kinds, latencyFor, func(ctx context.Context) (err error) {
-		took, err = latencyAt(ctx, url, askedPerSecond)
+	if err := captured(ctx, r, a.taking(r, url, latencyFor-time.Second), latencyFor, func(ctx context.Context) (err error) {
+		took, err = latencyAt(ctx, order, askedPerSecond)
 		return err
 	}); err != nil {
 		return p, err
 	}
 	p.p50, p.p99 = took[len(took)/2], took[len(took)*99/100]
-	err = captured(ctx, r, a.kinds, throughputFor, func(ctx context.Context) (err error) {
-		p.rate, err = throughput(ctx, url)
+	err = captured(ctx, r, a.taking(r, url, throughputFor-time.Second), throughputFor, func(ctx context.Context) (err error) {
+		p.rate, err = throughput(ctx, order)
 		return err
 	})
 	return p, err
+}
+
+// taking is how the arm's profiles of so long are taken.
+func (a arm) taking(r *rig.Rig, url string, length time.Duration) taking {
+	switch {
+	case len(a.kinds) == 0:
+		return nil
+	case a.direct:
+		return func(ctx context.Context) (func(context.Context) error, error) { return direct(ctx, url, a.kinds, length), nil }
+	}
+	return func(ctx context.Context) (func(context.Context) error, error) { return capture(ctx, r, a.kinds, length) }
 }
