@@ -184,7 +184,11 @@ func (a arm) taking(r *rig.Rig, url string, length time.Duration) taking {
 	case len(a.kinds) == 0:
 		return nil
 	case a.direct:
-		return func(ctx context.Context) (func(context.Context) error, error) { return direct(ctx, url, a.kinds, length), nil }
+		return func(ctx context.Context) (func(context.Context) error, error) {
+			return direct(ctx, url, a.kinds, length), nil
+		}
 	}
-	return func(ctx context.Context) (func(context.Context) error, error) { return capture(ctx, r, a.kinds, length) }
+	return func(ctx context.Context) (func(context.Context) error, error) {
+		return capture(ctx, r, a.kinds, length)
+	}
 }

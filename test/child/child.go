@@ -5,6 +5,7 @@
 package child
 
 import (
+	"os"
 	"os/exec"
 	"runtime"
 	"syscall"
@@ -30,4 +31,16 @@ func Start(cmd *exec.Cmd, ended func(error)) error {
 		}
 	}()
 	return <-started
+}
+
+// InNamespaces are the attributes of a process in new namespaces of these kinds (CLONE_NEW…).
+// Who is not root becomes root of a new namespace of users as well.
+func InNamespaces(kinds uintptr) *syscall.SysProcAttr {
+	attr := &syscall.SysProcAttr{Cloneflags: kinds}
+	if uid := os.Getuid(); uid != 0 {
+		attr.Cloneflags |= syscall.CLONE_NEWUSER
+		attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: uid, Size: 1}}
+		attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
+	}
+	return attr
 }

@@ -55,12 +55,7 @@ func inNamespace() error {
 	cmd := exec.Command(self, os.Args[1:]...)
 	cmd.Env = append(os.Environ(), scratchVariable+"="+scratch)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET}
-	if os.Getuid() != 0 { // who is nobody may do so as root of a namespace of users
-		cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWUSER
-		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
-		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
-	}
+	cmd.SysProcAttr = child.InNamespaces(unix.CLONE_NEWNET)
 	ended := make(chan error, 1)
 	if err := child.Start(cmd, func(err error) { ended <- err }); err != nil {
 		return fmt.Errorf("making a network namespace: %w", err)
