@@ -27,24 +27,26 @@ import (
 // the spool yet, each in a file of its own: when the agent is killed, the next one says what
 // became of them. A firing is written down once, under the ID of its capture and without an
 // incident, and anew with it when the capture begins; what somebody asked for is written once,
-// then. It is removed once, when its end is in the spool or was told. What cannot be written
-// down costs nobody the capture.
+// then. It is removed once, when its end is in the spool or was told, or could be told nobody by
+// the agent that it happened to; what an earlier agent left stays until it was told. What
+// cannot be written down, or not in time, costs nobody the capture.
 type hand struct {
 	memory *memory
 	dir    string
 
-	mu   sync.Mutex
-	held map[string]bool // IDs that may have a file. guarded by mu
+	mu      sync.Mutex
+	held    map[string]bool // IDs that may have a file. guarded by mu
+	earlier map[string]bool // those that an earlier agent left. guarded by mu
 }
 
 const (
 	handSuffix = ".json"
-	handMost   = 512       // that are written down: of 110 pods every rule may have fired
+	handMost   = 1024      // that are written down: of 250 pods every rule may have fired
 	handBytes  = 256 << 10 // of one; its evidence is the most of it
 )
 
 func newHand(m *memory) *hand {
-	h := &hand{memory: m, dir: filepath.Join(m.dir, handDir), held: map[string]bool{}}
+	h := &hand{memory: m, dir: filepath.Join(m.dir, handDir), held: map[string]bool{}, earlier: map[string]bool{}}
 	err := durable.MkdirAll(h.dir, 0o700)
 	if err == nil {
 		_, err = durable.RemoveTemps(h.dir)
@@ -106,6 +108,7 @@ func (h *hand) strike(capture string) {
 	h.mu.Lock()
 	held := h.held[capture]
 	delete(h.held, capture)
+	delete(h.earlier, capture)
 	h.mu.Unlock()
 	if !held {
 		return
@@ -131,9 +134,19 @@ func (h *hand) left() (orders []gopprof.Order) {
 			h.lost(d.Name(), err)
 			continue
 		}
+		h.mu.Lock()
+		h.earlier[o.Capture] = true
+		h.mu.Unlock()
 		orders = append(orders, o)
 	}
 	return orders
+}
+
+// isEarlier tells whether an earlier agent left it, and nobody was told yet.
+func (h *hand) isEarlier(capture string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.earlier[capture]
 }
 
 // files lists the directory, which may hold anything and any number of it.
@@ -249,17 +262,27 @@ func (t handTaker) Take(ctx context.Context, o gopprof.Order) (gopprof.Capture, 
 	return t.fullTaker.Take(ctx, o)
 }
 
-// Start implements accept.Taker.
+// Start implements accept.Taker. Whoever asked is answered however slow the disk is, and the
+// capture ends no sooner than it is written down.
 func (t handTaker) Start(ctx context.Context, o gopprof.Order) (func() (gopprof.Capture, error), error) {
 	wait, err := t.fullTaker.Start(ctx, o)
-	if err == nil {
-		t.note(o)
+	if err != nil {
+		return nil, err
 	}
-	return wait, err
+	noted := make(chan struct{})
+	go func() {
+		defer close(noted)
+		t.note(o)
+	}()
+	return func() (gopprof.Capture, error) {
+		defer func() { <-noted }()
+		return wait()
+	}, nil
 }
 
 // handPublisher is publish, with which captures go out of hand. The spool strikes out what
-// it has before it can be sent; here it is what was sent without it, or is lost.
+// it has before it can be sent; here it is what was sent without it, or is lost. The end of
+// what an earlier agent left is not lost: the next one tells it, if this one could not.
 type handPublisher struct {
 	publisher
 	*hand
@@ -267,6 +290,12 @@ type handPublisher struct {
 
 // Publish implements publisher.
 func (p handPublisher) Publish(ctx context.Context, c gopprof.Capture) error {
-	defer p.strike(c.ID)
-	return p.publisher.Publish(ctx, c)
+	err := errors.New("panicked")
+	defer func() {
+		if err == nil || !p.isEarlier(c.ID) {
+			p.strike(c.ID)
+		}
+	}()
+	err = p.publisher.Publish(ctx, c)
+	return err
 }

@@ -109,11 +109,18 @@ func TestWhatIsInHandByRequestIsWrittenDown(t *testing.T) {
 	h, _ := newTestHand(t, t.TempDir())
 	l := &looking{dir: h.memory.dir, end: func() error { return nil }}
 	o := handOrder(gopprof.TriggerManual, handID)
+	write := h.memory.write
+	slow := make(chan struct{})
+	h.memory.write = func(path string, v any) error { <-slow; return write(path, v) }
 	wait, err := handTaker{l, h}.Start(t.Context(), o)
-	if err != nil || len(written(l.dir)) != 1 {
-		t.Fatalf("accepted with %v written down, %v", written(l.dir), err)
+	if err != nil || len(written(l.dir)) > 0 {
+		t.Fatalf("accepted, though the disk is slow: %v written down, %v", written(l.dir), err)
 	}
+	close(slow)
 	c, _ := wait()
+	if len(written(l.dir)) != 1 {
+		t.Errorf("taken with %v written down", written(l.dir))
+	}
 	if err := (handPublisher{f, h}).Publish(t.Context(), c); err != nil || len(written(l.dir)) > 0 {
 		t.Errorf("left %v, %v", written(l.dir), err)
 	}
@@ -186,6 +193,31 @@ func TestWhatTheAgentDiedWith(t *testing.T) {
 	}
 	if left := next.hand.left(); len(left) > 0 {
 		t.Errorf("left once more: %+v", left)
+	}
+}
+
+// What an earlier agent left stays until somebody was told of it: a full disk and NATS that is
+// away keep it for the next one.
+func TestWhatCouldNotBeToldIsToldByTheNext(t *testing.T) {
+	dir := t.TempDir()
+	killed, _ := newTestHand(t, dir)
+	killed.note(handOrder(gopprof.TriggerRule, handID))
+	for _, told := range []error{&gopprof.Error{Reason: gopprof.ReasonSpoolFailed}, nil} {
+		h, _ := newTestHand(t, dir)
+		left := h.left()
+		if len(left) != 1 {
+			t.Fatalf("left %+v", left)
+		}
+		f := &fakes{pubErr: told}
+		p := newTestPipeline(f)
+		p.publish, p.hand = handPublisher{f, h}, h
+		p.died(left[0], errDied(left[0]))
+		if err := p.drain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if stays := len(written(dir)) == 1; stays != (told != nil) {
+			t.Errorf("after %v there is %v", told, written(dir))
+		}
 	}
 }
 

@@ -267,7 +267,6 @@ func (p *pipeline) died(order gopprof.Order, err error) {
 		return
 	}
 	p.captures.Go(func() {
-		defer p.hand.strike(order.Capture)
 		p.guard.do(guardedCapture, func() { p.tellNothing(order, log, err) }, fieldsOfFired(f))
 	})
 }

@@ -16,8 +16,14 @@ const (
 // Reduced returns a file of which Draw makes the same drawing as of the one that p was read
 // from: of a large heap profile, which takes half a second to read, its drawing needs a tenth.
 // held is what of the capture's bytes is in memory beside it. nil where that is not worth it or
-// cannot be: the file itself is to be drawn then.
-func Reduced(kind gopprof.Kind, p *profile.Profile, held int64) []byte {
+// cannot be: the file itself is to be drawn then. A profile that it panics on is drawn, or not,
+// by a worker, which costs its drawing and not its report.
+func Reduced(kind gopprof.Kind, p *profile.Profile, held int64) (file []byte) {
+	defer func() {
+		if recover() != nil {
+			file = nil
+		}
+	}()
 	if p.Cost() < reducedFrom || p.Cost()+2*held > reducedMost {
 		return nil
 	}
@@ -25,7 +31,7 @@ func Reduced(kind gopprof.Kind, p *profile.Profile, held int64) []byte {
 	if err != nil {
 		return nil
 	}
-	file, err := clean.Condense(nodeFraction).Bytes()
+	file, err = clean.Condense(nodeFraction).Bytes()
 	if err != nil {
 		return nil
 	}

@@ -13,13 +13,13 @@ import (
 	"github.com/gopprof/gopprof/test/rig"
 )
 
-// The service is asked so often that it uses about half a processor, and the callers wait in
-// no queue of their own: a late answer delays no later question.
+// The service is asked so often that it uses a part of a processor, and the callers wait in no
+// queue of their own: a late answer delays no later question.
 const (
 	askedPerSecond = 150
 	latencyFor     = 8 * time.Second
 	throughputFor  = 4 * time.Second
-	priceRounds    = 12
+	priceRounds    = 10 // of five arms: each is at each place twice
 )
 
 // arm is what goes on while the service is asked.
@@ -70,14 +70,11 @@ func price(ctx context.Context, b *bench) error {
 		return err
 	}
 	defer func() { _ = agent.Signal(syscall.SIGCONT) }() // or it could not end
-	rounds := make([][]priceOf, min(priceRounds, int(b.span/(10*time.Second))))
+	rounds := make([][]priceOf, max(1, min(priceRounds, int(b.span/(10*time.Second)))))
 	for i := range rounds {
 		rounds[i] = make([]priceOf, len(arms))
 		for j := range arms {
-			turn := (i + j) % len(arms) // each arm is at each place as often
-			if i%2 == 1 {
-				turn = len(arms) - 1 - turn
-			}
+			turn := (i + j) % len(arms)
 			if rounds[i][turn], err = priceOnce(ctx, r, agent, service, arms[turn]); err != nil {
 				return fmt.Errorf("%s: %w", arms[turn].what, err)
 			}

@@ -18,6 +18,7 @@ var (
 	aggregatorParts = []part{
 		collecting,
 		{"decoding, to explain", []string{"pkg/profile.Parse"}},
+		{"reducing it, to draw", []string{"aggregator/draw.Reduced"}},
 		{"picture of the evidence", []string{"aggregator/explain/picture."}},
 		{"explaining", []string{"aggregator/explain"}},
 		{"cleaning the SVG", []string{"aggregator/draw.sanitize"}},

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/gopprof/gopprof/pkg/api"
 	"github.com/gopprof/gopprof/pkg/gopprof"
@@ -69,7 +70,7 @@ func TestAgentKilledWithARequestInHand(t *testing.T) {
 // A firing whose agent was killed while it took the profile has its end in the log of the
 // next one.
 func TestAgentKilledWithAFiringInHand(t *testing.T) {
-	ctx, r := newRig(t)
+	ctx, r := newRigOf(t, 20*time.Second)
 	startProcesses(ctx, t, r)
 	must(t, r.Burner.Heat(ctx, 1))
 	capture := killInHand(ctx, t, r)

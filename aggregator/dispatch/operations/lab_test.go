@@ -45,7 +45,7 @@ type agent struct {
 	deaf         bool           // does not stop what it is told to stop
 	lose         bool           // what it takes never arrives
 	paused       bool
-	slow         bool           // to pause: a second passes before it has
+	slow         bool    // to pause: a second passes before it has
 	lies         float64 // seconds that it says are left, whatever is
 	running      map[string]context.CancelFunc
 	until        map[string]time.Time
