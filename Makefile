@@ -53,7 +53,8 @@ $(TOOLS)/promtool: tools/unpack.sh # and prometheus
 	@tools/unpack.sh '$(TOOLS)' prometheus prometheus promtool
 
 $(TOOLS)/prometheus-alertmanager: tools/unpack.sh # and amtool
-	@tools/unpack.sh '$(TOOLS)' prometheus-alertmanager prometheus-alertmanager amtool
+	@tools/unpack.sh '$(TOOLS)' prometheus-alertmanager /usr/share/prometheus/alertmanager/default.tmpl \
+		/usr/share/prometheus/alertmanager/email.tmpl prometheus-alertmanager amtool
 
 $(TOOLS)/staticcheck: tools/lint/go.mod tools/lint/go.sum
 	go build -C tools/lint -o '$(CURDIR)/$@' honnef.co/go/tools/cmd/staticcheck
