@@ -38,10 +38,10 @@ func (p *places) take(op string, t gopprof.Target) {
 	p.workloads[workloadOf(t)]++
 }
 
-// schedule returns the captures that may begin now, the oldest operation's first. It is
-// pure: what has not ended, which captures an agent is being asked about (busy: they count
-// as running), which may not be tried yet (later), and how many replicas each workload has,
-// go in.
+// schedule returns the captures that may begin now, the oldest operation's first, and of an
+// operation's those first on whose node the fewest run. It is pure: what has not ended, which
+// captures an agent is being asked about (busy: they count as running), which may not be tried
+// yet (later), and how many replicas each workload has, go in.
 func schedule(ops []gopprof.Operation, c Config, busy, later func(capture string) bool, replicas map[workloadKey]int) []start {
 	ops = slices.SortedFunc(slices.Values(ops), func(a, b gopprof.Operation) int {
 		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.ID, b.ID))
@@ -52,15 +52,32 @@ func schedule(ops []gopprof.Operation, c Config, busy, later func(capture string
 		if !op.Cancelled.IsZero() {
 			continue
 		}
-		for _, oc := range op.Captures {
-			if oc.State != gopprof.CaptureWaiting || busy(oc.Capture) || later(oc.Capture) || !fits(op, oc.Target, c, taken, replicas) {
-				continue
+		waiting := slices.DeleteFunc(slices.Clone(op.Captures), func(oc gopprof.OperationCapture) bool {
+			return oc.State != gopprof.CaptureWaiting || busy(oc.Capture) || later(oc.Capture)
+		})
+		for {
+			i := next(op, waiting, c, taken, replicas)
+			if i < 0 {
+				break
 			}
-			taken.take(op.ID, oc.Target)
-			starts = append(starts, start{op, oc})
+			taken.take(op.ID, waiting[i].Target)
+			starts = append(starts, start{op, waiting[i]})
+			waiting = slices.Delete(waiting, i, i+1)
 		}
 	}
 	return starts
+}
+
+// next returns which of the captures that wait begins first: of those that keep within every
+// bound the one on whose node the fewest run. It is -1 if none does.
+func next(op gopprof.Operation, waiting []gopprof.OperationCapture, c Config, taken *places, replicas map[workloadKey]int) int {
+	first, fewest := -1, 0
+	for i, oc := range waiting {
+		if n := taken.nodes[nodeOf(oc.Target)]; (first < 0 || n < fewest) && fits(op, oc.Target, c, taken, replicas) {
+			first, fewest = i, n
+		}
+	}
+	return first
 }
 
 func running(ops []gopprof.Operation, busy func(string) bool) *places {
