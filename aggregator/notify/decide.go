@@ -72,7 +72,9 @@ func (g group) decideRenewal(d decision, now time.Time) decision {
 // decideSending is about a message that was tried.
 func (g group) decideSending(now time.Time, lease time.Duration) decision {
 	if g.At.Sub(now) > lease { // of before the clock was set back: how long it meant to wait is not known
-		now = later(g.At.Add(lease), g.Next)
+		d := g.decideSending(later(g.At.Add(lease), g.Next), lease)
+		d.until = time.Time{}
+		return d
 	}
 	switch end := g.At.Add(lease); {
 	case g.State == stateSending && end.After(now):

@@ -94,6 +94,9 @@ func TestDecide(t *testing.T) {
 		if d.act != x.act || d.why != x.why || d.kind != x.kind || until != x.until {
 			t.Errorf("%s: %d %q %q until %v", x.name, d.act, d.why, d.kind, until)
 		}
+		if d.act == actTell && d.until.After(noon.Add(x.at)) {
+			t.Errorf("%s: to be told since %v, which is to come", x.name, d.until.Sub(noon))
+		}
 		if d.act == actTell && (d.why == whyUnknown) != d.same {
 			t.Errorf("%s: the same message: %v", x.name, d.same)
 		}
@@ -269,6 +272,7 @@ func FuzzGroup(f *testing.F) {
 	f.Add([]byte(`{"state":"sending","sending":{"id":"x"},"attempts":-9223372036854775808,"at":"9999-12-31T23:59:59Z"}`))
 	f.Add([]byte(`{"state":"waiting","sending":{"kind":"ended"},"next":"2026-11-22T03:04:05Z","timing":{"endAfter":-1}}`))
 	f.Add([]byte(`{"state":"sending"}`))
+	f.Add([]byte(`{"state":"sending","sending":{"id":"x"},"at":"9999-12-31T23:59:59Z"}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		g := groupOf(data)
 		for range 3 {

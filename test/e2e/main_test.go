@@ -105,7 +105,9 @@ func newRig(t *testing.T, siblings ...string) (context.Context, *rig.Rig) {
 // newRigOf is newRig with CPU profiles of another length.
 func newRigOf(t *testing.T, cpu time.Duration, siblings ...string) (context.Context, *rig.Rig) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	// Not the test's own, which ends before its cleanups: what a test starts after the programs,
+	// as a browser, is gone before they stop.
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
 	self, err := os.Executable()
 	if err != nil {

@@ -91,8 +91,14 @@ func TestPagesByKeyboard(t *testing.T) {
 	must(t, r.AwaitTarget(ctx))
 	askOperation(ctx, t, r, api.CaptureRequest{Namespace: rig.Namespace, Pod: rig.Pod, Kinds: []gopprof.Kind{gopprof.KindGoroutine}})
 	report := awaitReport(ctx, t, r, "?kind=goroutine")
+	t.Cleanup(func() { // runs when the browser has gone, which may be loading a picture until then
+		if ctx.Err() != nil {
+			t.Error("the programs were stopped before the browser")
+		}
+	})
 	b := browser.Start(t, browser.Options{Hosts: []string{strings.TrimPrefix(r.API, "http://")}})
 	tab := b.Open(r.API + "/")
+	var seen []string
 	for range 60 {
 		tab.Press("Tab")
 		var to string
@@ -102,6 +108,7 @@ func TestPagesByKeyboard(t *testing.T) {
 			tab.Wait(`location.pathname.endsWith("` + report.ID + `")`)
 			return
 		}
+		seen = append(seen, to)
 	}
-	t.Error("no key leads to the report")
+	t.Errorf("no key leads to the report %s; the focus was on the links %q of\n%s", report.ID, seen, tab.Text(browser.CSS("body")))
 }
