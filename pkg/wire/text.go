@@ -17,7 +17,8 @@ const (
 	maxCompared = 500  // intervals that both witnesses saw; the newest are kept
 )
 
-// line makes a text for people one bounded line that may be printed. It may repeat what a
+// line makes a text for people, or of an error that quotes what was sent, one bounded line that
+// may be printed. It may repeat what a
 // pod or a database answered, and costs nobody the message that it is in.
 func line(s string) string {
 	s = strings.Map(func(r rune) rune {

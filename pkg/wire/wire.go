@@ -88,7 +88,7 @@ func decode(data []byte, typ string, into any) (event, error) {
 		return event{}, fmt.Errorf("decoding %s: %w", typ, err)
 	}
 	if err := json.Unmarshal(e.Data, into); err != nil {
-		return event{}, fmt.Errorf("decoding %s: data: %w: %w", typ, ErrInvalid, err)
+		return event{}, fmt.Errorf("decoding %s: data: %w: %s", typ, ErrInvalid, line(err.Error()))
 	}
 	return e, nil
 }
@@ -99,7 +99,7 @@ func open(data []byte, typ string) (event, error) {
 	}
 	var e event
 	if err := json.Unmarshal(data, &e); err != nil {
-		return event{}, fmt.Errorf("%w: %w", ErrMalformed, err)
+		return event{}, fmt.Errorf("%w: %s", ErrMalformed, line(err.Error()))
 	}
 	if err := e.check(typ); err != nil {
 		return event{}, err
