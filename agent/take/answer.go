@@ -43,12 +43,20 @@ func classify(ctx context.Context, err error) error {
 	case gopprof.ReasonOf(err) != "":
 		return err
 	case notDialled(err): // also in time-outs of the dialler, which are not the profile's
-		return &Error{Reason: gopprof.ReasonUnreachable, Err: err}
+		return &Error{Reason: gopprof.ReasonUnreachable, Err: brief{err}}
 	case errors.Is(err, context.DeadlineExceeded):
-		return &Error{Reason: gopprof.ReasonTimeout, Err: err}
+		return &Error{Reason: gopprof.ReasonTimeout, Err: brief{err}}
 	}
-	return &Error{Reason: gopprof.ReasonUnreachable, Err: err}
+	return &Error{Reason: gopprof.ReasonUnreachable, Err: brief{err}}
 }
+
+// brief is an error that may quote what a target sent, as net/http's do with a whole header. It
+// says the same in a few words that can be printed.
+type brief struct{ err error }
+
+func (b brief) Error() string { return clean(b.err.Error()) }
+
+func (b brief) Unwrap() error { return b.err }
 
 // notDialled tells whether no connection came about at all.
 func notDialled(err error) bool {
@@ -71,7 +79,7 @@ func (j *job) validate(k gopprof.Kind, data []byte) (err error) {
 	if err == nil || gopprof.ReasonOf(err) != "" {
 		return err
 	}
-	return &Error{Reason: profile.ReasonOf(err), Err: err}
+	return &Error{Reason: profile.ReasonOf(err), Err: brief{err}}
 }
 
 // detailOf is what an error says beside its reason.

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"net/url"
 	"time"
 
@@ -22,6 +21,11 @@ const (
 	countTimeout  = 2 * time.Second
 	countMaxBytes = 8 << 20   // of the page of metrics
 	countMaxLines = 256 << 10 // bytes of the counter's own lines
+	// countMaxLabels bounds the labels of one line: the parser compares each with those before
+	// it, so that a line of thousands costs seconds.
+	countMaxLabels = 64
+	// countMax is the largest count: beyond it a float64 cannot tell one request from none.
+	countMax = 1 << 53
 )
 
 // counting reads the counter of requests of a target that was verified, before a CPU profile.
@@ -89,6 +93,9 @@ func sumOf(page []byte, metric string) (float64, error) {
 		if !ok || len(rest) == 0 || rest[0] != '{' && rest[0] != ' ' && rest[0] != '\t' {
 			continue
 		}
+		if bytes.Count(rest, []byte("=")) > countMaxLabels {
+			return 0, &Error{Reason: gopprof.ReasonTooLarge, Detail: fmt.Sprintf("a line of more than %d labels", countMaxLabels)}
+		}
 		own.Write(lines.Bytes())
 		own.WriteByte('\n')
 		if own.Len() > countMaxLines {
@@ -110,7 +117,7 @@ func sumOf(page []byte, metric string) (float64, error) {
 	for _, m := range f.GetMetric() { // no type was said of it: its line is left out
 		sum += m.GetUntyped().GetValue()
 	}
-	if math.IsNaN(sum) || math.IsInf(sum, 0) || sum < 0 {
+	if !(sum >= 0 && sum <= countMax) { // NaN is neither
 		return 0, errNoCount
 	}
 	return sum, nil

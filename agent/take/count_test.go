@@ -120,12 +120,15 @@ func TestCountersThatSayNothing(t *testing.T) {
 		"NaN":             {plain("http_requests_total NaN\n"), gopprof.ReasonBadInput},
 		"infinite":        {plain("http_requests_total +Inf\n"), gopprof.ReasonBadInput},
 		"negative":        {plain("http_requests_total -N\n"), gopprof.ReasonBadInput},
-		"an endless line": {plain("http_requests_total{x=\"" + strings.Repeat("x", 1<<20) + "\"} N\n"), gopprof.ReasonBadInput},
-		"too many lines":  {plain(strings.Repeat("http_requests_total{code=\"200\"} N\n", 20_000)), gopprof.ReasonTooLarge},
-		"a huge page":     {plain(strings.Repeat("x", countMaxBytes+1)), gopprof.ReasonTooLarge},
-		"the same count":  {plain("http_requests_total 5\n"), ""},
-		"it began anew":   {func(w http.ResponseWriter, n int64) { fmt.Fprintf(w, "http_requests_total %d\n", 1000-n) }, ""},
-		"an error":        {func(w http.ResponseWriter, _ int64) { http.Error(w, "no", http.StatusForbidden) }, gopprof.ReasonStatus},
+		"beyond counting": {plain("http_requests_total 1e300\n"), gopprof.ReasonBadInput},
+		// A parser that compares each label with all before it takes seconds for a line.
+		"thousands of labels": {plain("http_requests_total{" + strings.Repeat("a=\"\",", 60_000/5) + "} N\n"), gopprof.ReasonTooLarge},
+		"an endless line":     {plain("http_requests_total{x=\"" + strings.Repeat("x", 1<<20) + "\"} N\n"), gopprof.ReasonBadInput},
+		"too many lines":      {plain(strings.Repeat("http_requests_total{code=\"200\"} N\n", 20_000)), gopprof.ReasonTooLarge},
+		"a huge page":         {plain(strings.Repeat("x", countMaxBytes+1)), gopprof.ReasonTooLarge},
+		"the same count":      {plain("http_requests_total 5\n"), ""},
+		"it began anew":       {func(w http.ResponseWriter, n int64) { fmt.Fprintf(w, "http_requests_total %d\n", 1000-n) }, ""},
+		"an error":            {func(w http.ResponseWriter, _ int64) { http.Error(w, "no", http.StatusForbidden) }, gopprof.ReasonStatus},
 		"led elsewhere": {func(w http.ResponseWriter, _ int64) {
 			w.Header().Set("Location", "http://127.0.0.1:1/")
 			w.WriteHeader(http.StatusFound)

@@ -68,6 +68,8 @@ func (j *job) fetch(k gopprof.Kind) (fetched, error) {
 	if j.ctx.Err() != nil {
 		return fetched{}, cancelled()
 	}
+	start := j.t.deps.Now()
+	defer func() { j.late += max(0, j.t.deps.Now().Sub(start)-j.seconds(k)) }()
 	if j.room() <= 0 {
 		return fetched{}, &Error{Reason: gopprof.ReasonTooLarge, Detail: fmt.Sprintf("the capture has %d bytes without it", j.bytes)}
 	}
@@ -130,10 +132,16 @@ func (j *job) metering(k gopprof.Kind) (used func() float64) {
 func (j *job) profile(k gopprof.Kind, data []byte) gopprof.Profile {
 	sum := sha256.Sum256(data)
 	p := gopprof.Profile{Kind: k, SizeBytes: int64(len(data)), SHA256: hex.EncodeToString(sum[:]), Bytes: data}
-	if k.Timed() {
-		p.Seconds = j.order.CPUSeconds.Seconds()
-	}
+	p.Seconds = j.seconds(k).Seconds()
 	return p
+}
+
+// seconds is how long a profile of the kind goes on; 0 for a kind that is not timed.
+func (j *job) seconds(k gopprof.Kind) time.Duration {
+	if k.Timed() {
+		return j.order.CPUSeconds
+	}
+	return 0
 }
 
 // room is how large the next profile may be.
@@ -141,10 +149,9 @@ func (j *job) room() int64 { return min(j.t.cfg.MaxBytes, j.t.cfg.MaxCaptureByte
 
 // request gets one page and returns its bytes.
 func (j *job) request(e gopprof.Endpoint, k gopprof.Kind) ([]byte, error) {
-	limit := j.t.cfg.ConnectTimeout + j.t.cfg.Timeout
+	limit := j.t.cfg.ConnectTimeout + j.t.cfg.Timeout + j.seconds(k)
 	query := url.Values{}
 	if k.Timed() {
-		limit += j.order.CPUSeconds
 		query.Set("seconds", strconv.Itoa(int(j.order.CPUSeconds/time.Second)))
 	}
 	ctx, cancel := context.WithTimeout(j.ctx, limit)

@@ -6,7 +6,9 @@ import (
 	"net/http"
 	"runtime/pprof"
 	"runtime/trace"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
@@ -267,5 +269,74 @@ func TestContendedTargetDoesNotHoldTheNode(t *testing.T) {
 	pprof.StopCPUProfile()
 	if r := wait(t, contended); r.err != nil || len(r.capture.Profiles) != 2 {
 		t.Errorf("capture %+v, %v", r.capture, r.err)
+	}
+}
+
+// A target that is slow lets another one that waits have its turn between two kinds.
+func TestSlowTargetGivesWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := testConfig()
+		cfg.MaxAtOnce = 1
+		tk := newTaker(cfg, Deps{})
+		begun := func(id, pod string) *job {
+			j, err := tk.begin(t.Context(), byHand(id, gopprof.Target{Namespace: "shop", Pod: pod}, gopprof.KindHeap))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return j
+		}
+		slow, other := begun(id1, "a"), begun(id2, "b")
+		enter := func(j *job) {
+			go func() {
+				if err := j.enter(); err != nil {
+					t.Error(err)
+				}
+			}()
+			synctest.Wait()
+		}
+		enter(slow)
+		enter(other)
+		slow.late = slowAfter
+		if slow.giveWay(); !slow.inside {
+			t.Fatal("a quick one gave its place away")
+		}
+		slow.late++
+		slow.giveWay()
+		if synctest.Wait(); slow.inside || !other.inside {
+			t.Fatalf("the slow one is inside: %t, the other: %t", slow.inside, other.inside)
+		}
+		enter(slow)
+		other.leave()
+		if synctest.Wait(); !slow.inside || slow.late != 0 {
+			t.Errorf("inside: %t, late by %v", slow.inside, slow.late)
+		}
+	})
+}
+
+// Late is what a target takes beyond the seconds that were asked for.
+func TestLate(t *testing.T) {
+	var mu sync.Mutex
+	now := time.Date(2026, 11, 29, 0, 0, 0, 0, time.UTC)
+	real := realPprof()
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		real(w, r)
+		mu.Lock()
+		defer mu.Unlock()
+		now = now.Add(1500 * time.Millisecond)
+	})
+	clock := func() time.Time {
+		mu.Lock()
+		defer mu.Unlock()
+		return now
+	}
+	tk := newTaker(testConfig(), Deps{Now: clock})
+	j, err := tk.begin(t.Context(), byHand(id1, s.target(t, "a"), gopprof.KindCPU, gopprof.KindHeap))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []time.Duration{500 * time.Millisecond, 2 * time.Second} {
+		if err := j.takeKind(&gopprof.Capture{}, j.order.Kinds[i]); err != nil || j.late != want {
+			t.Errorf("%s: late by %v, want %v; %v", j.order.Kinds[i], j.late, want, err)
+		}
 	}
 }

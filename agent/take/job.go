@@ -3,6 +3,7 @@ package take
 import (
 	"context"
 	"fmt"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -18,9 +19,10 @@ type job struct {
 	ctx    context.Context // ends when the capture is cancelled
 	cancel context.CancelFunc
 	log    *zap.Logger
-	inside bool    // holds the node's gate; run's goroutine only
-	bytes  int64   // taken so far; run's goroutine only
-	state  Running // guarded by t.mu
+	inside bool          // holds the node's gate; run's goroutine only
+	late   time.Duration // that requests took beyond their seconds since it holds the gate; run's goroutine only
+	bytes  int64         // taken so far; run's goroutine only
+	state  Running       // guarded by t.mu
 }
 
 // begin checks the order and takes the target's gate.
@@ -123,8 +125,19 @@ func (j *job) enterNow() bool {
 // leave gives the node's gate back, if it is held.
 func (j *job) leave() {
 	if j.inside {
-		j.inside = false
+		j.inside, j.late = false, 0
 		<-j.t.slots
+	}
+}
+
+// slowAfter is how late a target's answers may be, all together, before it gives way to others.
+const slowAfter = time.Second
+
+// giveWay gives the node's gate back between two kinds of a slow target: whoever waits has their
+// turn first, so that no target holds a place longer than one request may take.
+func (j *job) giveWay() {
+	if j.late > slowAfter {
+		j.leave()
 	}
 }
 
@@ -151,12 +164,20 @@ func (j *job) take() (gopprof.Capture, error) {
 	return c, nil
 }
 
-// takeKind adds one profile to the capture.
-func (j *job) takeKind(c *gopprof.Capture, k gopprof.Kind) error {
+// takeKind adds one profile to the capture. A panic, which foreign bytes may bring about in a
+// library, costs this profile only.
+func (j *job) takeKind(c *gopprof.Capture, k gopprof.Kind) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			j.log.Error("taking a profile panicked", zap.String("kind", string(k)), zap.Any("error", p), zap.ByteString("stack", debug.Stack()))
+			err = &Error{Reason: gopprof.ReasonInternal, Detail: clean(fmt.Sprint("panicked: ", p))}
+		}
+	}()
 	if k == gopprof.KindTrace && j.order.Trigger.Kind != gopprof.TriggerManual {
 		return &Error{Reason: gopprof.ReasonForbidden, Detail: "a trace is taken by hand only"}
 	}
-	if err := j.enter(); err != nil { // the gate was given back while another kind waited
+	j.giveWay()
+	if err := j.enter(); err != nil { // the gate was given back, or while another kind waited
 		return err
 	}
 	got, err := j.fetchPatiently(k)

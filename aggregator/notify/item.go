@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/gopprof/gopprof/pkg/api"
 	"github.com/gopprof/gopprof/pkg/gopprof"
@@ -189,9 +190,24 @@ func links(r gopprof.Report) []Link {
 		add("Alert", a.GeneratorURL)
 	}
 	for _, name := range sortedNames(r.Links) {
-		add(name, r.Links[name])
+		said := name
+		if ofOurs(name) {
+			said = "Link: " + name
+		}
+		add(said, r.Links[name])
 	}
 	return all
+}
+
+// ofOurs tells whether an owner's link has the name of one of ours, but for case and signs.
+func ofOurs(name string) bool {
+	words := strings.FieldsFunc(strings.ToLower(name), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+	switch name := strings.Join(words, " "); name {
+	case "report", "evidence", "alert":
+		return true
+	default:
+		return strings.HasPrefix(name, "call graph")
+	}
 }
 
 func sortedNames(m map[string]string) []string {

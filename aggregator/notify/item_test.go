@@ -33,6 +33,27 @@ func TestItemOfAnAlert(t *testing.T) {
 	}
 }
 
+// What a pod's annotations link to never goes by the name of a link of ours, however it is
+// spelt: a reader could not tell them apart, and a channel that has one of each name would show
+// the pod's.
+func TestOwnersLinksAreNotOurs(t *testing.T) {
+	const id, evil = "019a2b3c-4d5e-7f60-8a1b-2c3d4e5f6071", "https://evil.example/"
+	r := gopprof.Report{ID: id, Page: "https://gopprof.example/reports/" + id, Links: map[string]string{}}
+	for _, name := range []string{"Report", "rEport-", "Evidence", "alert", "Call.graph.cpu", "call_graph"} {
+		r.Links[name] = evil + name
+	}
+	r.Links["Runbook"] = "https://wiki.example/"
+	want := []Link{{"Report", r.Page}, {"Link: Call.graph.cpu", evil + "Call.graph.cpu"}, {"Link: Evidence", evil + "Evidence"}, {"Link: Report", evil + "Report"},
+		{"Runbook", "https://wiki.example/"}, {"Link: alert", evil + "alert"}, {"Link: call_graph", evil + "call_graph"}, {"Link: rEport-", evil + "rEport-"}}
+	if got := ItemOf(r).Links; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	r.Page = ""
+	if page := ItemOf(r).Page(); page != "" {
+		t.Errorf("its page is %s", page)
+	}
+}
+
 // A pod's labels are lines, by their names in Kubernetes, and few; a pod that is named by
 // a line alone has none.
 func TestItemsLabels(t *testing.T) {
