@@ -88,6 +88,23 @@ func wants(t *testing.T, when string, got []string, want ...string) {
 	}
 }
 
+// A message that makes us panic ends that attempt and nothing else: it would be told again at
+// each start of the program, and end it each time.
+func TestPanicWhileTelling(t *testing.T) {
+	s, c := chatting(t)
+	handle(t, s, of(incident(), "web-0"))
+	c.during = func(notify.Message) { panic("a defect") }
+	s.Pass(time.Minute)
+	if got := s.Count("failures_total"); c.tries == 0 || got != float64(c.tries) {
+		t.Errorf("tried %d times, failed %g times", c.tries, got)
+	}
+	c.during, c.got = nil, nil
+	s.Pass(time.Hour)
+	if got := c.took(); len(got) == 0 || got[0] != "shop/web-0: cpu at 93 % of its limit" {
+		t.Errorf("told %q", got)
+	}
+}
+
 // One incident is one message, one more for further pods, and one when it is over.
 func TestOneIncident(t *testing.T) {
 	s, c := chatting(t)

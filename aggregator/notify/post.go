@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"runtime/debug"
 	"strings"
 	"time"
 	"unicode"
@@ -39,9 +40,15 @@ func newClient(timeout time.Duration) *http.Client {
 	}
 }
 
-// post makes one attempt. What it returns holds no secret.
-func (n *Notifier) post(ctx context.Context, to *receiver, l Letter) Outcome {
-	var out Outcome
+// post makes one attempt. What it returns holds no secret. A panic, which what is told may bring
+// about in a channel or a template, is a failure of this attempt only.
+func (n *Notifier) post(ctx context.Context, to *receiver, l Letter) (out Outcome) {
+	defer func() {
+		if p := recover(); p != nil {
+			n.log.Error("telling panicked", zap.String("receiver", to.Name), zap.String("message", l.Message.ID), zap.Any("error", p), zap.ByteString("stack", debug.Stack()))
+			out = Outcome{Reason: gopprof.ReasonInternal, Detail: "a defect of gopprof, whose log has the stack", Retry: true}
+		}
+	}()
 	if l.Message, out = n.worded(to, l.Message); out.Reason != "" {
 		return out
 	}

@@ -76,6 +76,11 @@ func execute(t *template.Template, m Message) (string, error) {
 	done := make(chan result, 1)
 	go func() {
 		w := &bounded{until: time.Now().Add(templateTime)}
+		defer func() { // nobody else can catch it
+			if p := recover(); p != nil {
+				done <- result{err: fmt.Errorf("it panicked: %v", p)}
+			}
+		}()
 		err := t.Execute(w, viewOf(m))
 		done <- result{w.text.String(), err}
 	}()
