@@ -178,8 +178,16 @@ func (o *Observer) Instance(ctx context.Context, t gopprof.Target) (uint64, erro
 	return s.Instance, nil
 }
 
-// CPUSeconds reads the CPU time that the target has used since its cgroup was made.
+// CPUSeconds reads the CPU time that the target has used since its cgroup was made. Of one that
+// is not observed, the reader keeps nothing.
 func (o *Observer) CPUSeconds(ctx context.Context, t gopprof.Target) (float64, error) {
+	defer func() {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		if o.histories[t.Key()] == nil {
+			o.reader.Forget(t.Key())
+		}
+	}()
 	s, err := o.read(ctx, t, time.Now())
 	if err != nil {
 		return 0, fmt.Errorf("reading CPU time of %q: %w", t.Key(), err)

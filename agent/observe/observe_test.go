@@ -269,6 +269,25 @@ func TestNextIsNeverFarAway(t *testing.T) {
 	}
 }
 
+// Of a target that is profiled by hand and not observed, the reader keeps nothing: nobody would
+// tell it that it has gone.
+func TestCPUSecondsOfWhatIsNotObserved(t *testing.T) {
+	w := newWorld(t, observe.DefaultConfig())
+	w.start("a")
+	w.start("b")
+	other := w.targets[1]
+	w.targets = w.targets[:1]
+	w.watch(10 * time.Second)
+	for _, x := range append(w.targets[:1:1], other) {
+		if _, err := w.CPUSeconds(t.Context(), x); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if w.forgot[other.Key()] != 1 || w.forgot[w.targets[0].Key()] != 0 {
+		t.Errorf("forgotten: %v", w.forgot)
+	}
+}
+
 func TestCPUSecondsAreReadNow(t *testing.T) {
 	w := newWorld(t, observe.DefaultConfig())
 	l := w.start("a")
