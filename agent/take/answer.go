@@ -75,6 +75,12 @@ func (j *job) validate(k gopprof.Kind, data []byte) (err error) {
 	if len(data) == 0 {
 		return &Error{Reason: gopprof.ReasonInvalidProfile, Detail: "empty"}
 	}
+	select {
+	case j.t.reading <- struct{}{}:
+		defer func() { <-j.t.reading }()
+	case <-j.ctx.Done():
+		return cancelled()
+	}
 	err = j.t.deps.Validate(k, data)
 	if err == nil || gopprof.ReasonOf(err) != "" {
 		return err

@@ -340,3 +340,42 @@ func TestLate(t *testing.T) {
 		}
 	}
 }
+
+// Two profiles are never unpacked at the same time: what they cost in memory does not add up.
+func TestProfilesAreValidatedOneByOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inside, goOn := 0, make(chan struct{})
+		tk := newTaker(testConfig(), Deps{Validate: func(gopprof.Kind, []byte) error {
+			inside++
+			<-goOn
+			return nil
+		}})
+		ends := make(chan error, 3)
+		var last *job
+		for _, id := range []string{id1, id2, id3} {
+			j, err := tk.begin(t.Context(), byHand(id, gopprof.Target{Namespace: "shop", Pod: id}, gopprof.KindHeap))
+			if err != nil {
+				t.Fatal(err)
+			}
+			go func() { ends <- j.validate(gopprof.KindHeap, []byte("x")) }()
+			synctest.Wait()
+			last = j
+		}
+		if inside != 1 {
+			t.Errorf("%d are validated", inside)
+		}
+		last.cancel()
+		if err := <-ends; gopprof.ReasonOf(err) != gopprof.ReasonCancelled {
+			t.Errorf("cancelled: %v", err)
+		}
+		close(goOn)
+		for range 2 {
+			if err := <-ends; err != nil {
+				t.Error(err)
+			}
+		}
+		if inside != 2 {
+			t.Errorf("%d were validated", inside)
+		}
+	})
+}

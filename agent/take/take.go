@@ -65,6 +65,7 @@ type Taker struct {
 	log     *zap.Logger
 	metrics *metrics
 	slots   chan struct{} // the node's gate: holds one element per capture that profiles
+	reading chan struct{} // holds an element while a profile is validated: two large ones are never unpacked at once
 
 	mu     sync.Mutex
 	jobs   map[string]*job // by target key: the target's gate. guarded by mu
@@ -90,7 +91,7 @@ func New(cfg Config, deps Deps, log *zap.Logger, reg prometheus.Registerer) *Tak
 	}
 	return &Taker{
 		cfg: cfg, deps: deps, log: log, metrics: newMetrics(reg),
-		slots: make(chan struct{}, cfg.MaxAtOnce), jobs: make(map[string]*job),
+		slots: make(chan struct{}, cfg.MaxAtOnce), reading: make(chan struct{}, 1), jobs: make(map[string]*job),
 	}
 }
 
