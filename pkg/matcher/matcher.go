@@ -33,8 +33,15 @@ type Matcher struct {
 
 var syntax = regexp.MustCompile(`^\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*(` + operators + `)\s*(.*?)\s*$`)
 
-// Parse reads a condition. Quotes around the value may be left out.
+// maxBytes bounds a condition: a long regular expression takes seconds to compile, and
+// many times its length in memory.
+const maxBytes = 64 << 10
+
+// Parse reads a condition of at most 64 KiB. Quotes around the value may be left out.
 func Parse(s string) (Matcher, error) {
+	if len(s) > maxBytes {
+		return Matcher{}, fmt.Errorf("must be at most %d bytes, and has %d", maxBytes, len(s))
+	}
 	parts := syntax.FindStringSubmatch(s)
 	if parts == nil {
 		return Matcher{}, errors.New(`must be name="value", or with !=, =~ or !~`)

@@ -43,6 +43,7 @@ func TestAll(t *testing.T) {
 func TestMatchersThatAreRefused(t *testing.T) {
 	for text, want := range map[string]string{
 		"": "must be", "shop": "must be", "=x": "must be", `namespace="x`: "quotes", `namespace=~"("`: "regular expression", "a b=c": "must be",
+		"pod=~" + strings.Repeat("long", 20_000): "at most 65536 bytes",
 	} {
 		if _, err := matcher.Parse(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", text, err)
