@@ -28,7 +28,8 @@ type Config struct {
 	// Timeout bounds one profile from request to last byte, on top of connect_timeout and of the
 	// seconds of a timed kind. Default 20s. Raise it for processes whose heap profile takes long.
 	// A target that answers nothing holds its place among max_at_once as long, and is not asked
-	// for another kind then: with the default CPU profile 55s, less than patience.
+	// for another kind then: with the default CPU profile 55s, less than patience. One that
+	// answers late lets others who wait have their turn before its next kind.
 	Timeout time.Duration `yaml:"timeout"`
 	// MaxBytes bounds one profile as it comes, compressed. Default 16 MiB. The aggregator
 	// has bounds of its own: raising one alone gains nothing.
