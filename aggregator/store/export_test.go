@@ -59,6 +59,14 @@ func (a answerless) remove(ctx context.Context, key string) error {
 	return errors.Join(a.writer.remove(ctx, key), a.err)
 }
 
+// Remove deletes a blob.
+func (s *Store) Remove(ctx context.Context, key string) error { return s.blobs.remove(ctx, key) }
+
+// Failures is how many operations have failed.
+func (s *Store) Failures(operation string) float64 {
+	return testutil.ToFloat64(s.metrics.failures.WithLabelValues(operation))
+}
+
 // Swept is how many reports and leftovers sweeps have deleted for a cause.
 func (s *Store) Swept(cause string) float64 {
 	return testutil.ToFloat64(s.metrics.swept.WithLabelValues(cause))
