@@ -17,7 +17,8 @@ import (
 type blobs struct {
 	writer
 	bucket   *blob.Bucket
-	pageSize int // of one listing request
+	pageSize int    // of one listing request
+	trial    string // key of the blob of try, once it was made up; of Run only
 }
 
 // writer changes a bucket. What it has written is durable when it returns, and other
@@ -128,24 +129,29 @@ func (b *blobs) page(ctx context.Context, token []byte, opts *blob.ListOptions) 
 var errNotConditional = errors.New("the store ignores conditional writes (If-None-Match): reports could be overwritten")
 
 // try writes, reads and deletes a blob of its own, to learn at start whether that works
-// and whether a blob that exists is safe from another create.
-func (b *blobs) try(ctx context.Context) error {
-	key := "gopprof-trial-" + rand.Text()
-	if err := b.create(ctx, key, []byte("one"), typeProfile); err != nil {
-		return fmt.Errorf("trying to write: %w", err)
+// and whether a blob that exists is safe from another create. A blob that cannot be deleted
+// is no error, as reports can be stored: left tells why it stays, and trying again, in this
+// process, leaves no other one.
+func (b *blobs) try(ctx context.Context) (left, err error) {
+	if b.trial == "" {
+		b.trial = "gopprof-trial-" + rand.Text()
 	}
-	again := b.create(ctx, key, []byte("two"), typeProfile)
-	_, read := b.read(ctx, key, 16)
-	if err := errors.Join(read, b.remove(ctx, key)); err != nil {
-		return fmt.Errorf("trying to read and delete: %w", err)
+	if err := b.create(ctx, b.trial, []byte("one"), typeProfile); err != nil && !errors.Is(err, errBlobExists) {
+		return nil, fmt.Errorf("trying to write: %w", err)
+	}
+	again := b.create(ctx, b.trial, []byte("two"), typeProfile)
+	_, read := b.read(ctx, b.trial, 16)
+	left = b.remove(ctx, b.trial)
+	if read != nil {
+		return left, fmt.Errorf("trying to read: %w", read)
 	}
 	if again == nil {
-		return errNotConditional
+		return left, errNotConditional
 	}
 	if !errors.Is(again, errBlobExists) {
-		return fmt.Errorf("trying to write twice: %w", again)
+		return left, fmt.Errorf("trying to write twice: %w", again)
 	}
-	return nil
+	return left, nil
 }
 
 // cloudWriter writes through the driver: cloud stores write whole blobs and know
@@ -154,8 +160,14 @@ type cloudWriter struct{ bucket *blob.Bucket }
 
 func (w *cloudWriter) create(ctx context.Context, key string, data []byte, contentType string) error {
 	err := w.bucket.WriteAll(ctx, key, data, &blob.WriterOptions{ContentType: contentType, IfNotExist: true})
-	if gcerrors.Code(err) == gcerrors.FailedPrecondition {
+	switch gcerrors.Code(err) {
+	case gcerrors.FailedPrecondition:
 		return errBlobExists
+	case gcerrors.PermissionDenied, gcerrors.NotFound: // the latter is Google's 403
+		// Where nothing may be overwritten that may be the answer, not the condition's.
+		if there, lookErr := w.bucket.Exists(ctx, key); lookErr == nil && there {
+			return errBlobExists
+		}
 	}
 	return err
 }
@@ -166,8 +178,12 @@ func (w *cloudWriter) replace(ctx context.Context, key string, data []byte, cont
 
 func (w *cloudWriter) remove(ctx context.Context, key string) error {
 	err := w.bucket.Delete(ctx, key)
-	if gcerrors.Code(err) == gcerrors.NotFound {
-		return nil
+	if gcerrors.Code(err) != gcerrors.NotFound {
+		return err
 	}
-	return err
+	// Google's 403 is "not found" for the driver, too: a blob that is there was kept from us.
+	if there, lookErr := w.bucket.Exists(ctx, key); lookErr != nil || there {
+		return errors.Join(err, lookErr)
+	}
+	return nil
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"net/url"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"gocloud.dev/blob"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
 // OpenOver opens a store on a bucket that is open already: memory is gone with its bucket.
@@ -43,6 +45,39 @@ func (f failingRemove) remove(ctx context.Context, key string) error {
 		return err
 	}
 	return f.writer.remove(ctx, key)
+}
+
+// LoseAnswers makes deletions fail after they were done.
+func (s *Store) LoseAnswers(err error) { s.blobs.writer = answerless{s.blobs.writer, err} }
+
+type answerless struct {
+	writer
+	err error
+}
+
+func (a answerless) remove(ctx context.Context, key string) error {
+	return errors.Join(a.writer.remove(ctx, key), a.err)
+}
+
+// Remove deletes a blob.
+func (s *Store) Remove(ctx context.Context, key string) error { return s.blobs.remove(ctx, key) }
+
+// Failures is how many operations have failed.
+func (s *Store) Failures(operation string) float64 {
+	return testutil.ToFloat64(s.metrics.failures.WithLabelValues(operation))
+}
+
+// Swept is how many reports and leftovers sweeps have deleted for a cause.
+func (s *Store) Swept(cause string) float64 {
+	return testutil.ToFloat64(s.metrics.swept.WithLabelValues(cause))
+}
+
+// SweptBytes is how many bytes sweeps have deleted.
+func (s *Store) SweptBytes() int64 { return int64(testutil.ToFloat64(s.metrics.sweptBytes)) }
+
+// Stored is what the last sweep says that it has left.
+func (s *Store) Stored() (reports int, bytes int64) {
+	return int(testutil.ToFloat64(s.metrics.reports)), int64(testutil.ToFloat64(s.metrics.stored))
 }
 
 // FailReplace makes overwriting fail for which fail returns an error; nil is no more.

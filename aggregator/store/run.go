@@ -80,10 +80,29 @@ func (s *Store) attempt(ctx context.Context, operation string, within time.Durat
 }
 
 func (s *Store) fillFirst(ctx context.Context) error {
-	if err := s.blobs.try(ctx); err != nil {
+	left, err := s.blobs.try(ctx)
+	if ctx.Err() == nil {
+		s.noteRefusal(left)
+	}
+	if err != nil {
 		return err
 	}
 	return s.fill(ctx)
+}
+
+// noteRefusal says, once, that the store does not let the blob of the trial be deleted.
+// Reports can be stored all the same: it is a failure only for an aggregator that sweeps.
+func (s *Store) noteRefusal(left error) {
+	if changed, _ := s.turns.set("trial", left); !changed || left == nil {
+		return
+	}
+	if !s.cfg.Sweep {
+		s.log.Info("trial blob stays, the store refuses to delete it", zap.String("key", s.blobs.trial), zap.Error(left))
+		return
+	}
+	s.metrics.failures.WithLabelValues("delete_trial").Inc()
+	s.log.Error("the store refuses to delete: reports are stored, but those that max_age and max_bytes do not allow may stay",
+		zap.String("key", s.blobs.trial), zap.Error(left))
 }
 
 // fill reads the newest reports into the index.

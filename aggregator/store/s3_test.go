@@ -105,6 +105,7 @@ type fakeS3 struct {
 	away          atomic.Bool
 	unconditional bool
 	writeOnce     bool // refuses to overwrite, as a bucket under a retention policy does
+	keeps         bool // refuses to delete, as that does too
 	mu            sync.Mutex
 	blobs         map[string][]byte
 }
@@ -124,7 +125,7 @@ func (f *fakeS3) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			XMLName xml.Name `xml:"Error"`
 			Code    string
 		}{Code: "PreconditionFailed"})
-	case r.Method == http.MethodPut && there && f.writeOnce:
+	case r.Method == http.MethodPut && there && f.writeOnce, r.Method == http.MethodDelete && f.keeps:
 		w.WriteHeader(http.StatusForbidden)
 		_ = xml.NewEncoder(w).Encode(struct {
 			XMLName xml.Name `xml:"Error"`

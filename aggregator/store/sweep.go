@@ -13,7 +13,8 @@ import (
 // Sweep lists the whole store once and, where the configuration says so, deletes reports
 // above MaxAge, leftovers of captures that never became reports, and then the oldest
 // reports until MaxBytes is kept. It also brings the index in step with what was found.
-// One report that cannot be deleted does not hold the others.
+// One report that cannot be deleted does not hold the others, nor do its bytes cost another
+// report its place once its report.json is gone.
 func (s *Store) Sweep(ctx context.Context) error {
 	w := &sweep{Store: s, started: s.now()}
 	return w.run(ctx)
@@ -24,14 +25,57 @@ type sweep struct {
 	*Store
 	started time.Time
 	days    []sweptDay // newest first
-	errs    []error
+	errs    failures
 }
 
 // sweptDay is what a day held after the first pass.
 type sweptDay struct {
 	day
-	bytes   int64
-	reports int
+	bytes       int64 // of all files
+	reportBytes int64 // of those that belong to a report
+	reports     int
+}
+
+func (d *sweptDay) add(r ref) {
+	d.bytes += r.bytes
+	if r.committed {
+		d.reportBytes += r.bytes
+		d.reports++
+	}
+}
+
+// shrink takes note that left is left of a report.
+func (d *sweptDay) shrink(r, left ref) {
+	d.bytes -= r.bytes
+	d.reportBytes -= r.bytes
+	d.reports--
+	d.add(left)
+}
+
+// failures are the errors of a sweep. A store that refuses one deletion refuses thousands:
+// the first ones are kept, the others are counted.
+type failures struct {
+	first []error
+	more  int
+}
+
+const mostErrors = 10
+
+func (f *failures) add(err error) {
+	if len(f.first) == mostErrors {
+		f.more++
+		return
+	}
+	f.first = append(f.first, err)
+}
+
+// join returns all in one with last, which may be nil.
+func (f *failures) join(last error) error {
+	var more error
+	if f.more > 0 {
+		more = fmt.Errorf("and %d more", f.more)
+	}
+	return errors.Join(append(f.first, more, last)...)
 }
 
 func (w *sweep) run(ctx context.Context) error {
@@ -42,19 +86,17 @@ func (w *sweep) run(ctx context.Context) error {
 	indexed := w.index.ids()
 	for d, err := range w.Store.days(ctx, clusters, lowestID, highestID) {
 		if err != nil {
-			return errors.Join(append(w.errs, err)...)
+			return w.errs.join(err)
 		}
 		if err := w.day(ctx, d, indexed); err != nil {
-			return errors.Join(append(w.errs, err)...)
+			return w.errs.join(err)
 		}
 	}
 	w.dropVanished(ctx, indexed)
-	if err := w.keepBytes(ctx); err != nil {
-		w.errs = append(w.errs, err)
-	}
+	err = w.keepBytes(ctx)
 	w.clean()
 	w.report()
-	return errors.Join(w.errs...)
+	return w.errs.join(err)
 }
 
 // day is the first pass over one day: age and leftovers, and what is left.
@@ -66,13 +108,14 @@ func (w *sweep) day(ctx context.Context, d day, indexed map[string]bool) error {
 	kept := sweptDay{day: d}
 	var live []ref
 	for _, r := range refs {
-		delete(indexed, r.id)
-		if cause := w.cause(r); cause != "" && w.delete(ctx, r, cause) {
-			continue
-		}
-		kept.bytes += r.bytes
 		if r.committed {
-			kept.reports++
+			delete(indexed, r.id)
+		}
+		if cause := w.cause(r); cause != "" {
+			r = w.delete(ctx, r, cause)
+		}
+		kept.add(r)
+		if r.committed {
 			live = append(live, r)
 		}
 	}
@@ -92,29 +135,50 @@ func (w *sweep) cause(r ref) string {
 	return ""
 }
 
-// keepBytes deletes the oldest reports until all the files together are within MaxBytes.
+// mostRefused is how many reports in a row may fail to be deleted before the pass over bytes
+// is ended: it is the store that fails then, and the next sweep goes on.
+const mostRefused = 5
+
+// keepBytes deletes the oldest reports until those that are left are within MaxBytes.
+// Leftovers count for nothing here: they go when they are a day old, and while the store
+// refuses that, reports would be deleted one after the other for bytes that stay.
 func (w *sweep) keepBytes(ctx context.Context) error {
 	if !w.cfg.Sweep || w.cfg.MaxBytes == 0 {
 		return nil
 	}
-	total := w.totalBytes()
-	for i := len(w.days) - 1; i >= 0 && total > w.cfg.MaxBytes; i-- {
-		refs, err := w.refs(ctx, w.days[i].paths, Query{})
+	over, refused := w.reportBytes()-w.cfg.MaxBytes, 0
+	for i := len(w.days) - 1; i >= 0 && over > 0; i-- {
+		d := &w.days[i]
+		refs, err := w.refs(ctx, d.paths, Query{})
 		if err != nil {
 			return err
 		}
+		refs = slices.DeleteFunc(refs, func(r ref) bool { return !r.committed })
 		for _, r := range slices.Backward(refs) {
-			if total <= w.cfg.MaxBytes {
+			if over <= 0 {
 				break
 			}
-			if r.committed && w.delete(ctx, r, "bytes") {
-				total -= r.bytes
-				w.days[i].bytes -= r.bytes
-				w.days[i].reports--
+			left := w.delete(ctx, r, "bytes")
+			d.shrink(r, left)
+			if !left.committed {
+				over -= r.bytes
+			}
+			if refused++; len(left.files) == 0 {
+				refused = 0
+			}
+			if refused == mostRefused {
+				return fmt.Errorf("keeping max_bytes: given up until the next sweep: %d reports in a row could not be deleted", refused)
 			}
 		}
 	}
 	return nil
+}
+
+func (w *sweep) reportBytes() (total int64) {
+	for _, d := range w.days {
+		total += d.reportBytes
+	}
+	return total
 }
 
 func (w *sweep) totalBytes() (total int64) {
@@ -125,53 +189,71 @@ func (w *sweep) totalBytes() (total int64) {
 }
 
 // delete removes a report's files, report.json first: should it stop half way, what is
-// left is a folder without a commit mark, which is no report and is swept later.
-func (w *sweep) delete(ctx context.Context, r ref, cause string) bool {
-	gone, err := w.remove(ctx, r)
+// left is a folder without a commit mark, which is no report and is swept later. It returns
+// what is left. A report without its mark is gone, and counts as swept.
+func (w *sweep) delete(ctx context.Context, r ref, cause string) ref {
+	left, err := w.remove(ctx, r)
 	if err != nil {
-		w.errs = append(w.errs, fmt.Errorf("deleting report %q: %w", r.id, err))
-		return false
+		w.errs.add(fmt.Errorf("deleting report %q: %w", r.id, err))
 	}
-	if gone {
-		w.metrics.swept.WithLabelValues(cause).Inc()
-		w.metrics.sweptBytes.Add(float64(r.bytes))
-		w.log.Info("report swept", zap.String("capture", r.id), zap.String("namespace", r.ns),
-			zap.String("pod", r.pod), zap.String("reason", cause))
+	w.metrics.sweptBytes.Add(float64(max(r.bytes-left.bytes, 0)))
+	if left.committed || !r.committed && len(left.files) > 0 {
+		return left
 	}
-	return gone
+	w.metrics.swept.WithLabelValues(cause).Inc()
+	w.log.Info("report swept", zap.String("capture", r.id), zap.String("namespace", r.ns),
+		zap.String("pod", r.pod), zap.String("reason", cause))
+	return left
 }
 
-func (w *sweep) remove(ctx context.Context, r ref) (bool, error) {
+func (w *sweep) remove(ctx context.Context, r ref) (left ref, err error) {
 	if !r.committed {
 		return w.removeOrphan(ctx, r)
 	}
 	if err := w.blobs.remove(ctx, r.folder()+reportFile); err != nil {
-		return false, err
+		return w.leftOf(ctx, r), err
 	}
 	w.index.remove(r.id)
-	return true, w.removeFiles(ctx, r)
+	r.committed = false
+	return w.removeFiles(ctx, r)
 }
 
 // removeOrphan looks once more, since the capture may have been delivered again: storing
 // it again makes its files new.
-func (w *sweep) removeOrphan(ctx context.Context, r ref) (bool, error) {
+func (w *sweep) removeOrphan(ctx context.Context, r ref) (left ref, err error) {
 	now, err := w.folderNow(ctx, r.place)
-	if err != nil || now.committed || w.cause(now) == "" {
-		return false, err
+	if err != nil {
+		return r, err
 	}
-	return true, w.removeFiles(ctx, now)
+	if now.committed || w.cause(now) == "" {
+		return now, nil
+	}
+	return w.removeFiles(ctx, now)
 }
 
-func (w *sweep) removeFiles(ctx context.Context, r ref) error {
+func (w *sweep) removeFiles(ctx context.Context, r ref) (left ref, err error) {
 	for _, f := range r.files {
 		if f == reportFile {
 			continue
 		}
 		if err := w.blobs.remove(ctx, r.folder()+f); err != nil {
-			return err
+			return w.leftOf(ctx, r), err
 		}
 	}
-	return nil
+	return ref{place: r.place}, nil
+}
+
+// leftOf looks what a deletion that failed has left of a report: where the answer was lost
+// it was done all the same. A store that does not answer now either has left all.
+func (w *sweep) leftOf(ctx context.Context, r ref) ref {
+	now, err := w.folderNow(ctx, r.place)
+	if err != nil {
+		return r
+	}
+	if now.committed = now.committed && r.committed; r.committed && !now.committed {
+		w.index.remove(r.id)
+	}
+	return now
 }
 
 // dropVanished takes reports out of the index that the listing did not show: somebody
@@ -184,7 +266,7 @@ func (w *sweep) dropVanished(ctx context.Context, ids map[string]bool) {
 		}
 		r, err := e.report()
 		if err != nil {
-			w.errs = append(w.errs, err)
+			w.errs.add(err)
 			continue
 		}
 		if p, err := placeOf(r.Capture); err == nil {
@@ -202,7 +284,7 @@ func (w *sweep) clean() {
 		return
 	}
 	if err := f.clean(w.started.Add(-orphanAge)); err != nil {
-		w.errs = append(w.errs, err)
+		w.errs.add(err)
 	}
 }
 

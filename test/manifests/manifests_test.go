@@ -346,6 +346,7 @@ func checkConfigs(t *testing.T, objects []runtime.Object) {
 		case strings.HasPrefix(m.Name, "gopprof-aggregator-"):
 			c := checkAggregator(t, dir)
 			checkProbes(t, objects, "gopprof-aggregator", c.Status.Listen)
+			checkService(t, objects, c.NATS.URL == "")
 			clusters = append(clusters, c.Kubernetes.Cluster)
 		}
 	}
@@ -366,6 +367,18 @@ func checkProbes(t *testing.T, objects []runtime.Object, name, listen string) {
 			if probe == nil || probe.Exec == nil || len(probe.Exec.Command) != 2 || probe.Exec.Command[1] != listen+"/"+what {
 				t.Errorf("%s: the probe of %s is %+v, and the program listens at %s", name, what, probe, listen)
 			}
+		}
+	}
+}
+
+// checkService holds the embedded NATS in reach of agents while the aggregator waits for its
+// store: captures wait in NATS then. Beside an external NATS the Service leads callers of the
+// API alone, to the replicas that are ready.
+func checkService(t *testing.T, objects []runtime.Object, embedded bool) {
+	t.Helper()
+	for _, s := range of[*corev1.Service](objects) {
+		if s.Name == "gopprof-aggregator" && s.Spec.PublishNotReadyAddresses != embedded {
+			t.Errorf("the embedded NATS runs: %v; the Service leads to an aggregator that is not ready: %v", embedded, s.Spec.PublishNotReadyAddresses)
 		}
 	}
 }
