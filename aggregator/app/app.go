@@ -247,6 +247,7 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	if a.nats != nil {
 		s.Go("embedded nats users", a.nats.Run)
+		s.Go("embedded nats writes", a.nats.Stuck)
 	}
 	s.Go("streams", a.bus.Lost)
 	a.runKubernetes()

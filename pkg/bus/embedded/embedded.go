@@ -6,7 +6,8 @@
 // the consumer of their own name, and the aggregator a key that is made at each start,
 // never leaves the process and is good for connections inside of it only. Every write is synced to disk before it is acknowledged. The server
 // must never listen beyond loopback without TLS, and never lets two processes write into
-// one directory.
+// one directory. After its disk has refused a write it must be started again, by another
+// process: Stuck says when.
 package embedded
 
 import (
@@ -42,8 +43,11 @@ type Server struct {
 	auth  *authenticator
 	cert  atomic.Pointer[tls.Certificate]
 	ca    *selfca.CA    // nil: certificate from files, or none
-	every time.Duration // between two looks at the files
+	every time.Duration // between two looks at the files, and at what the server refuses
 	stop  context.CancelFunc
+
+	stuck atomic.Pointer[error] // why writes are refused for good, as Stuck saw it; nil: they are not
+	looks atomic.Uint64         // how often it looked
 
 	mu sync.Mutex // held while users are replaced
 }
@@ -148,13 +152,17 @@ func (s *Server) NKey() string { return s.pub }
 // Sign proves to the server that we own the aggregator's key.
 func (s *Server) Sign(nonce []byte) ([]byte, error) { return s.self.Sign(nonce) }
 
-// Ready says why the server cannot take captures.
+// Ready says why the server cannot take captures. What Stuck has found out it says as well:
+// only that looks at the disk, which may take long.
 func (s *Server) Ready() error {
-	switch {
-	case !s.srv.Running():
+	if !s.srv.Running() {
 		return errors.New("embedded nats has stopped")
-	case !s.srv.JetStreamEnabled(): // it switches itself off when the disk fails
-		return fmt.Errorf("embedded nats has no jetstream any more: %w", s.rec.fatal())
+	}
+	if stuck := s.stuck.Load(); stuck != nil {
+		return *stuck
+	}
+	if !s.srv.JetStreamEnabled() {
+		return fmt.Errorf("%w: %w", ErrStuck, s.rec.switchedOff())
 	}
 	return nil
 }
