@@ -46,6 +46,9 @@ func ConnectAggregator(ctx context.Context, c Config, server InProcess, log *zap
 	if err != nil {
 		return nil, err
 	}
+	if server != nil {
+		l.ready = server.Ready
+	}
 	a := &Aggregator{link: l, cfg: DefaultStreamConfig(), streams: map[string]jetstream.Stream{}, buckets: map[string]*Bucket{}, pull: pullWait}
 	a.made, a.look.every, a.look.again = map[string]streamID{}, lookEvery, lookAgain
 	a.life, a.stop = context.WithCancel(context.WithoutCancel(ctx))

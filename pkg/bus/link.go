@@ -27,6 +27,7 @@ type link struct {
 	met    *metrics
 	url    string // where it connects to, for people
 	closed chan struct{}
+	ready  func() error // why the server takes nothing, where that is known; nil: it is not
 
 	mu      sync.Mutex
 	cause   error // why there is no connection
@@ -175,7 +176,7 @@ func (l *link) await(ctx context.Context) error {
 // does not allow the subject.
 func (l *link) guard(ctx context.Context, subject string, within time.Duration) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	ctx, stop := context.WithTimeoutCause(ctx, within, fmt.Errorf("%w: no answer within %s", ErrAway, within))
+	ctx, stop := context.WithTimeoutCause(ctx, within, l.late(within))
 	w := &wait{subject, cancel}
 	l.mu.Lock()
 	l.waiting[w] = struct{}{}
@@ -187,6 +188,18 @@ func (l *link) guard(ctx context.Context, subject string, within time.Duration) 
 		stop()
 		cancel(nil)
 	}
+}
+
+// late is that no answer came in time, and what is known already of why it will not.
+func (l *link) late(within time.Duration) error {
+	err := fmt.Errorf("%w: no answer within %s", ErrAway, within)
+	if l.ready == nil {
+		return err
+	}
+	if why := l.ready(); why != nil {
+		return fmt.Errorf("%w: %w", err, why)
+	}
+	return err
 }
 
 // publish returns when JetStream has acknowledged the message, or with one of the five

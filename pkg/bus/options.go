@@ -20,6 +20,8 @@ type InProcess interface {
 	NKey() string
 	// Sign proves to the server that we own that key.
 	Sign(nonce []byte) ([]byte, error)
+	// Ready says at once why it takes nothing.
+	Ready() error
 }
 
 // options turns the configuration into nats.go's.

@@ -80,6 +80,9 @@ func TestDiskThatWasFull(t *testing.T) {
 		if _, _, err := b.Get(t.Context(), "before"); err != nil {
 			t.Errorf("reading without room: %v", err)
 		}
+		if _, err := b.Create(t.Context(), "known", []byte("x")); !errors.Is(err, bus.ErrAway) || !strings.Contains(err.Error(), "no space left on device") {
+			t.Errorf("once it is known: %v", err)
+		}
 		select {
 		case err := <-ended:
 			t.Fatalf("without room: %v", err)
@@ -95,7 +98,7 @@ func TestDiskThatWasFull(t *testing.T) {
 		if v, _, err := b.Get(t.Context(), "before"); err != nil || string(v) != "kept" {
 			t.Errorf("what was acknowledged: %q, %v", v, err)
 		}
-		for i, key := range []string{"meanwhile", "after"} {
+		for i, key := range []string{"meanwhile", "known", "after"} {
 			if _, err := b.Create(t.Context(), key, make([]byte, 100_000)); err != nil {
 				t.Errorf("%d: %v", i, err)
 			}
