@@ -22,8 +22,9 @@ type Config struct {
 	// RetryMin is the wait after a capture's first failed attempt. Default 1s. It doubles
 	// with each further one, and is spread by half to either side.
 	RetryMin time.Duration `yaml:"retry_min"`
-	// RetryMax is what the wait grows to. Default 30s: so long after an outage the last
-	// capture may still wait.
+	// RetryMax is what the wait grows to. Default 30s. It is also how often a full NATS is
+	// asked whether there is room, with one capture. When NATS is back after an outage, or
+	// has room, what waits is sent at once.
 	RetryMax time.Duration `yaml:"retry_max"`
 }
 

@@ -38,6 +38,7 @@ func (p *Publisher) hurry() map[uint64]int {
 	defer p.mu.Unlock()
 	goal := make(map[uint64]int, len(p.index.entries))
 	now := p.now()
+	p.gate.until = now
 	for _, e := range p.index.entries {
 		goal[e.seq] = e.attempts
 		if e.next.After(now) {

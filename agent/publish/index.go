@@ -26,8 +26,10 @@ type entry struct {
 	spooled  time.Time // arrival
 	next     time.Time // when it may be sent; zero is at once
 	attempts int       // failed ones
+	roomless int       // those of them to which NATS said that it is full
 	sending  bool
 	held     bool // not in its final form; Publish replaces it
+	looks    bool // being sent to see whether there is room; of a claimed copy
 }
 
 func newIndex() index {
@@ -78,7 +80,8 @@ func (x *index) due(now time.Time) (e *entry, wait time.Duration) {
 }
 
 func before(a, b *entry) int {
-	return cmp.Or(cmp.Compare(min(a.attempts, 1), min(b.attempts, 1)), a.next.Compare(b.next), cmp.Compare(a.seq, b.seq))
+	return cmp.Or(cmp.Compare(min(a.attempts, 1), min(b.attempts, 1)), cmp.Compare(a.roomless, b.roomless),
+		a.next.Compare(b.next), cmp.Compare(a.seq, b.seq))
 }
 
 // beyond returns the oldest entries without which the spool is within its bound. The

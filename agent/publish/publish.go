@@ -30,9 +30,17 @@ import (
 )
 
 // Sender brings one capture to NATS. Nil means that NATS has it; sending it again is a
-// no-op.
+// no-op. bus.ErrFull holds all captures up, any other error its own.
+//
+// It may have the method of Reacher besides: then nothing is read from the spool while it
+// reaches nobody, and what waits is sent as soon as it does.
 type Sender interface {
 	PublishCapture(ctx context.Context, c gopprof.Capture) error
+}
+
+// Reacher says why no capture at all can be sent now; nil: try. It answers at once.
+type Reacher interface {
+	Reached() error
 }
 
 // ErrDifferent is returned by Publish when another capture has the same ID.
@@ -46,6 +54,7 @@ type Publisher struct {
 
 	cfg     Config
 	sender  Sender
+	reached func() error
 	log     *zap.Logger
 	metrics *metrics
 	now     func() time.Time
@@ -53,6 +62,7 @@ type Publisher struct {
 	write   func(path string, mode fs.FileMode, content func(io.Writer) error) error
 	lock    *durable.Locked
 	wake    chan struct{} // holds one element when the index has changed
+	gone    chan struct{} // holds one element when an entry found the sender reaching nobody
 
 	// files is held while an entry's file is made or goes away, before mu when both are
 	// needed: so the index and the directory name the same captures.
@@ -60,6 +70,7 @@ type Publisher struct {
 
 	mu    sync.Mutex
 	index index         // guarded by mu
+	gate  gate          // guarded by mu
 	moved chan struct{} // closed and replaced when an attempt to send has ended. guarded by mu
 }
 
@@ -79,7 +90,11 @@ func New(cfg Config, sender Sender, log *zap.Logger, reg prometheus.Registerer) 
 	p := &Publisher{
 		cfg: cfg, sender: sender, log: log, lock: lock, now: time.Now, write: durable.Write,
 		jitter: func(d time.Duration) time.Duration { return d/2 + rand.N(d+1) },
-		wake:   make(chan struct{}, 1), moved: make(chan struct{}), index: newIndex(),
+		wake:   make(chan struct{}, 1), gone: make(chan struct{}, 1), moved: make(chan struct{}), index: newIndex(),
+		reached: func() error { return nil },
+	}
+	if r, ok := sender.(Reacher); ok {
+		p.reached = r.Reached
 	}
 	p.metrics = newMetrics(reg, p.Pending)
 	if err := p.scan(); err != nil {

@@ -18,6 +18,7 @@ import (
 func (p *Publisher) Run(ctx context.Context) error {
 	var sends sync.WaitGroup
 	defer sends.Wait()
+	sends.Go(func() { p.watch(ctx) })
 	free := make(chan struct{}, p.cfg.Senders)
 	for ctx.Err() == nil {
 		select {
@@ -40,19 +41,34 @@ func (p *Publisher) Run(ctx context.Context) error {
 // claim waits for an entry that is due and marks it as being sent.
 func (p *Publisher) claim(ctx context.Context) (entry, bool) {
 	for {
-		p.mu.Lock()
-		e, wait := p.index.due(p.now())
+		e, wait := p.next()
 		if e != nil {
-			e.sending = true
-			claimed := *e
-			p.mu.Unlock()
-			return claimed, true
+			return *e, true
 		}
-		p.mu.Unlock()
 		if !p.await(ctx, wait) {
 			return entry{}, false
 		}
 	}
+}
+
+// next returns a copy of an entry that is due, or how long to wait for one. Nothing is due
+// while one capture is sent to see whether there is room.
+func (p *Publisher) next() (claimed *entry, wait time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.gate.looking {
+		return nil, time.Hour // its end wakes claim
+	}
+	now := p.now()
+	e, wait := p.index.due(now)
+	if e == nil {
+		return nil, wait
+	}
+	e.sending = true
+	c := *e
+	c.looks = p.gate.shut() && !now.Before(p.gate.until)
+	p.gate.looking = c.looks
+	return &c, 0
 }
 
 // await returns false when ctx ended.
@@ -76,8 +92,17 @@ func (p *Publisher) signal() {
 	}
 }
 
-// send makes one attempt with one entry.
+// send makes one attempt with one entry. Where none can be sent, it is not read from the disk.
 func (p *Publisher) send(ctx context.Context, e entry) {
+	if err := p.reached(); err != nil {
+		p.failed(e, err)
+		p.unreached()
+		return
+	}
+	if err := p.closed(e); err != nil {
+		p.failed(e, err)
+		return
+	}
 	c, sum, err := p.load(e.id)
 	if errors.Is(err, errTorn) || errors.Is(err, fs.ErrNotExist) {
 		p.aside(e, gopprof.ReasonSpoolTorn, err)
@@ -91,11 +116,15 @@ func (p *Publisher) send(ctx context.Context, e entry) {
 	switch {
 	case err == nil:
 		p.acknowledged(e, sum)
+		p.passed()
 	case ctx.Err() != nil:
 		p.putBack(e, func(*entry) {})
 	case neverSent(err) != "":
 		p.aside(e, neverSent(err), err)
 	default:
+		if errors.Is(err, bus.ErrFull) {
+			p.refused(e)
+		}
 		p.failed(e, err)
 	}
 }
@@ -139,6 +168,7 @@ func (p *Publisher) forget(e entry, sent *digest) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	defer p.tellMoved()
+	p.looked(e)
 	if sent != nil {
 		p.index.sent.put(e.id, *sent)
 	}
@@ -147,7 +177,7 @@ func (p *Publisher) forget(e entry, sent *digest) {
 	}
 }
 
-// failed lets an entry wait before the next attempt.
+// failed lets an entry wait before the next attempt; for want of room all wait alike.
 func (p *Publisher) failed(e entry, err error) {
 	p.metrics.attempts.Inc()
 	if e.attempts == 0 { // what repeats unchanged is not logged again
@@ -156,6 +186,9 @@ func (p *Publisher) failed(e entry, err error) {
 	p.putBack(e, func(now *entry) {
 		now.attempts++
 		now.next = p.now().Add(p.backOff(now.attempts))
+		if p.gate.shut() && errors.Is(err, bus.ErrFull) {
+			now.next = p.gate.until
+		}
 	})
 	p.files.Lock()
 	defer p.files.Unlock()
@@ -167,6 +200,7 @@ func (p *Publisher) putBack(e entry, change func(*entry)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	defer p.tellMoved()
+	p.looked(e)
 	if !p.index.holds(e) {
 		return
 	}

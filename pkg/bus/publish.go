@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
+	"math"
 	"slices"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -17,25 +20,103 @@ import (
 // because reading one back from the stream wraps it into base64.
 const chunkBytes = 512 << 10
 
+// takenBack is how long an empty chunk stays that took the place of one: the shortest that
+// NATS knows. Servers before 2.11 keep it until the capture comes whole, or its age ends.
+const takenBack = time.Second
+
 // PublishCapture returns nil when JetStream has the capture with all its bytes: the
 // chunks first, one after the other, then the message that names them. Publishing it
 // again is a no-op; a capture that failed half-way is published again as a whole.
+//
+// At ErrFull what was sent of it is taken back: halves of captures, of which the message
+// never comes, would leave no room for whole ones.
 func (a *Agent) PublishCapture(ctx context.Context, c gopprof.Capture) error {
 	data, err := a.encodeCapture(c)
+	if err == nil {
+		err = a.publishWhole(ctx, c, data)
+	}
+	if errors.Is(err, ErrFull) {
+		err = a.withdraw(ctx, c, err)
+	}
 	if err != nil {
 		return fmt.Errorf("publishing capture %q: %w", c.ID, err)
 	}
-	n := 0
-	for _, p := range c.Profiles {
-		for chunk := range slices.Chunk(p.Bytes, chunkBytes) {
-			if err := a.publishChunk(ctx, c.ID, n, chunk); err != nil {
-				return fmt.Errorf("publishing capture %q: chunk %d: %w", c.ID, n, err)
-			}
-			n++
+	return nil
+}
+
+// Reached says why nothing can be published now: there is no connection. What was refused on
+// one that is there does not count.
+func (a *Agent) Reached() error {
+	if a.nc.IsConnected() {
+		return nil
+	}
+	return a.Connected()
+}
+
+func (a *Agent) publishWhole(ctx context.Context, c gopprof.Capture, data []byte) error {
+	for n, chunk := range chunks(c) {
+		if err := a.publishChunk(ctx, c.ID, n, chunk); err != nil {
+			return fmt.Errorf("chunk %d: %w", n, err)
 		}
 	}
-	if err := a.publishMessage(ctx, c.ID, data); err != nil {
-		return fmt.Errorf("publishing capture %q: %w", c.ID, err)
+	return a.publishMessage(ctx, c.ID, data)
+}
+
+// chunks numbers a capture's chunks, through all of its profiles.
+func chunks(c gopprof.Capture) iter.Seq2[int, []byte] {
+	return func(yield func(int, []byte) bool) {
+		n := 0
+		for _, p := range c.Profiles {
+			for chunk := range slices.Chunk(p.Bytes, chunkBytes) {
+				if !yield(n, chunk) {
+					return
+				}
+				n++
+			}
+		}
+	}
+}
+
+// withdraw takes back a capture that found no room, and returns why it found none. One that
+// waits in the queue, because an earlier attempt got through unheard, is there with its bytes:
+// it stays.
+func (a *Agent) withdraw(ctx context.Context, c gopprof.Capture, full error) error {
+	waits, err := a.waits(ctx, c.ID)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w; not taken back: %w", full, err)
+	case waits:
+		return nil
+	}
+	if err := a.takeBack(ctx, c); err != nil {
+		return fmt.Errorf("%w; not all of it taken back: %w", full, err)
+	}
+	return full
+}
+
+// waits tells whether the capture's message is in the queue. To read it an agent has no right,
+// and needs none: a message that expects a last sequence which no stream comes to is never
+// stored, and the refusal names the one that there is, 0 for none.
+func (a *Agent) waits(ctx context.Context, capture string) (bool, error) {
+	m := &nats.Msg{Subject: captureSubject(a.cluster, a.node, capture)}
+	_, err := a.publish(ctx, m, jetstream.WithExpectLastSequencePerSubject(math.MaxInt64))
+	var api *jetstream.APIError
+	var last uint64
+	if errors.As(err, &api) && api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence {
+		_, err = fmt.Sscanf(api.Description, "wrong last sequence: %d", &last)
+	}
+	return last > 0, err
+}
+
+// takeBack puts nothing in the place of every chunk of the capture, those of earlier attempts
+// included: of removing messages an agent has no right. What takes less room than what it
+// replaces is taken by a full stream as well.
+func (a *Agent) takeBack(ctx context.Context, c gopprof.Capture) error {
+	for n := range chunks(c) {
+		m := &nats.Msg{Subject: bytesSubject(a.cluster, a.node, c.ID, n)}
+		if _, err := a.publish(ctx, m, jetstream.WithMsgTTL(takenBack)); err != nil {
+			return fmt.Errorf("chunk %d: %w", n, err)
+		}
 	}
 	return nil
 }
@@ -61,19 +142,19 @@ func (a *Agent) encodeCapture(c gopprof.Capture) ([]byte, error) {
 }
 
 // publishChunk stores one chunk. The stream keeps one message for each subject, so that a
-// repeat takes the place of the first even after the window of the message IDs. Those are
-// one space for all senders of a stream, so they are subjects: what one node sent must not
-// pass for another's.
+// repeat takes the place of the first. It has no message ID: by that a server that remembers
+// it would acknowledge the repeat without storing it, though the first was taken back.
 func (a *Agent) publishChunk(ctx context.Context, capture string, n int, data []byte) error {
-	m := &nats.Msg{Subject: bytesSubject(a.cluster, a.node, capture, n), Data: data}
-	_, err := a.publish(ctx, m, jetstream.WithMsgID(m.Subject))
+	_, err := a.publish(ctx, &nats.Msg{Subject: bytesSubject(a.cluster, a.node, capture, n), Data: data})
 	return err
 }
 
-// publishMessage stores the capture message unless it waits in the queue already.
+// publishMessage stores the capture message unless it waits in the queue already. It has no
+// message ID either: chunks that came again after their capture was handled go when it is
+// delivered again.
 func (a *Agent) publishMessage(ctx context.Context, capture string, data []byte) error {
 	m := &nats.Msg{Subject: captureSubject(a.cluster, a.node, capture), Data: data}
-	_, err := a.publish(ctx, m, jetstream.WithMsgID(m.Subject), jetstream.WithExpectLastSequencePerSubject(0))
+	_, err := a.publish(ctx, m, jetstream.WithExpectLastSequencePerSubject(0))
 	if wrongLastSequence(err) {
 		return nil
 	}

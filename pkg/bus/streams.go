@@ -37,8 +37,9 @@ type StreamConfig struct {
 	// Most bytes of each bucket of small records (operations, incidents, budgets, what was
 	// told). Default 64 MiB.
 	BucketBytes int64 `yaml:"bucket_bytes"`
-	// How long the message IDs are remembered by which NATS itself drops a repeat. Later
-	// repeats are dropped as well, only later in the flow. Default 2m.
+	// How long the message IDs are remembered by which NATS itself drops a repeat of a
+	// report or dead letter. Later repeats, and those of captures, are dropped as well, only
+	// later in the flow. Default 2m.
 	DedupeWindow time.Duration `yaml:"dedupe_window"`
 	// How long a capture or report may be worked on without a sign of life before another
 	// worker gets it. Default 1m.
@@ -159,6 +160,7 @@ func (c StreamConfig) streams() []jetstream.StreamConfig {
 			Subjects: []string{bytesChannel().Wildcard()}, Storage: jetstream.FileStorage, Replicas: c.Replicas,
 			Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardNew, MaxMsgsPerSubject: 1,
 			MaxBytes: c.WaitingBytes, MaxAge: c.WaitingMaxAge, Duplicates: min(c.DedupeWindow, c.WaitingMaxAge),
+			AllowMsgTTL: true, // for what is taken back
 		},
 		{
 			Name: StreamCaptures, Description: "Captures that wait to be stored",

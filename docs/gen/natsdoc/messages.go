@@ -89,8 +89,8 @@ func headers(channel string) map[string]string {
 	switch channel {
 	case "reports":
 		return map[string]string{"Nats-Msg-Id": "the report's ID"}
-	case "captures", "bytes":
-		return map[string]string{"Nats-Msg-Id": "the subject, so that no node's message passes for a repeat of another's"}
+	case "bytes":
+		return map[string]string{"Nats-TTL": "of an empty chunk only: it takes back the one that was there, for want of room for the whole capture"}
 	case "dead":
 		return map[string]string{
 			bus.HeaderReason: "why it could not be handled", bus.HeaderDetail: "the same, for a person",
