@@ -127,6 +127,35 @@ func TestNamesAreBounded(t *testing.T) {
 	}
 }
 
+// TestNamesOfARefusedPod: what finds no room takes none. A pod that is left out for its names
+// has left no name behind, and those after it are kept if they fit.
+func TestNamesOfARefusedPod(t *testing.T) {
+	g := &group{kind: gopprof.KindCPU, members: make([]Member, 3), leftOut: map[int]api.LeftOut{}}
+	for i := range maxNames/512 - 1 {
+		if _, ok := g.names.number(fmt.Sprintf("%0512d", i)); !ok {
+			t.Fatalf("no room for name %d", i)
+		}
+	}
+	before := len(g.names.list)
+	hostile := weighed(t, g.kind, profiletest.CPU(30, on(2*second, "main.f"), on(second, strings.Repeat("f", 512))), profile.DefaultLimits())
+	for i := range 2 {
+		if got := g.shares(i, hostile); got != nil || g.leftOut[i].Reason != gopprof.ReasonTooLarge {
+			t.Fatalf("%d shares, left out %+v", len(got), g.leftOut)
+		}
+	}
+	if n := len(g.names.list); n != before || len(g.names.numbers) != before {
+		t.Errorf("%d names and %d numbers, %d before", n, len(g.names.numbers), before)
+	}
+	if got := g.shares(2, weighed(t, g.kind, shop(second), profile.DefaultLimits())); len(got) == 0 || len(g.leftOut) != 2 {
+		t.Errorf("%d shares, left out %+v", len(got), g.leftOut)
+	}
+	for i, name := range g.names.list {
+		if g.names.numbers[name] != i {
+			t.Fatalf("name %d, %.40q, has number %d", i, name, g.names.numbers[name])
+		}
+	}
+}
+
 // TestKeptOfAPod: of however many functions, the thousand heaviest are kept.
 func TestKeptOfAPod(t *testing.T) {
 	var deep []string
