@@ -66,8 +66,10 @@ func checkOthers(t *testing.T, got Result) {
 }
 
 // wide is a large profile: of so many stacks and functions, which no other has.
-func wide(name string, n int) []byte {
-	var stacks []profiletest.Stack
+func wide(name string, n int) []byte { return wideAnd(name, n) }
+
+// wideAnd has further stacks.
+func wideAnd(name string, n int, stacks ...profiletest.Stack) []byte {
 	for i := range n {
 		stacks = append(stacks, on(10_000_000, fmt.Sprintf("main.%s%d", name, i)))
 	}
@@ -108,6 +110,58 @@ func TestLargestIsLeftOut(t *testing.T) {
 			if w := weighed(t, gopprof.KindCPU, got.Profile, lim); w.Total != 21*second {
 				t.Errorf("%s: total %d", name, w.Total)
 			}
+		}
+	}
+}
+
+// TestSumAndProfileTogether: a profile that cannot be read beside the sum, within the limit of
+// one profile, is left out, and compared all the same; those that can are added.
+func TestSumAndProfileTogether(t *testing.T) {
+	large, small := wide("f", 1000), wide("f", 100)
+	cost := func(data []byte) int64 {
+		p, err := profile.Parse(data, profile.DefaultLimits())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p.Cost()
+	}
+	odd := wideAnd("g", 1100, on(5*second, "main.odd"))
+	for name, c := range map[string]struct {
+		members [][]byte
+		memory  int64 // allowed
+		left    []string
+		sum     []byte // one whose functions are all in the sum
+	}{
+		"room for both":              {[][]byte{large, large}, 2 * cost(large), nil, large},
+		"no room for the second":     {[][]byte{large, large}, 2*cost(large) - 1, []string{"web-1"}, large},
+		"small ones before it":       {[][]byte{large, small, small, small}, 2 * cost(large), nil, large},
+		"no room for the odd one":    {[][]byte{odd, large, small, small}, 2 * cost(large), []string{"web-0"}, large},
+		"no room for the larger two": {[][]byte{odd, large, small, small}, cost(large) + 2*cost(small) - 1, []string{"web-0", "web-1"}, small},
+	} {
+		lim := profile.DefaultLimits()
+		lim.MemoryBytes = c.memory
+		got, err := Merge(gopprof.KindCPU, files(c.members...), lim)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var left []string
+		for _, l := range got.Kind.LeftOut {
+			left = append(left, l.Pod)
+			if l.Reason != gopprof.ReasonTooLarge || !strings.HasPrefix(l.Detail, profile.ErrTooLarge.Error()) {
+				t.Errorf("%s: %+v", name, l)
+			}
+		}
+		if !slices.Equal(left, c.left) || len(got.Kind.Pods) != len(c.members)-len(left) {
+			t.Errorf("%s: left out %q, want %q", name, left, c.left)
+		}
+		if has, want := len(weighed(t, gopprof.KindCPU, got.Profile, profile.DefaultLimits()).Functions), len(weighed(t, gopprof.KindCPU, c.sum, profile.DefaultLimits()).Functions); has != want {
+			t.Errorf("%s: %d functions in the sum, want %d", name, has, want)
+		}
+		told := slices.IndexFunc(got.Kind.Outliers, func(o api.Outlier) bool {
+			return len(o.Functions) > 0 && o.Functions[0].Function == "main.odd"
+		})
+		if isOdd := len(c.members[0]) == len(odd); isOdd != (told >= 0) {
+			t.Errorf("%s: what is odd is told: %+v", name, got.Kind.Outliers)
 		}
 	}
 }
