@@ -1,8 +1,10 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/gopprof/gopprof/aggregator/explain/group"
 	"github.com/gopprof/gopprof/pkg/api"
@@ -11,7 +13,7 @@ import (
 )
 
 // groups makes one of the captures of an operation, out of what is stored of them, one
-// group at a time. The last few of operations that have ended are kept.
+// group at a time. The last few of operations that have ended are kept, if they are small.
 type groups struct {
 	reports reportReader
 	turn    chan struct{} // holds one who merges
@@ -29,6 +31,7 @@ type keptGroup struct {
 
 const (
 	maxKeptGroups = 8
+	maxKeptBytes  = 8 << 20 // of the profiles of those; a usual one has some ten thousand
 	maxGroupsLine = 16
 )
 
@@ -108,10 +111,30 @@ func (g groups) merge(ctx context.Context, op gopprof.Operation, kind gopprof.Ki
 	}
 	result, err := g.mergeNow(ctx, op, kind)
 	if err == nil && op.Ended() && ctx.Err() == nil {
-		*g.kept = append(*g.kept, keptGroup{op.ID, kind, stored, result})
-		*g.kept = (*g.kept)[max(0, len(*g.kept)-maxKeptGroups):]
+		g.keep(keptGroup{op.ID, kind, stored, result})
 	}
 	return result, err
+}
+
+// keep keeps what came of a group, in the place of the oldest where there is no room. What is
+// larger than all may be that are kept is made again for whoever asks again.
+func (g groups) keep(k keptGroup) {
+	if len(k.result.Profile) > maxKeptBytes {
+		return
+	}
+	k.result.Profile = bytes.Clone(k.result.Profile) // without what its writer reserved
+	all := append(*g.kept, k)
+	for len(all) > maxKeptGroups || profileBytes(all) > maxKeptBytes {
+		all = slices.Delete(all, 0, 1) // which lets go of it
+	}
+	*g.kept = all
+}
+
+func profileBytes(kept []keptGroup) (n int) {
+	for _, k := range kept {
+		n += len(k.result.Profile)
+	}
+	return n
 }
 
 func (g groups) mergeNow(ctx context.Context, op gopprof.Operation, kind gopprof.Kind) (group.Result, error) {

@@ -17,11 +17,15 @@ type beside struct {
 	others      map[gopprof.Kind][]cause.Other
 	differences []gopprof.Difference
 	unread      []string // those that could not be read, and why
+	held        int64    // bytes of the capture's profiles: they are to be drawn, and stay in memory
 }
 
 // lookAround reads the others' profiles, one at a time, and compares.
 func lookAround(c gopprof.Capture, found findings, around Around, r *reader) beside {
 	b := beside{others: map[gopprof.Kind][]cause.Other{}}
+	for _, file := range c.Profiles {
+		b.held += int64(len(file.Bytes))
+	}
 	others := around.Others[:min(len(around.Others), maxOthers)]
 	for _, file := range c.Profiles {
 		here := found[file.Kind].shape
@@ -54,10 +58,11 @@ func (b *beside) read(o Other, here *profile.Shape, r *reader) *profile.Shape {
 	if !ok {
 		return nil
 	}
+	r.release()
 	data, err := o.Read(k)
 	if err == nil {
 		var w *profile.Weighed
-		if w, err = r.weigh(k, data); err == nil {
+		if w, err = r.weighBeside(b.held, k, data); err == nil {
 			top := w.Top(1)
 			if (finding{top: top}).usable() && w.Negative == 0 {
 				return w.ShapeLike(here, length(taken.Seconds, top))

@@ -7,7 +7,8 @@
 // but through the readers that it is given, and has no clock.
 //
 // Must never happen: a claim that the profiles and the evidence do not carry; two large
-// profiles in memory at once.
+// profiles in memory at once, or one of the others beside a capture whose bytes leave it no
+// room.
 package explain
 
 import (
@@ -74,23 +75,24 @@ type findings map[gopprof.Kind]finding
 // reader reads profiles, one at a time.
 type reader struct {
 	lim  profile.Limits
-	most int64 // what the costliest took, in bytes
+	most int64 // what the costliest took since memory was given back, in bytes
 }
 
 // largeCost is the cost in bytes from which a profile's memory is worth giving back to the
 // machine. A usual one costs a tenth of it.
 const largeCost = 16 << 20
 
-// release gives back what large profiles took: whoever draws them takes as much again, in
-// another process.
+// release gives back what large profiles took: whoever reads the next takes as much again, and
+// whoever draws them, in another process.
 func (r *reader) release() {
 	if r.most > largeCost {
 		debug.FreeOSMemory()
+		r.most = 0
 	}
 }
 
 func (r *reader) read(file gopprof.Profile, read func(gopprof.Kind, *profile.Profile)) finding {
-	p, err := r.parse(file.Bytes)
+	p, err := r.parse(file.Bytes, r.lim)
 	var w *profile.Weighed
 	if err == nil {
 		w, err = p.Weigh(file.Kind)
@@ -116,16 +118,20 @@ func (r *reader) read(file gopprof.Profile, read func(gopprof.Kind, *profile.Pro
 // (runtime/pprof/proto.go).
 const lostEvents = "runtime/pprof.lostProfileEvent"
 
-func (r *reader) weigh(k gopprof.Kind, data []byte) (*profile.Weighed, error) {
-	p, err := r.parse(data)
+// weighBeside reads an other's profile beside so many bytes that stay in memory: all of it
+// together takes no more than one profile may.
+func (r *reader) weighBeside(held int64, k gopprof.Kind, data []byte) (*profile.Weighed, error) {
+	lim := r.lim
+	lim.MemoryBytes = max(0, lim.MemoryBytes-held-int64(len(data)))
+	p, err := r.parse(data, lim)
 	if err != nil {
 		return nil, err
 	}
 	return p.Weigh(k)
 }
 
-func (r *reader) parse(data []byte) (*profile.Profile, error) {
-	p, err := profile.Parse(data, r.lim)
+func (r *reader) parse(data []byte, lim profile.Limits) (*profile.Profile, error) {
+	p, err := profile.Parse(data, lim)
 	if errors.Is(err, profile.ErrTooLarge) {
 		r.most = r.lim.MemoryBytes // it may have been unpacked before
 	}

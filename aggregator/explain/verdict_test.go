@@ -74,6 +74,37 @@ func TestOthersThatCannotBeRead(t *testing.T) {
 	}
 }
 
+// An other's profile is read beside the bytes of the capture and its own: all of them together
+// take no more than one may.
+func TestOthersAreReadBesideTheCapture(t *testing.T) {
+	here, there := burner(), quiet()
+	p, err := profile.Parse(there, profile.DefaultLimits())
+	if err != nil {
+		t.Fatal(err)
+	}
+	padding := make([]byte, 10_000) // of a kind that is not compared
+	c := capture(hot(gopprof.ResourceCPU, nil), file(gopprof.KindCPU, here), file(gopprof.KindTrace, padding))
+	around := Around{Others: []Other{other("quiet", bytesOf(there), gopprof.KindCPU)}}
+	lim := profile.DefaultLimits()
+	lim.MemoryBytes = p.Cost() + int64(len(here)+len(padding)+len(there))
+	if e := Explain(c, around, lim); len(e.Differences) != 1 {
+		t.Errorf("not compared: %q", e.Warnings)
+	}
+	lim.MemoryBytes--
+	e := Explain(c, around, lim)
+	said := strings.Join(e.Warnings, "\n")
+	if len(e.Differences) != 0 || !strings.Contains(said, "not compared with the cpu profile of pod quiet: profile is too large") {
+		t.Errorf("%+v, warnings %q", e.Differences, e.Warnings)
+	}
+	if e.Profiles[0].Reason != "" || e.Verdict == nil {
+		t.Errorf("%+v", e)
+	}
+	lim.MemoryBytes = int64(len(padding)) // less than nothing is left
+	if e := Explain(c, around, lim); len(e.Differences) != 0 || strings.Contains(strings.Join(e.Warnings, "\n"), "-") {
+		t.Errorf("%+v, warnings %q", e.Differences, e.Warnings)
+	}
+}
+
 // A quiet pod whose profile shows less of the program is told by the same functions.
 func TestQuietPodsAreOfTheSameProgram(t *testing.T) {
 	const cache = "/go/pkg/mod/github.com/"

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"io"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
@@ -101,6 +102,9 @@ func profiles() []Case {
 	add("a million labels", zip(with(1_000, labels)), harmless)
 	add("a million value types", zip(with(1_000_000, func(uint64) message { return message{}.Bytes(profiletest.SampleType, nil) })), tooLarge, invalid)
 	add("a million unknown fields", zip(with(1_000_000, func(i uint64) message { return message{}.Varint(200, i) })), harmless)
+	add("names that nothing makes shorter, and places without one", zip(after(noisyNames(40_000, 400), 100_000, func(i uint64) message {
+		return message{}.Bytes(profiletest.Location, message{}.Varint(1, i+50_000))
+	})), harmless)
 	add("expression without end", zip(one(dropping("((((a*)*)*)*)*$"))), harmless)
 	return cases
 }
@@ -154,6 +158,23 @@ func labels(uint64) message {
 	s := stack([]int64{1, 1e7}, 1)
 	label := message{}.Bytes(profiletest.SampleLabel, message{}.Varint(1, 5).Varint(2, 5))
 	return message{}.Bytes(profiletest.Sample, append(s, bytes.Repeat(label, 1000)...))
+}
+
+// noisyNames is a profile of so many functions, each a stack, with names of so many printable
+// bytes.
+func noisyNames(functions, bytes int) message {
+	m := sampled(begun("main.f"), 1, 1e7)
+	r := rand.NewChaCha8([32]byte{})
+	name := make([]byte, bytes)
+	for i := range uint64(functions) {
+		_, _ = r.Read(name) // never fails
+		for j := range name {
+			name[j] = ' ' + name[j]%95
+		}
+		m = located(m.Bytes(profiletest.String, name), i+2, i+6)
+		m = m.Bytes(profiletest.Sample, stack([]int64{1, 1e7}, i+2))
+	}
+	return m
 }
 
 // dropping asks the reader to drop frames by a regular expression.

@@ -7,12 +7,13 @@
 // and it has no clock.
 //
 // Must never happen: a claim that chance explains as well; one pod's file that keeps the
-// others out of the sum, or makes them look different; more in memory than the sum, one
-// profile, and a thousand numbers of each pod.
+// others out of the sum, or makes them look different; more in memory than the sum and one
+// profile, which together are allowed what one is, and a thousand numbers of each pod.
 package group
 
 import (
 	"fmt"
+	"runtime/debug"
 
 	"github.com/gopprof/gopprof/pkg/api"
 	"github.com/gopprof/gopprof/pkg/gopprof"
@@ -42,8 +43,9 @@ type Result struct {
 	Profile []byte
 }
 
-// Merge adds the profiles of a group and compares the pods. The limits hold for each
-// pod's profile and for the sum: what would make it larger is left out, the largest first.
+// Merge adds the profiles of a group and compares the pods. The limits hold for each pod's
+// profile, and together for the sum and the profile that is added to it: what finds no room
+// is left out, the largest first.
 // A pod that cannot be read costs its own part only. The error is a *gopprof.Error:
 // bad_input for a kind that is no pprof file.
 func Merge(kind gopprof.Kind, members []Member, lim profile.Limits) (Result, error) {
@@ -51,6 +53,7 @@ func Merge(kind gopprof.Kind, members []Member, lim profile.Limits) (Result, err
 		return Result{}, &gopprof.Error{Reason: gopprof.ReasonBadInput, Detail: fmt.Sprintf("profiles of kind %.32q cannot be merged", string(kind))}
 	}
 	g := &group{kind: kind, members: members, limits: lim, leftOut: map[int]api.LeftOut{}}
+	defer g.release()
 	pods := g.fitting(g.weigh())
 	found := judge(kind, pods, g.names.list)
 	sum := g.add(pods, found)
@@ -64,6 +67,18 @@ type group struct {
 	limits  profile.Limits
 	names   names
 	leftOut map[int]api.LeftOut // by place in members
+	most    int64               // bytes that reading the costliest took
+}
+
+// largeCost is the cost in bytes from which a profile's memory is worth giving back to the
+// machine. A usual one costs a tenth of it.
+const largeCost = 16 << 20
+
+// release gives back what large profiles took.
+func (g *group) release() {
+	if g.most > largeCost {
+		debug.FreeOSMemory()
+	}
 }
 
 // leave leaves a member out.
@@ -87,9 +102,11 @@ func (g *group) parse(member int) *profile.Profile {
 	}
 	p, err := profile.Parse(data, g.limits)
 	if err != nil {
+		g.most = g.limits.MemoryBytes // for all that is known
 		g.leave(member, profile.ReasonOf(err), err.Error())
 		return nil
 	}
+	g.most = max(g.most, p.Cost())
 	return p
 }
 

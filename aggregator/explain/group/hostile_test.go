@@ -66,8 +66,10 @@ func checkOthers(t *testing.T, got Result) {
 }
 
 // wide is a large profile: of so many stacks and functions, which no other has.
-func wide(name string, n int) []byte {
-	var stacks []profiletest.Stack
+func wide(name string, n int) []byte { return wideAnd(name, n) }
+
+// wideAnd has further stacks.
+func wideAnd(name string, n int, stacks ...profiletest.Stack) []byte {
 	for i := range n {
 		stacks = append(stacks, on(10_000_000, fmt.Sprintf("main.%s%d", name, i)))
 	}
@@ -112,6 +114,58 @@ func TestLargestIsLeftOut(t *testing.T) {
 	}
 }
 
+// TestSumAndProfileTogether: a profile that cannot be read beside the sum, within the limit of
+// one profile, is left out, and compared all the same; those that can are added.
+func TestSumAndProfileTogether(t *testing.T) {
+	large, small := wide("f", 1000), wide("f", 100)
+	cost := func(data []byte) int64 {
+		p, err := profile.Parse(data, profile.DefaultLimits())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p.Cost()
+	}
+	odd := wideAnd("g", 1100, on(5*second, "main.odd"))
+	for name, c := range map[string]struct {
+		members [][]byte
+		memory  int64 // allowed
+		left    []string
+		sum     []byte // one whose functions are all in the sum
+	}{
+		"room for both":              {[][]byte{large, large}, 2 * cost(large), nil, large},
+		"no room for the second":     {[][]byte{large, large}, 2*cost(large) - 1, []string{"web-1"}, large},
+		"small ones before it":       {[][]byte{large, small, small, small}, 2 * cost(large), nil, large},
+		"no room for the odd one":    {[][]byte{odd, large, small, small}, 2 * cost(large), []string{"web-0"}, large},
+		"no room for the larger two": {[][]byte{odd, large, small, small}, cost(large) + 2*cost(small) - 1, []string{"web-0", "web-1"}, small},
+	} {
+		lim := profile.DefaultLimits()
+		lim.MemoryBytes = c.memory
+		got, err := Merge(gopprof.KindCPU, files(c.members...), lim)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var left []string
+		for _, l := range got.Kind.LeftOut {
+			left = append(left, l.Pod)
+			if l.Reason != gopprof.ReasonTooLarge || !strings.HasPrefix(l.Detail, profile.ErrTooLarge.Error()) {
+				t.Errorf("%s: %+v", name, l)
+			}
+		}
+		if !slices.Equal(left, c.left) || len(got.Kind.Pods) != len(c.members)-len(left) {
+			t.Errorf("%s: left out %q, want %q", name, left, c.left)
+		}
+		if has, want := len(weighed(t, gopprof.KindCPU, got.Profile, profile.DefaultLimits()).Functions), len(weighed(t, gopprof.KindCPU, c.sum, profile.DefaultLimits()).Functions); has != want {
+			t.Errorf("%s: %d functions in the sum, want %d", name, has, want)
+		}
+		told := slices.IndexFunc(got.Kind.Outliers, func(o api.Outlier) bool {
+			return len(o.Functions) > 0 && o.Functions[0].Function == "main.odd"
+		})
+		if isOdd := len(c.members[0]) == len(odd); isOdd != (told >= 0) {
+			t.Errorf("%s: what is odd is told: %+v", name, got.Kind.Outliers)
+		}
+	}
+}
+
 // TestNamesAreBounded: functions that nobody else has take no more memory than is allowed
 // for the names of all the pods together; whose find no room is left out.
 func TestNamesAreBounded(t *testing.T) {
@@ -124,6 +178,35 @@ func TestNamesAreBounded(t *testing.T) {
 	w := weighed(t, g.kind, shop(second), profile.DefaultLimits())
 	if got := g.shares(0, w); got != nil || g.leftOut[0].Reason != gopprof.ReasonTooLarge {
 		t.Errorf("%d shares, left out %+v", len(got), g.leftOut)
+	}
+}
+
+// TestNamesOfARefusedPod: what finds no room takes none. A pod that is left out for its names
+// has left no name behind, and those after it are kept if they fit.
+func TestNamesOfARefusedPod(t *testing.T) {
+	g := &group{kind: gopprof.KindCPU, members: make([]Member, 3), leftOut: map[int]api.LeftOut{}}
+	for i := range maxNames/512 - 1 {
+		if _, ok := g.names.number(fmt.Sprintf("%0512d", i)); !ok {
+			t.Fatalf("no room for name %d", i)
+		}
+	}
+	before := len(g.names.list)
+	hostile := weighed(t, g.kind, profiletest.CPU(30, on(2*second, "main.f"), on(second, strings.Repeat("f", 512))), profile.DefaultLimits())
+	for i := range 2 {
+		if got := g.shares(i, hostile); got != nil || g.leftOut[i].Reason != gopprof.ReasonTooLarge {
+			t.Fatalf("%d shares, left out %+v", len(got), g.leftOut)
+		}
+	}
+	if n := len(g.names.list); n != before || len(g.names.numbers) != before {
+		t.Errorf("%d names and %d numbers, %d before", n, len(g.names.numbers), before)
+	}
+	if got := g.shares(2, weighed(t, g.kind, shop(second), profile.DefaultLimits())); len(got) == 0 || len(g.leftOut) != 2 {
+		t.Errorf("%d shares, left out %+v", len(got), g.leftOut)
+	}
+	for i, name := range g.names.list {
+		if g.names.numbers[name] != i {
+			t.Fatalf("name %d, %.40q, has number %d", i, name, g.names.numbers[name])
+		}
 	}
 }
 

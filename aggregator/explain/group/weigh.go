@@ -114,6 +114,7 @@ func (g *group) shares(member int, w *profile.Weighed) []share {
 	heavy = heavy[:min(len(heavy), keptFunctions)]
 	out := make([]share, 0, len(heavy))
 	had := map[string]bool{}
+	before := len(g.names.list)
 	for _, f := range heavy {
 		if had[f.Name] {
 			continue // two names that print the same: the heavier stands for both
@@ -121,6 +122,7 @@ func (g *group) shares(member int, w *profile.Weighed) []share {
 		had[f.Name] = true
 		n, ok := g.names.number(f.Name)
 		if !ok {
+			g.names.forget(before)
 			g.leave(member, gopprof.ReasonTooLarge, "the names of the pods' functions take more memory than is allowed")
 			return nil
 		}
@@ -133,7 +135,7 @@ func (g *group) shares(member int, w *profile.Weighed) []share {
 type names struct {
 	numbers map[string]int
 	list    []string
-	bytes   int
+	bytes   int // of those in list
 }
 
 // number returns a name's number, false when there is no room for it.
@@ -141,9 +143,10 @@ func (n *names) number(name string) (int, bool) {
 	if at, ok := n.numbers[name]; ok {
 		return at, true
 	}
-	if n.bytes += len(name); n.bytes > maxNames {
+	if n.bytes+len(name) > maxNames {
 		return 0, false
 	}
+	n.bytes += len(name)
 	if n.numbers == nil {
 		n.numbers = map[string]int{}
 	}
@@ -152,4 +155,14 @@ func (n *names) number(name string) (int, bool) {
 	n.numbers[name] = at
 	n.list = append(n.list, name)
 	return at, true
+}
+
+// forget takes out again the names that came after the first so many.
+func (n *names) forget(first int) {
+	for _, name := range n.list[first:] {
+		delete(n.numbers, name)
+		n.bytes -= len(name)
+	}
+	clear(n.list[first:])
+	n.list = n.list[:first]
 }

@@ -53,7 +53,7 @@ func report(j job.Report) (job.Reported, error) {
 	if err == nil {
 		err = fetch(&c, j)
 		if err == nil {
-			err = show(&out, explained(&out, d, c))
+			err = show(&out, explained(&out, d, c, beside(c, j)))
 		}
 	} else if errors.Is(err, errRefused) {
 		out.Reason, out.Detail, err = gopprof.ReasonUndecodable, err.Error(), nil
@@ -62,10 +62,24 @@ func report(j job.Report) (job.Reported, error) {
 	return out, err
 }
 
+// beside is a pod of the same workload that was quiet, and sends the very same.
+func beside(c gopprof.Capture, j job.Report) explain.Around {
+	quiet := gopprof.Capture{ID: idOther + "0", Target: c.Target}
+	paths := map[gopprof.Kind]string{}
+	for _, f := range j.Files {
+		quiet.Profiles = append(quiet.Profiles, gopprof.Profile{Kind: f.Kind})
+		paths[f.Kind] = f.Path
+	}
+	return explain.Around{Others: []explain.Other{{
+		Report: gopprof.Report{ID: quiet.ID, Capture: quiet},
+		Read:   func(k gopprof.Kind) ([]byte, error) { return os.ReadFile(paths[k]) },
+	}}}
+}
+
 // explained is the report, with drawings of what can be drawn.
-func explained(out *job.Reported, d *draw.Drawer, c gopprof.Capture) gopprof.Report {
+func explained(out *job.Reported, d *draw.Drawer, c gopprof.Capture, around explain.Around) gopprof.Report {
 	less := map[gopprof.Kind][]byte{}
-	said := explain.Reading(c, explain.Around{}, profile.DefaultLimits(), func(k gopprof.Kind, p *profile.Profile) { less[k] = draw.Reduced(k, p, c.SizeBytes()) })
+	said := explain.Reading(c, around, profile.DefaultLimits(), func(k gopprof.Kind, p *profile.Profile) { less[k] = draw.Reduced(k, p, c.SizeBytes()) })
 	r := gopprof.Report{
 		Version: gopprof.ReportVersion, ID: c.ID, Capture: c, MadeAt: time.Now().UTC(),
 		Explanation: said, Page: external + api.PathPage(c.ID),
