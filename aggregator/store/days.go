@@ -178,8 +178,9 @@ func collect(found map[place]*ref, o *blob.ListObject) {
 // readAtOnce is how many reports are read from the store at the same time.
 const readAtOnce = 16
 
-// readRefs reads the reports of refs, in their order. Those that vanished meanwhile or
-// are broken are left out.
+// readRefs reads what is listed of the reports of refs, in their order, of which no more are
+// whole in memory than are read at once. Those that vanished meanwhile or are broken are left
+// out.
 func (s *Store) readRefs(ctx context.Context, refs []ref) ([]gopprof.Report, error) {
 	read := make([]*gopprof.Report, len(refs))
 	g, ctx := errgroup.WithContext(ctx)
@@ -190,6 +191,7 @@ func (s *Store) readRefs(ctx context.Context, refs []ref) ([]gopprof.Report, err
 			if errors.Is(err, ErrNotFound) || errors.Is(err, ErrBroken) {
 				return nil
 			}
+			r = listed(r)
 			read[i] = &r
 			return err
 		})
