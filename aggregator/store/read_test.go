@@ -10,7 +10,7 @@ import (
 )
 
 // Whatever a report.json has become, what is made of it is the report of its folder, and the
-// index gives the same one back.
+// index gives back what lists show of it.
 func FuzzDecodeReport(f *testing.F) {
 	c := gopprof.Capture{ID: someID, Target: gopprof.Target{Cluster: "prod", Pod: "api-0"}}
 	p, err := placeOf(c)
