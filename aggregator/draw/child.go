@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"runtime/debug"
 	"strconv"
 	"sync"
 	"syscall"
@@ -104,10 +105,11 @@ func StartChild(argv []string, lim ChildLimits) (*Child, error) {
 func (c *Child) PID() int { return c.cmd.Process.Pid }
 
 // Do gives the worker one job, its description as JSON and its body, and waits for the
-// result, of at most so many bytes, at most as long as ctx. After an error that is not the
-// job's own, a *JobError, the worker must be stopped; with ErrGone it was not this job
-// that ended it.
-func (c *Child) Do(ctx context.Context, job any, body []byte, most int64) ([]byte, error) {
+// result, of at most so many bytes, at most as long as ctx. The parts of the body become one,
+// and each is nil in the caller's slice when the worker has it: what nobody else holds is in
+// one process only while the job is done. After an error that is not the job's own, a
+// *JobError, the worker must be stopped; with ErrGone it was not this job that ended it.
+func (c *Child) Do(ctx context.Context, job any, most int64, body ...[]byte) ([]byte, error) {
 	release := context.AfterFunc(ctx, c.kill)
 	defer release()
 	if err := c.hand(job, body); err != nil {
@@ -127,14 +129,25 @@ func (c *Child) Do(ctx context.Context, job any, body []byte, most int64) ([]byt
 	return result, nil
 }
 
+// muchHanded is the size (bytes) of a body whose memory is given back at once: the worker is
+// about to take as much, and more.
+const muchHanded = 4 << 20
+
 // hand gives the worker its job and waits until it has it.
-func (c *Child) hand(job any, body []byte) error {
+func (c *Child) hand(job any, body [][]byte) error {
 	description, err := json.Marshal(job)
 	if err != nil {
 		return fmt.Errorf("encoding a job: %w", err)
 	}
-	if err := writeFrame(c.in, request{Size: int64(len(body)), Job: description}, body); err != nil {
+	size := int64(0)
+	for _, part := range body {
+		size += int64(len(part))
+	}
+	if err := writeFrame(c.in, request{Size: size, Job: description}, body...); err != nil {
 		return err
+	}
+	if size > muchHanded {
+		debug.FreeOSMemory()
 	}
 	var begun response
 	return readHeader(c.out, &begun)

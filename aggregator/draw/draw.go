@@ -219,7 +219,7 @@ func (d *Drawer) try(ctx context.Context, what drawing, data []byte) ([]byte, er
 	if err != nil {
 		return nil, err
 	}
-	svg, err := c.Do(ctx, what, data, what.SVGBytes)
+	svg, err := c.Do(ctx, what, what.SVGBytes, data)
 	if _, told := errors.AsType[*JobError](err); err != nil && !told {
 		c.Stop() //nolint:errcheck // the job's error says it
 		d.log.Warn("draw worker stopped", zap.Int("pid", c.PID()), zap.String("kind", string(what.Kind)), zap.Error(err))

@@ -31,8 +31,9 @@ type response struct {
 // errFrame is a frame that no worker or parent of ours writes.
 var errFrame = errors.New("not a frame")
 
-// writeFrame sends a header as JSON, its length before it, and the body.
-func writeFrame(w io.Writer, header any, body []byte) error {
+// writeFrame sends a header as JSON, its length before it, and the body: its parts one after
+// the other, of which each is forgotten when it is sent.
+func writeFrame(w io.Writer, header any, body ...[]byte) error {
 	data, err := json.Marshal(header)
 	if err != nil {
 		return fmt.Errorf("encoding a frame: %w", err)
@@ -41,8 +42,11 @@ func writeFrame(w io.Writer, header any, body []byte) error {
 	if _, err := w.Write(append(frame, data...)); err != nil {
 		return fmt.Errorf("sending a frame: %w", err)
 	}
-	if _, err := w.Write(body); err != nil {
-		return fmt.Errorf("sending a frame: %w", err)
+	for i, part := range body {
+		if _, err := w.Write(part); err != nil {
+			return fmt.Errorf("sending a frame: %w", err)
+		}
+		body[i] = nil
 	}
 	return nil
 }

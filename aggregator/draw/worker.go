@@ -45,7 +45,7 @@ func Work[J any](in io.Reader, out io.Writer, most int64, do func(job J, body []
 		if err := json.Unmarshal(req.Job, &job); err != nil {
 			return fmt.Errorf("%w: %w", errFrame, err)
 		}
-		if err := writeFrame(out, response{}, nil); err != nil {
+		if err := writeFrame(out, response{}); err != nil {
 			return err
 		}
 		var resp response

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -48,14 +49,15 @@ func (b *blobs) read(ctx context.Context, key string, mostBytes int64) (content,
 		return content{}, readError(key, err)
 	}
 	defer r.Close()
-	data, err := io.ReadAll(io.LimitReader(r, mostBytes+1))
-	if err != nil {
+	var data bytes.Buffer
+	data.Grow(int(min(r.Size(), mostBytes)) + bytes.MinRead) // or it would be taken several times over
+	if _, err := data.ReadFrom(io.LimitReader(r, mostBytes+1)); err != nil {
 		return content{}, readError(key, err)
 	}
-	if int64(len(data)) > mostBytes {
+	if int64(data.Len()) > mostBytes {
 		return content{}, fmt.Errorf("reading blob %q: %w: over %d bytes", key, ErrTooLarge, mostBytes)
 	}
-	return content{data: data, written: r.ModTime()}, nil
+	return content{data: data.Bytes(), written: r.ModTime()}, nil
 }
 
 func readError(key string, err error) error {

@@ -46,7 +46,8 @@ type Config struct {
 	// other aggregators deleted.
 	SweepInterval time.Duration `yaml:"sweep_interval"`
 	// IndexReports is how many of the newest reports are held in memory, to be listed
-	// without reading the store: some 3 KB each. Older ones are read from the store.
+	// without reading the store: what a list shows of each, some 1 KB. Older ones are read from
+	// the store.
 	IndexReports int `yaml:"index_reports"`
 	// RefreshInterval is how often the newest days are listed to find reports that another
 	// aggregator stored.

@@ -20,6 +20,7 @@ type ref struct {
 	place
 	files     []string // file names in the folder that are ours
 	bytes     int64
+	report    int64     // bytes of report.json
 	newest    time.Time // when the newest of them was written
 	committed bool      // report.json is there
 }
@@ -169,27 +170,40 @@ func collect(found map[place]*ref, o *blob.ListObject) {
 	}
 	r.files = append(r.files, file)
 	r.bytes += o.Size
-	r.committed = r.committed || file == reportFile
+	if file == reportFile {
+		r.committed, r.report = true, o.Size
+	}
 	if o.ModTime.After(r.newest) {
 		r.newest = o.ModTime
 	}
 }
 
-// readAtOnce is how many reports are read from the store at the same time.
-const readAtOnce = 16
+// What is read of the store at the same time to be listed, at most. A hostile target can make
+// a report.json of 2 MB.
+const (
+	readAtOnce  = 16      // reports, by one call
+	bytesAtOnce = 8 << 20 // of reports, by all calls
+)
 
-// readRefs reads the reports of refs, in their order. Those that vanished meanwhile or
-// are broken are left out.
+// readRefs reads what is listed of the reports of refs, in their order, of which no more are
+// whole in memory than are read at once. Those that vanished meanwhile or are broken are left
+// out.
 func (s *Store) readRefs(ctx context.Context, refs []ref) ([]gopprof.Report, error) {
 	read := make([]*gopprof.Report, len(refs))
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(readAtOnce)
 	for i, ref := range refs {
 		g.Go(func() error {
+			weight := min(ref.report, bytesAtOnce)
+			if err := s.reading.Acquire(ctx, weight); err != nil {
+				return err
+			}
+			defer s.reading.Release(weight)
 			r, err := s.readReport(ctx, ref.place)
 			if errors.Is(err, ErrNotFound) || errors.Is(err, ErrBroken) {
 				return nil
 			}
+			r = listed(r)
 			read[i] = &r
 			return err
 		})

@@ -11,14 +11,10 @@ import (
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
-// entry is a report as the index holds it: what lists look at, and all of it but its
-// capture's History packed, a tenth of what it takes unpacked.
+// entry is a report as the index holds it: what queries look at, and what lists show, packed.
 type entry struct {
 	card
-	packed []byte // JSON, compressed
-	// whole tells that nothing is missing: the report has no History. It would be as large as
-	// everything else together, and nobody looks at it but who looks at this one report.
-	whole bool
+	packed []byte // of listed: JSON, compressed
 }
 
 // card is what a query looks at.
@@ -53,10 +49,9 @@ var packers = sync.Pool{New: func() any {
 	return w
 }}
 
-// newEntry packs a report.
+// newEntry packs a report, or what is listed of it.
 func newEntry(r gopprof.Report) (*entry, error) {
-	whole := !hasHistory(r)
-	data, err := json.Marshal(withoutHistory(r))
+	data, err := json.Marshal(listed(r))
 	if err != nil {
 		return nil, fmt.Errorf("packing report %q: %w", r.ID, err)
 	}
@@ -70,21 +65,39 @@ func newEntry(r gopprof.Report) (*entry, error) {
 	if err := w.Close(); err != nil {
 		return nil, fmt.Errorf("packing report %q: %w", r.ID, err)
 	}
-	return &entry{card: cardOf(r), packed: bytes.Clone(packed.Bytes()), whole: whole}, nil
+	return &entry{card: cardOf(r), packed: bytes.Clone(packed.Bytes())}, nil
 }
 
-func hasHistory(r gopprof.Report) bool {
-	h := r.Capture.History
-	return len(h.Local)+len(h.Series) > 0 || h.SeriesBy != ""
+// listed returns a report as lists and the index have it. It names what is kept, not what is
+// left out: the rest is as large as a target's profiles make it, a hundred times this, and
+// nobody looks at it but who looks at this one report.
+func listed(r gopprof.Report) gopprof.Report {
+	c := r.Capture
+	l := gopprof.Report{Version: r.Version, ID: r.ID, MadeAt: r.MadeAt, Page: r.Page}
+	l.Capture = gopprof.Capture{
+		ID: c.ID, Incident: c.Incident, Target: c.Target, Start: c.Start, End: c.End,
+		Trigger:    gopprof.Trigger{Kind: c.Trigger.Kind, At: c.Trigger.At, Request: c.Trigger.Request},
+		Agreement:  gopprof.Agreement{Result: c.Agreement.Result},
+		Profiles:   c.Profiles,
+		CPUSeconds: c.CPUSeconds,
+	}
+	if e := c.Trigger.Evidence; e != nil {
+		l.Capture.Trigger.Evidence = &gopprof.Evidence{Rule: e.Rule, Resource: e.Resource}
+	}
+	l.Explanation = gopprof.Explanation{Summary: r.Explanation.Summary, Warnings: r.Explanation.Warnings}
+	if v := r.Explanation.Verdict; v != nil {
+		l.Explanation.Verdict = &gopprof.Verdict{Version: v.Version, Scope: v.Scope}
+		for _, cause := range v.Causes {
+			l.Explanation.Verdict.Causes = append(l.Explanation.Verdict.Causes, gopprof.Cause{Kind: cause.Kind, Confidence: cause.Confidence})
+		}
+	}
+	for _, f := range r.Files {
+		l.Files = append(l.Files, gopprof.File{Kind: f.Kind, Profile: f.Profile, Drawing: f.Drawing})
+	}
+	return l
 }
 
-// withoutHistory returns a report as lists and the index have it.
-func withoutHistory(r gopprof.Report) gopprof.Report {
-	r.Capture.History = gopprof.History{}
-	return r
-}
-
-// report unpacks it, without a History: what is returned is the caller's own.
+// report unpacks what is listed of it: what is returned is the caller's own.
 func (e *entry) report() (r gopprof.Report, err error) {
 	data, err := io.ReadAll(flate.NewReader(bytes.NewReader(e.packed)))
 	if err == nil {

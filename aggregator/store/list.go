@@ -12,8 +12,9 @@ import (
 // Page is one page of reports, newest first, in the order of their identifiers. A report
 // that is neither added nor deleted while the pages are read is on exactly one of them.
 type Page struct {
-	// Reports have all but their captures' History, which Report has: a list is told from
-	// memory as far as that reaches, and History is not kept there.
+	// Reports have what a list shows of each: its target, trigger, times, files and page, and
+	// of what it explains the first line, the warnings and the causes' names. The rest, which
+	// Report has, is as large as the profiles make it.
 	Reports []gopprof.Report
 	// Next asks for the page after this one; empty when this is the last. A page may hold
 	// fewer reports than the limit, even none, and have a Next: one call looks at a bounded
@@ -82,7 +83,7 @@ func (s *Store) listStored(ctx context.Context, q Query, lower, upper string, n 
 			}
 			for _, r := range reports {
 				if q.matches(cardOf(r)) {
-					found = append(found, withoutHistory(r))
+					found = append(found, r)
 				}
 			}
 			read += len(batch)

@@ -33,9 +33,9 @@ func (s *Store) Committed(ctx context.Context, c gopprof.Capture) (gopprof.Repor
 	return r, err == nil, err
 }
 
-// Report returns the whole report of an identifier: from memory, or from the store when it
-// has a History or is older than what is in memory. ErrNotFound when there is none, also for
-// an identifier that is none.
+// Report returns the whole report of an identifier, from the store: memory holds what lists
+// show of it, and so where it lies. ErrNotFound when there is none, also for an identifier
+// that is none.
 func (s *Store) Report(ctx context.Context, id string) (gopprof.Report, error) {
 	if gopprof.CheckID(id) != nil {
 		return gopprof.Report{}, fmt.Errorf("report: %w", ErrNotFound)
@@ -58,8 +58,8 @@ func (s *Store) Report(ctx context.Context, id string) (gopprof.Report, error) {
 // indexed returns the whole report of an entry.
 func (s *Store) indexed(ctx context.Context, e *entry) (gopprof.Report, error) {
 	r, err := e.report()
-	if err != nil || e.whole {
-		return r, err
+	if err != nil {
+		return gopprof.Report{}, err
 	}
 	p, err := placeOf(r.Capture)
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
+	"golang.org/x/sync/semaphore"
 )
 
 // What a caller may branch on.
@@ -45,6 +46,7 @@ type Store struct {
 	blobs   *blobs
 	index   *index
 	broken  *brokenReports
+	reading *semaphore.Weighted // bytes of reports, by all who list
 	log     *zap.Logger
 	metrics *metrics
 	now     func() time.Time
@@ -67,7 +69,8 @@ func newStore(cfg Config, b *blobs, log *zap.Logger, reg prometheus.Registerer) 
 	m := newMetrics(reg)
 	return &Store{
 		cfg: cfg, blobs: b, index: newIndex(cfg.IndexReports), broken: newBrokenReports(log, m),
-		log: log, metrics: m, now: time.Now, ready: &readiness{err: errNotRebuilt},
+		reading: semaphore.NewWeighted(bytesAtOnce),
+		log:     log, metrics: m, now: time.Now, ready: &readiness{err: errNotRebuilt},
 	}
 }
 

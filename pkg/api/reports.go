@@ -29,7 +29,8 @@ type ReportQuery struct {
 // ReportPage is one page of reports, newest first. A page may hold fewer reports than
 // asked for although more follow: only an empty Next says that there are no more.
 type ReportPage struct {
-	// Reports have all but their captures' History: that is in the report itself.
+	// Reports have what Summarize shows, and their captures' profiles and times. The rest is in
+	// the report itself.
 	Reports []gopprof.Report
 	Next    string
 }

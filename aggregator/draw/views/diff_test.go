@@ -2,6 +2,7 @@ package views
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -10,12 +11,15 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
+	"weak"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/pkg/profile/profiletest"
 	"github.com/gopprof/gopprof/test/genuine"
+	"github.com/gopprof/gopprof/test/poll"
 )
 
 var hoard [][]byte
@@ -109,4 +113,42 @@ func toolRows(text string) (out []string) {
 		out = append(out, m[1]+" "+m[2]+" "+m[3])
 	}
 	return out
+}
+
+// While a view's process reads its two files they are there and nowhere else: together with what
+// it may have itself, they would be more than a target may cost.
+func TestFilesAreHeldOnce(t *testing.T) {
+	vs := newViews(t, "worker-that-opens-never", nil)
+	var held []weak.Pointer[byte]
+	var sum atomic.Int64
+	read := func(context.Context) ([]byte, error) {
+		file := make([]byte, 12<<20)
+		held = append(held, weak.Make(&file[0]))
+		sum.Add(int64(len(file)))
+		return file, nil
+	}
+	what := View{Key: "a", Kind: gopprof.KindCPU, Profile: read, Base: read}
+	before := allocated()
+	ended := make(chan error, 1)
+	go func() {
+		_, err := vs.Page(context.WithoutCancel(t.Context()), what, "top", "")
+		ended <- err
+	}()
+	poll.Until(t, "both files are read and given away", func() bool {
+		return sum.Load() == 24<<20 && held[0].Value() == nil && held[1].Value() == nil
+	})
+	if more := allocated() - before - uint64(sum.Load()); more > 8<<20 {
+		t.Errorf("%d bytes were taken beside two files of %d", more, sum.Load())
+	}
+	vs.Close()
+	if err := <-ended; gopprof.ReasonOf(err) != gopprof.ReasonCancelled {
+		t.Errorf("%v, want cancelled", err)
+	}
+}
+
+// allocated is how much memory this process ever asked for, in bytes.
+func allocated() uint64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.TotalAlloc
 }

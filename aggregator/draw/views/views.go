@@ -159,14 +159,14 @@ func (vs *Views) try(ctx context.Context, v *view, what View, j job) ([]byte, er
 			return nil, vs.named(err)
 		}
 	}
-	html, err := vs.do(ctx, v, j, nil)
+	html, err := vs.do(ctx, v, j)
 	if err != nil {
 		return nil, vs.named(err)
 	}
 	return html, nil
 }
 
-// start starts the view's process and gives it the files.
+// start starts the view's process and gives it the files, which are not there any more then.
 func (vs *Views) start(ctx context.Context, v *view, kind gopprof.Kind, files [][]byte) (err error) {
 	if vs.ctx.Err() != nil {
 		return errClosed
@@ -180,19 +180,15 @@ func (vs *Views) start(ctx context.Context, v *view, kind gopprof.Kind, files []
 	vs.metrics.open.Inc()
 	vs.log.Info("view opened", zap.String("view", v.key), zap.Int("pid", v.child.PID()))
 	o := &opening{Kind: kind, ProfileSize: int64(len(files[0])), Difference: len(files) > 1, ResidentBytes: vs.cfg.ResidentBytes}
-	body := files[0]
-	if o.Difference {
-		body = append(append(make([]byte, 0, len(files[0])+len(files[1])), files[0]...), files[1]...)
-	}
-	if _, err = vs.do(ctx, v, job{Open: o}, body); v.child != nil && err != nil {
+	if _, err = vs.do(ctx, v, job{Open: o}, files...); v.child != nil && err != nil {
 		vs.end(v, causeRefused, err)
 	}
 	return err
 }
 
 // do gives the view's process a job, and does away with the process if it failed.
-func (vs *Views) do(ctx context.Context, v *view, j job, body []byte) ([]byte, error) {
-	result, err := v.child.Do(ctx, j, body, j.Bytes)
+func (vs *Views) do(ctx context.Context, v *view, j job, body ...[]byte) ([]byte, error) {
+	result, err := v.child.Do(ctx, j, j.Bytes, body...)
 	if _, told := errors.AsType[*draw.JobError](err); err == nil || told {
 		return result, err
 	}

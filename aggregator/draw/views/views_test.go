@@ -56,6 +56,8 @@ func TestMain(m *testing.M) {
 		leave(draw.Work(os.Stdin, os.Stdout, mostBytes(), func(j job, body []byte) ([]byte, error) {
 			return (&session{}).page(job{Page: "top"})
 		}))
+	case "worker-that-opens-never":
+		leave(draw.Work(os.Stdin, os.Stdout, mostBytes(), func(job, []byte) ([]byte, error) { select {} }))
 	case "worker-that-leaves":
 		os.Exit(0)
 	case "parent":

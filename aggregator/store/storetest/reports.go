@@ -103,6 +103,72 @@ func history(t *testing.T, b Bucket) {
 	}
 }
 
+// linesOfLists: wherever a list is told from, it has what a line shows of a report, and nothing
+// that is as large as a target makes it. The report itself has everything.
+func linesOfLists(t *testing.T, b Bucket) {
+	s := start(t, b, func(c *store.Config) { c.MaxAge, c.IndexReports = 0, 1 })
+	var stored, lines []gopprof.Report
+	for i := range 2 {
+		line := Put(t, s, Capture(Noon().AddDate(0, 0, -i), i))
+		line.Capture.Agreement.Result = gopprof.AgreementConfirmed
+		line.Capture.Trigger.Evidence = &gopprof.Evidence{Rule: "cpu", Resource: gopprof.ResourceCPU}
+		line.Explanation.Warnings, line.Page = []string{"few samples"}, "https://gopprof.example/reports/"+line.ID
+		line.Explanation.Verdict = &gopprof.Verdict{
+			Version: gopprof.VerdictVersion, Scope: gopprof.ScopePod,
+			Causes: []gopprof.Cause{{Kind: gopprof.CauseCodeHot, Confidence: gopprof.ConfidenceSure}, {Kind: gopprof.CauseTraffic, Confidence: gopprof.ConfidenceUnsure}},
+		}
+		r := verbose(line)
+		if err := s.Commit(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+		stored, lines = append(stored, r), append(lines, line)
+	}
+	for name, s := range map[string]*store.Store{"indexed": s, "from the store": open(t, b)} {
+		page, err := s.List(t.Context(), store.Query{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, name+", listed", page.Reports, lines)
+		for _, want := range stored {
+			got, err := s.Report(t.Context(), want.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			equal(t, name, got, want)
+		}
+	}
+}
+
+// verbose returns a report with everything that a line does not show.
+func verbose(r gopprof.Report) gopprof.Report {
+	at, name := Noon(), strings.Repeat("x", 100)
+	evidence := *r.Capture.Trigger.Evidence
+	evidence.Windows = []gopprof.Window{{Witness: gopprof.WitnessCadvisor, Start: at, End: at.Add(time.Minute)}}
+	r.Capture.Trigger.Evidence = &evidence
+	r.Capture.Trigger.Alert = &gopprof.Alert{Name: name, Labels: map[string]string{"a": name}}
+	r.Capture.Agreement.Compared = []gopprof.Comparison{{Start: at, End: at.Add(time.Minute), Local: 1}}
+	r.Capture.Failures = []gopprof.Failure{{Kind: gopprof.KindMutex, Reason: gopprof.ReasonNotEnabled, Detail: name}}
+	r.Capture.Labels, r.Capture.History.SeriesBy = map[string]string{"app": name}, gopprof.WitnessHeapster
+	r.Siblings = []gopprof.Sibling{{Capture: r.ID, Target: r.Capture.Target, State: gopprof.SiblingStored}}
+	r.Fleet, r.Links = &gopprof.Fleet{Pods: 2}, map[string]string{"dashboard": "https://grafana.example/" + name}
+	function := gopprof.Function{Name: name, File: name}
+	r.Explanation.Profiles = []gopprof.TopFunctions{{Kind: gopprof.KindCPU, Functions: []gopprof.Function{function}}}
+	r.Explanation.Differences = []gopprof.Difference{{
+		Kind: gopprof.KindCPU, With: []gopprof.Comparator{{Report: r.ID, Pod: name}},
+		Functions: []gopprof.Growth{{Function: name, Path: []string{name}}},
+	}}
+	verdict := *r.Explanation.Verdict
+	verdict.Causes = slices.Clone(verdict.Causes)
+	for i := range verdict.Causes {
+		c := &verdict.Causes[i]
+		c.Line, c.Function, c.Path, c.Proof = name, name, []string{name}, []gopprof.Proof{{What: name}}
+	}
+	r.Explanation.Verdict = &verdict
+	r.Files = slices.Clone(r.Files)
+	r.Files[1].Reason, r.Files[1].Detail = gopprof.ReasonInvalidProfile, name
+	return r
+}
+
 func commitsAtOnce(t *testing.T, b Bucket) {
 	s := open(t, b)
 	r := Put(t, s, Capture(Noon(), 1))

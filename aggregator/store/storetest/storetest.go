@@ -42,6 +42,7 @@ func Run(t *testing.T, newBucket func(t *testing.T) Bucket) {
 		"commit is the mark":                      commitMark,
 		"the index is its own":                    indexIsItsOwn,
 		"history":                                 history,
+		"a list shows a line of each":             linesOfLists,
 		"commits at once":                         commitsAtOnce,
 		"what cannot be stored":                   refuses,
 		"hostile names":                           hostileNames,
