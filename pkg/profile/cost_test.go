@@ -172,3 +172,62 @@ func TestLargeHeapFits(t *testing.T) {
 		t.Errorf("%d stacks, %d functions", top.Samples, len(top.Functions))
 	}
 }
+
+// TestWeighCost measures what a profile holds when it is parsed and weighed, for names that take
+// more to print than to read: of one string many functions may have their file's name.
+func TestWeighCost(t *testing.T) {
+	lim, allowed := costLimits()
+	unprintable := func(n uint64, size int) []byte {
+		return append(binary.AppendUvarint(nil, n), bytes.Repeat([]byte{0xff}, size)...)
+	}
+	// named are functions in places of their own, with the names that strings from n+5 on have.
+	named := func(n, name, file uint64) message {
+		m := message{}.Bytes(fieldFunction, message{}.Varint(1, n).Varint(2, name).Varint(3, name).Varint(4, file).Varint(5, n))
+		return m.Bytes(fieldLocation, message{}.Varint(1, n).Bytes(fieldLocationLine, message{}.Varint(1, n)))
+	}
+	for name, piece := range map[string]func(n uint64) message{
+		"one file": func(n uint64) message {
+			if n == 2 {
+				return message{}.Bytes(fieldString, unprintable(n, 512))
+			}
+			return append(message{}.Bytes(fieldString, binary.AppendUvarint(nil, n)), named(n, n+4, 6)...)
+		},
+		"names of their own": func(n uint64) message {
+			return append(message{}.Bytes(fieldString, unprintable(n, 170)), named(n, n+4, n+4)...)
+		},
+		"long names": func(n uint64) message {
+			return append(message{}.Text(fieldString, fmt.Sprint(n)+strings.Repeat("x", 600)), named(n, n+4, n+4)...)
+		},
+		"objects without names": func(n uint64) message {
+			if n == 2 {
+				m := message{}.Text(fieldString, strings.Repeat("x", 511))
+				return m.Bytes(fieldMapping, message{}.Varint(1, 1).Varint(5, 6))
+			}
+			m := message{}.Bytes(fieldFunction, message{}.Varint(1, n).Varint(5, n))
+			return m.Bytes(fieldLocation, message{}.Varint(1, n).Varint(2, 1).Bytes(fieldLocationLine, message{}.Varint(1, n)))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := inF(largest(t, piece, lim), 3, 30_000_000)
+			var before, after runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&before)
+			p, err := Parse(file, lim)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w, err := p.Weigh(gopprof.KindCPU)
+			if err != nil {
+				t.Fatal(err)
+			}
+			runtime.GC()
+			runtime.ReadMemStats(&after)
+			if held := int64(after.HeapAlloc) - int64(before.HeapAlloc); held > allowed {
+				t.Errorf("%d functions of a file of %d bytes hold %d bytes, more than the limit of %d", len(w.Functions), len(file), held, allowed)
+			} else {
+				t.Logf("%d functions of a file of %d bytes hold %d bytes", len(w.Functions), len(file), held)
+			}
+			runtime.KeepAlive(file)
+		})
+	}
+}

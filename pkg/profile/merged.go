@@ -106,7 +106,7 @@ func (a *adder) location(l *profile.Location) *profile.Location {
 func (a *adder) text(s string) string {
 	if _, ok := a.strings[s]; !ok && s != "" {
 		a.strings[s] = a.size.strings
-		a.size.text(len(s))
+		a.size.text(s)
 	}
 	return s
 }

@@ -42,7 +42,7 @@ const (
 	costLine     = 64
 	costFunction = 250
 	costMapping  = 260
-	costString   = 110 // and its length, and a quarter of it
+	costString   = 110 // and its length, and a quarter of it, and costOfPrinting
 	costType     = 80
 	costComment  = 130
 )
@@ -52,6 +52,19 @@ const (
 	maxTypes    = 32
 	maxComments = 1000
 )
+
+// costPrinted is what Weigh keeps of a text that it cannot leave as it is, beside its bytes.
+const costPrinted = 100
+
+// costOfPrinting is what the printed form of a text costs that differs from it: nothing for
+// nearly all.
+func costOfPrinting[T string | []byte](s T) int64 {
+	bytes, same := printedBytes(s, maxText)
+	if same {
+		return 0
+	}
+	return costPrinted + int64(bytes)
+}
 
 // labelTag is the tag of a sample's label, hiddenTag that of a field which the parser does
 // not know and skips: same length, so that a label is hidden by changing one byte.
@@ -98,7 +111,7 @@ func (s *scanner) field(f field) error {
 		if s.strings++; s.strings > s.lim.Strings {
 			return fmt.Errorf("%w: more than %d strings", ErrTooLarge, s.lim.Strings)
 		}
-		return s.add(costString + int64(len(f.data))*5/4)
+		return s.add(costString + int64(len(f.data))*5/4 + costOfPrinting(f.data))
 	case fieldSampleType, fieldPeriodType:
 		if s.types++; s.types > maxTypes {
 			return fmt.Errorf("%w: more than %d value types", ErrTooLarge, maxTypes)

@@ -87,10 +87,10 @@ func (s *size) location(lines int) {
 	s.cost += costLocation + costLine*int64(lines)
 }
 
-func (s *size) text(bytes int) {
+func (s *size) text(text string) {
 	s.strings++
-	s.bytes += sizeString + int64(bytes)
-	s.cost += costString + int64(bytes)*5/4
+	s.bytes += sizeString + int64(len(text))
+	s.cost += costString + int64(len(text))*5/4 + costOfPrinting(text)
 }
 
 func (s *size) valueType() {

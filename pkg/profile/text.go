@@ -22,6 +22,27 @@ func Printable(s string, limit int) string {
 	return strings.Map(printable, s)
 }
 
+// printedBytes is how many bytes, at most, Printable makes of a text, and whether it leaves it as
+// it is.
+func printedBytes[T string | []byte](s T, limit int) (bytes int, same bool) {
+	same = len(s) <= limit
+	if !same {
+		s, bytes = s[:limit], len("…")
+	}
+	for i := 0; i < len(s); {
+		if ' ' <= s[i] && s[i] <= '~' {
+			i, bytes = i+1, bytes+1
+			continue
+		}
+		r, size := utf8.DecodeRuneInString(string(s[i:min(i+utf8.UTFMax, len(s))]))
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			same, r = false, utf8.RuneError
+		}
+		i, bytes = i+size, bytes+utf8.RuneLen(r)
+	}
+	return bytes, same
+}
+
 func printable(r rune) rune {
 	if unicode.IsPrint(r) {
 		return r

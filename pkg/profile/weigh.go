@@ -120,7 +120,7 @@ type function struct {
 
 // name gives every frame of every location its function.
 func (w *Weighed) name() {
-	index := map[function]int{}
+	index, texts := map[function]int{}, printer{}
 	w.frames = make(map[*profile.Location][]int, len(w.raw.Location))
 	for _, l := range w.raw.Location {
 		lines := l.Line
@@ -134,7 +134,7 @@ func (w *Weighed) name() {
 			if !ok {
 				at = len(w.Functions)
 				index[key] = at
-				w.Functions = append(w.Functions, describe(key, line.Function))
+				w.Functions = append(w.Functions, texts.describe(key, line.Function))
 			}
 			frames[i] = at
 		}
@@ -156,17 +156,45 @@ func keyOf(l *profile.Location, f *profile.Function) function {
 	return key
 }
 
-func describe(key function, f *profile.Function) gopprof.Function {
-	fn := gopprof.Function{Name: Printable(key.name, maxText)}
+// printer holds the printed forms of texts that cannot be left as they are. There is one of each,
+// which scan has counted, however many functions have it.
+type printer map[printed]string
+
+// printed is a text, and whether it is an object's path, of which the last element is printed.
+type printed struct {
+	text   string
+	object bool
+}
+
+func (p printer) print(of printed) string {
+	if !of.object {
+		if _, same := printedBytes(of.text, maxText); same {
+			return of.text
+		}
+	}
+	s, ok := p[of]
+	if !ok {
+		if s = of.text; of.object {
+			s = "[" + Printable(path.Base(s), maxText) + "]"
+		} else {
+			s = Printable(s, maxText)
+		}
+		p[of] = s
+	}
+	return s
+}
+
+func (p printer) describe(key function, f *profile.Function) gopprof.Function {
+	fn := gopprof.Function{Name: p.print(printed{text: key.name})}
 	switch {
 	case key.name != "":
 	case key.object != "":
-		fn.Name = "[" + Printable(path.Base(key.object), maxText) + "]"
+		fn.Name = p.print(printed{key.object, true})
 	default:
 		fn.Name = "<unknown>"
 	}
 	if f != nil {
-		fn.File = Printable(f.Filename, maxText)
+		fn.File = p.print(printed{text: f.Filename})
 		fn.Line = max(0, f.StartLine)
 	}
 	return fn

@@ -105,6 +105,9 @@ func profiles() []Case {
 	add("names that nothing makes shorter, and places without one", zip(after(noisyNames(40_000, 400), 100_000, func(i uint64) message {
 		return message{}.Bytes(profiletest.Location, message{}.Varint(1, i+50_000))
 	})), harmless)
+	add("names that cannot be printed, and places without one", zip(after(rawNames(40_000, 360), 100_000, func(i uint64) message {
+		return message{}.Bytes(profiletest.Location, message{}.Varint(1, i+50_000))
+	})), harmless, tooLarge)
 	add("expression without end", zip(one(dropping("((((a*)*)*)*)*$"))), harmless)
 	return cases
 }
@@ -163,14 +166,23 @@ func labels(uint64) message {
 // noisyNames is a profile of so many functions, each a stack, with names of so many printable
 // bytes.
 func noisyNames(functions, bytes int) message {
+	return named(functions, bytes, func(name []byte) {
+		for j := range name {
+			name[j] = ' ' + name[j]%95
+		}
+	})
+}
+
+// rawNames is the same of bytes that are no text: printed, each may take three.
+func rawNames(functions, bytes int) message { return named(functions, bytes, func([]byte) {}) }
+
+func named(functions, bytes int, print func(name []byte)) message {
 	m := sampled(begun("main.f"), 1, 1e7)
 	r := rand.NewChaCha8([32]byte{})
 	name := make([]byte, bytes)
 	for i := range uint64(functions) {
 		_, _ = r.Read(name) // never fails
-		for j := range name {
-			name[j] = ' ' + name[j]%95
-		}
+		print(name)
 		m = located(m.Bytes(profiletest.String, name), i+2, i+6)
 		m = m.Bytes(profiletest.Sample, stack([]int64{1, 1e7}, i+2))
 	}
