@@ -2,7 +2,9 @@ package dispatch
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/gopprof/gopprof/pkg/bus/buckettest"
 )
@@ -18,6 +20,11 @@ func FuzzLedger(f *testing.F) {
 	f.Add(good)
 	f.Add([]byte(`{"grants":[{"c":"` + firing("web", "cpu", noon).Capture + `","i":"x"},{"t":"9999-12-31T23:59:59Z"},{"e":"0001-01-01T00:00:00Z"}]}`))
 	f.Add([]byte("{broken"))
+	for _, junk := range []string{"\x9b", "<"} { // found by fuzzing: it grew when it was written again
+		junk = strings.Repeat(junk, 4000)
+		f.Add([]byte(`{"grants":[{"c":"` + junk + `","i":"` + junk + `"}]}`))
+		f.Add([]byte(`{"grants":[{"c":"` + firing("web", "cpu", noon).Capture + `","i":"` + idAt(noon) + `","w":"` + junk + `","t":"` + noon.Format(time.RFC3339) + `"}]}`))
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c, budget := newClock(), buckettest.NewKV()
 		if _, err := budget.Create(t.Context(), ledgerKey, data); err != nil {

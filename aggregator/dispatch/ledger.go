@@ -1,11 +1,15 @@
 package dispatch
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"go.uber.org/zap"
 
@@ -81,8 +85,8 @@ func (d *Dispatcher) refresh(ctx context.Context, read *readLedger) error {
 		read.at = at
 		return nil
 	}
-	var l ledger
-	if err := json.Unmarshal(value, &l); err != nil {
+	l, err := decodeLedger(value)
+	if err != nil {
 		// Written by a hand or a newer version: refusing everything for ever would be worse
 		// than an hour's budget twice.
 		d.log.Error("budget was unreadable and starts anew", zap.Error(err))
@@ -92,8 +96,27 @@ func (d *Dispatcher) refresh(ctx context.Context, read *readLedger) error {
 	return nil
 }
 
+// decodeLedger leaves out grants with texts that are none: we wrote no such ones, and they would
+// grow with every writing.
+func decodeLedger(value []byte) (l ledger, err error) {
+	err = json.Unmarshal(value, &l)
+	l.Grants = slices.DeleteFunc(l.Grants, func(g grant) bool {
+		return strings.ContainsRune(g.Capture+g.Incident+g.Workload+g.Rule, utf8.RuneError)
+	})
+	return l, err
+}
+
+// encodeLedger writes it in few bytes: a "<" in a name would take six in JSON that is for HTML.
+func encodeLedger(l ledger) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(l)
+	return bytes.TrimSpace(b.Bytes()), err
+}
+
 func (d *Dispatcher) write(ctx context.Context, read *readLedger, next ledger) error {
-	value, err := json.Marshal(next)
+	value, err := encodeLedger(next)
 	if err != nil {
 		return err
 	}
