@@ -31,7 +31,7 @@ func YAML(w io.Writer, v any) error {
 	if err != nil {
 		return err
 	}
-	out, err := yaml.JSONToYAML([]byte(escape(text, long)))
+	out, err := yaml.JSONToYAML([]byte(unbroken(escape(text, long))))
 	if err != nil {
 		return fmt.Errorf("writing YAML: %w", err)
 	}
@@ -68,6 +68,29 @@ func escape(text string, beyond func(r rune) string) string {
 		}
 	}
 	return out.String()
+}
+
+// unbroken puts U+FFFD in the place of the escaped line ends that YAML has beside the usual ones:
+// in a text of several lines it would write them as they are, where they end a line. In JSON a
+// backslash stands inside strings only.
+func unbroken(text string) string {
+	var out strings.Builder
+	for {
+		i := strings.IndexByte(text, '\\')
+		if i < 0 || i+1 == len(text) {
+			return out.String() + text
+		}
+		out.WriteString(text[:i])
+		rest := text[i+2:]
+		switch text = text[i:]; {
+		case text[1] == 'u' && (strings.HasPrefix(rest, "0085") || strings.HasPrefix(rest, "2028") || strings.HasPrefix(rest, "2029")):
+			out.WriteString(`\ufffd`)
+			text = rest[4:]
+		default:
+			out.WriteString(text[:2])
+			text = rest
+		}
+	}
 }
 
 // pair is how JSON writes a character above U+FFFF, long how YAML does.

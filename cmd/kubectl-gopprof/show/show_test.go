@@ -92,6 +92,8 @@ func TestTableIsAligned(t *testing.T) {
 func FuzzEncode(f *testing.F) {
 	f.Add("plain")
 	f.Add("a\x1b[2J\u009b\u202e\u2028\U000e0001\"\\<>&\xff")
+	f.Add("\n\u2028\xbc") // found by fuzzing: a line of YAML's began where none may
+	f.Add("\n\u0085\\u2029\u2029")
 	for _, name := range hostile.Names() {
 		f.Add(name)
 	}
