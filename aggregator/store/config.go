@@ -33,9 +33,10 @@ type Config struct {
 	// MaxAge is how long a report is kept, counted from the moment its capture was decided;
 	// 0 keeps reports for ever.
 	MaxAge time.Duration `yaml:"max_age"`
-	// MaxBytes bounds what is stored, all files together: above it the oldest reports are
+	// MaxBytes bounds what reports hold, all their files together: above it the oldest are
 	// deleted; 0 is no bound. It is kept at each sweep, so leave room for what arrives
-	// between two.
+	// between two, and for what is left over of captures that became no report: that goes when
+	// it is a day old.
 	MaxBytes int64 `yaml:"max_bytes"`
 	// Sweep says whether this aggregator deletes what max_age and max_bytes do not allow,
 	// and what was left over, for a day, of captures that never became a report. With
