@@ -6,10 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gopprof/gopprof/aggregator/explain"
 	"github.com/gopprof/gopprof/pkg/gopprof"
-	"github.com/gopprof/gopprof/pkg/profile"
-	"github.com/gopprof/gopprof/pkg/profile/profiletest"
 )
 
 // What the index holds of a report does not grow with its History.
@@ -67,66 +64,31 @@ func TestTheIndexHoldsNoProfiles(t *testing.T) {
 	}
 }
 
-// verboseReport is the report of a capture whose profiles have as much to say as they can, of
-// every kind and beside a quiet pod: names and paths as long as they are kept, which nothing
-// compresses.
+// verboseReport is a report whose profiles have as much to say as they can, of every kind and
+// beside a quiet pod: names and paths as long as they are kept, which nothing compresses.
 func verboseReport(seed uint64) gopprof.Report {
 	random := rand.New(rand.NewPCG(seed, 1))
-	c := gopprof.Capture{ID: someID, Trigger: gopprof.Trigger{Kind: gopprof.TriggerRule, Evidence: &gopprof.Evidence{Resource: gopprof.ResourceMemory}}}
-	quiet := gopprof.Report{}
-	read := map[gopprof.Kind][]byte{}
-	for kind, sample := range map[gopprof.Kind][2]string{
-		gopprof.KindCPU: {"cpu", "nanoseconds"}, gopprof.KindHeap: {"inuse_space", "bytes"}, gopprof.KindAllocs: {"alloc_space", "bytes"},
-		gopprof.KindGoroutine: {"goroutine", "count"}, gopprof.KindMutex: {"delay", "nanoseconds"}, gopprof.KindBlock: {"delay", "nanoseconds"},
-		gopprof.KindThreadcreate: {"threadcreate", "count"},
-	} {
-		names := verboseNames(random)
-		c.Profiles = append(c.Profiles, gopprof.Profile{Kind: kind, Bytes: verboseProfile(sample, names, 1<<30)})
-		quiet.Capture.Profiles = append(quiet.Capture.Profiles, gopprof.Profile{Kind: kind})
-		read[kind] = verboseProfile(sample, names, 1<<10)
-	}
-	around := explain.Around{Others: []explain.Other{{Report: quiet, Read: func(k gopprof.Kind) ([]byte, error) { return read[k], nil }}}}
-	r := gopprof.Report{Version: gopprof.ReportVersion, ID: c.ID, Capture: c, Explanation: explain.Explain(c, around, profile.DefaultLimits())}
-	for i := range r.Capture.Profiles {
-		r.Capture.Profiles[i].Bytes = nil
-	}
-	return r
-}
-
-const (
-	verboseFunctions = 60 // more than are told of a profile
-	verboseCallers   = 20 // those of them that call all others
-)
-
-func verboseNames(random *rand.Rand) (names []string) {
-	for range 2 * verboseFunctions {
+	text := func() string {
 		name := make([]byte, 500)
 		for i := range name {
 			name[i] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"[random.IntN(64)]
 		}
-		names = append(names, string(name))
+		return string(name)
 	}
-	return names
-}
-
-// verboseProfile is a profile of functions of those names in files of the others, with a stack
-// of each that calls nothing, all of one weight.
-func verboseProfile(sample [2]string, names []string, weight uint64) []byte {
-	type m = profiletest.Message
-	b := m{}.Text(profiletest.String, "").Text(profiletest.String, sample[0]).Text(profiletest.String, sample[1]).
-		Bytes(profiletest.SampleType, m{}.Varint(1, 1).Varint(2, 2))
-	var callers []uint64
-	for i := range uint64(verboseFunctions) {
-		name, file := 2*i+3, 2*i+4 // places in the table of strings
-		b = b.Text(profiletest.String, "main."+names[2*i]).Text(profiletest.String, "/"+names[2*i+1]).
-			Bytes(profiletest.Function, m{}.Varint(1, i+1).Varint(2, name).Varint(3, name).Varint(4, file)).
-			Bytes(profiletest.Location, m{}.Varint(1, i+1).Bytes(profiletest.LocationLine, m{}.Varint(1, i+1)))
-		if i < verboseCallers {
-			callers = append([]uint64{i + 1}, callers...)
-			continue
+	r := gopprof.Report{Version: gopprof.ReportVersion, ID: someID, Capture: gopprof.Capture{ID: someID}}
+	cause := gopprof.Cause{Line: text(), Function: text(), Path: []string{text(), text()}, Proof: []gopprof.Proof{{What: text()}}}
+	r.Explanation.Verdict = &gopprof.Verdict{Causes: []gopprof.Cause{cause, cause}}
+	for _, kind := range gopprof.Kinds() {
+		top, difference := gopprof.TopFunctions{Kind: kind}, gopprof.Difference{Kind: kind, Note: text()}
+		for range 40 {
+			top.Functions = append(top.Functions, gopprof.Function{Name: text(), File: text()})
 		}
-		stack := append([]uint64{i + 1}, callers...) // the leaf first
-		b = b.Bytes(profiletest.Sample, m{}.Packed(profiletest.SampleLocation, stack...).Packed(profiletest.SampleValue, weight))
+		for range 10 {
+			difference.Functions = append(difference.Functions, gopprof.Growth{Function: text(), File: text()})
+		}
+		r.Explanation.Profiles = append(r.Explanation.Profiles, top)
+		r.Explanation.Differences = append(r.Explanation.Differences, difference)
+		r.Capture.Profiles = append(r.Capture.Profiles, gopprof.Profile{Kind: kind})
 	}
-	return profiletest.Gzip(b)
+	return r
 }
