@@ -49,8 +49,8 @@ func (b *blobs) read(ctx context.Context, key string, mostBytes int64) (content,
 		return content{}, readError(key, err)
 	}
 	defer r.Close()
-	var data bytes.Buffer
-	data.Grow(int(min(r.Size(), mostBytes)) + bytes.MinRead) // or it would be taken several times over
+	// With room for all of it, or it would be taken several times over.
+	data := bytes.NewBuffer(make([]byte, 0, max(0, min(r.Size(), mostBytes))+bytes.MinRead))
 	if _, err := data.ReadFrom(io.LimitReader(r, mostBytes+1)); err != nil {
 		return content{}, readError(key, err)
 	}
