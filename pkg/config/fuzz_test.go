@@ -24,6 +24,7 @@ func FuzzParse(f *testing.F) {
 		}
 		f.Add(data)
 	}
+	f.Add([]byte("#\u2028##\u2029#\u2028\u2018")) // found by fuzzing: a mistake beyond the file's last line
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s := defaults()
 		err := config.Parse("f", data, &s)

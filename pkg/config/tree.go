@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"regexp"
 	"strconv"
@@ -19,8 +20,8 @@ var yamlError = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)`)
 // readTree returns the root of the only document in data, nil for an empty file, or what
 // is wrong with the file as YAML.
 func readTree(name string, data []byte) (*yaml.Node, *Error) {
-	if line, ok := strangeLine(data); ok {
-		return nil, &Error{File: name, Line: line, Problem: "is not text in UTF-8"}
+	if line, problem := strangeLine(data); problem != "" {
+		return nil, &Error{File: name, Line: line, Problem: problem}
 	}
 	d := yaml.NewDecoder(bytes.NewReader(data))
 	var doc, more yaml.Node
@@ -49,21 +50,24 @@ func syntaxError(name string, err error) *Error {
 	return e
 }
 
-// strangeLine finds the first line with bytes that are no text; the YAML library refuses
-// them too, without the line.
-func strangeLine(data []byte) (int, bool) {
-	line := 1
+// strangeLine finds the first line with bytes that are no text, which the YAML library refuses
+// too, without the line; or with what ends a line for it and for no editor: its lines would be
+// others than a person's. It says what is wrong, "" when nothing is.
+func strangeLine(data []byte) (line int, problem string) {
+	line = 1
 	for i := 0; i < len(data); {
 		c, size := utf8.DecodeRune(data[i:])
 		switch {
+		case c == '\u2028' || c == '\u2029':
+			return line, fmt.Sprintf(`holds %U, a line end that no editor shows: write "\u%04x", in quotes, or leave it out`, c, c)
 		case c == '\n':
 			line++
 		case c == utf8.RuneError && size == 1, unicode.IsControl(c) && c != '\t' && c != '\r':
-			return line, true
+			return line, "is not text in UTF-8"
 		}
 		i += size
 	}
-	return 0, false
+	return 0, ""
 }
 
 // describe says what a node is, for a sentence that begins with "is". It does not show a
