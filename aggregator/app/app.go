@@ -250,6 +250,7 @@ func (a *App) Run(ctx context.Context) error {
 		s.Go("embedded nats writes", a.nats.Stuck)
 	}
 	s.Go("streams", a.bus.Lost)
+	s.Go("orphans", a.bus.Orphans)
 	a.runKubernetes()
 	s.Go("store", a.store.Run)
 	if a.views != nil {

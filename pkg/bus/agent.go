@@ -20,6 +20,7 @@ const askWait = time.Second
 type Agent struct {
 	*link
 	cluster, node string
+	now           func() time.Time
 }
 
 // ConnectAgent returns the node's end of the bus, though NATS may be away: it connects
@@ -43,7 +44,7 @@ func ConnectAgent(ctx context.Context, c Config, cluster, node string, log *zap.
 	if err != nil {
 		return nil, err
 	}
-	return &Agent{link: l, cluster: cluster, node: node}, nil
+	return &Agent{link: l, cluster: cluster, node: node, now: time.Now}, nil
 }
 
 // Ask puts a firing to the aggregator and returns its decision. It takes a second at

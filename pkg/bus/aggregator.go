@@ -24,6 +24,9 @@ type Aggregator struct {
 	turned func()
 	look   look
 
+	orphansEvery   time.Duration
+	orphansRemoved prometheus.Counter
+
 	mu      sync.Mutex
 	cfg     StreamConfig // as EnsureStreams was told
 	streams map[string]jetstream.Stream
@@ -46,11 +49,17 @@ func ConnectAggregator(ctx context.Context, c Config, server InProcess, log *zap
 	if err != nil {
 		return nil, err
 	}
+	orphans := prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "gopprof_aggregator_bus_orphans_total",
+		Help: "Captures of which bytes came and never the message: what came was removed.",
+	})
+	reg.MustRegister(orphans)
 	if server != nil {
 		l.ready = server.Ready
 	}
 	a := &Aggregator{link: l, cfg: DefaultStreamConfig(), streams: map[string]jetstream.Stream{}, buckets: map[string]*Bucket{}, pull: pullWait}
 	a.made, a.look.every, a.look.again = map[string]streamID{}, lookEvery, lookAgain
+	a.orphansEvery, a.orphansRemoved = orphansEvery, orphans
 	a.life, a.stop = context.WithCancel(context.WithoutCancel(ctx))
 	return a, nil
 }

@@ -117,3 +117,14 @@ func (a *Aggregator) Looks() uint64 { return a.look.done.Load() }
 func (a *Aggregator) DeleteStream(ctx context.Context, name string) error {
 	return a.js.DeleteStream(ctx, name)
 }
+
+// Now has the agent take the time from elsewhere.
+func (a *Agent) Now(now func() time.Time) { a.now = now }
+
+// RemoveOrphans is one look of Orphans, which returns what it will remove at the next.
+func (a *Aggregator) RemoveOrphans(ctx context.Context, seen map[string]uint64) (map[string]uint64, error) {
+	return a.removeOrphans(ctx, seen)
+}
+
+// OrphansEvery makes Orphans look more often.
+func (a *Aggregator) OrphansEvery(d time.Duration) { a.orphansEvery = d }

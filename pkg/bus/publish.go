@@ -54,12 +54,23 @@ func (a *Agent) Reached() error {
 }
 
 func (a *Agent) publishWhole(ctx context.Context, c gopprof.Capture, data []byte) error {
+	begin := a.now()
 	for n, chunk := range chunks(c) {
 		if err := a.publishChunk(ctx, c.ID, n, chunk); err != nil {
 			return fmt.Errorf("chunk %d: %w", n, err)
 		}
 	}
+	if took := a.since(begin); took > attemptMost {
+		return fmt.Errorf("%w: its chunks took %s, and may be gone by now", ErrAway, took.Round(time.Second))
+	}
 	return a.publishMessage(ctx, c.ID, data)
+}
+
+// since is how long ago it was, the time included that the machine was suspended: only the
+// clock on the wall knows of that.
+func (a *Agent) since(begin time.Time) time.Duration {
+	now := a.now()
+	return max(now.Sub(begin), now.Round(0).Sub(begin.Round(0)))
 }
 
 // chunks numbers a capture's chunks, through all of its profiles.
