@@ -32,7 +32,7 @@ build: ## bin/agent, bin/aggregator and bin/kubectl-gopprof
 	go build -ldflags '$(LDFLAGS)' -o bin/ ./agent ./aggregator ./cmd/kubectl-gopprof
 
 .PHONY: tools
-tools: $(TOOLS)/influxd $(TOOLS)/versitygw $(TOOLS)/kustomize $(TOOLS)/monitors $(TOOLS)/nats $(TOOLS)/promtool $(TOOLS)/prometheus-alertmanager $(TOOLS)/staticcheck graphviz chromium curl ## what tests and the demo need: influxd, versitygw, kustomize, monitors, nats, prometheus, alertmanager, staticcheck, graphviz, chromium, curl
+tools: $(TOOLS)/influxd $(TOOLS)/versitygw $(TOOLS)/kustomize $(TOOLS)/monitors $(TOOLS)/nats $(TOOLS)/nats-server-2.10 $(TOOLS)/promtool $(TOOLS)/prometheus-alertmanager $(TOOLS)/staticcheck graphviz chromium curl ## what tests and the demo need: influxd, versitygw, kustomize, monitors, nats, nats-server, prometheus, alertmanager, staticcheck, graphviz, chromium, curl
 
 $(TOOLS)/influxd: tools/influxd/go.mod tools/influxd/go.sum
 	go build -C tools/influxd -o '$(CURDIR)/$@' github.com/influxdata/influxdb/cmd/influxd
@@ -48,6 +48,10 @@ $(TOOLS)/monitors: tools/monitors/go.mod tools/monitors/go.sum tools/monitors/ma
 
 $(TOOLS)/nats: tools/natscli/go.mod tools/natscli/go.sum
 	go build -C tools/natscli -o '$(CURDIR)/$@' github.com/nats-io/natscli/nats
+
+# The oldest that gopprof works with: README.
+$(TOOLS)/nats-server-2.10: tools/nats-server/go.mod tools/nats-server/go.sum
+	go build -C tools/nats-server -o '$(CURDIR)/$@' github.com/nats-io/nats-server/v2
 
 $(TOOLS)/promtool: tools/unpack.sh # and prometheus
 	@tools/unpack.sh '$(TOOLS)' prometheus prometheus promtool
@@ -157,7 +161,7 @@ verify-staticcheck: $(TOOLS)/staticcheck
 verify-imports:
 	go test ./test/imports
 
-MODULES := . tools/influxd tools/kustomize tools/lint tools/monitors tools/natscli tools/versitygw
+MODULES := . tools/influxd tools/kustomize tools/lint tools/monitors tools/natscli tools/nats-server tools/versitygw
 .PHONY: verify-tidy update-tidy
 verify-tidy:
 	@rc=0; for m in $(MODULES); do go mod tidy -C $$m -diff || { echo "$$m/go.mod is not tidy: run \`make update-tidy\`"; rc=1; }; done; exit $$rc

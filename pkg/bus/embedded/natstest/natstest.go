@@ -34,21 +34,30 @@ type Server struct {
 // Start starts a server.
 func Start(t testing.TB) *Server {
 	t.Helper()
-	const token = "token-of-the-tests"
-	s := &Server{t: t, Config: bus.DefaultConfig(), opts: server.Options{
-		Host: "127.0.0.1", Port: server.RANDOM_PORT, Authorization: token, JetStream: true, NoSigs: true, NoLog: true,
+	s := &Server{t: t, Config: configuration(t), opts: server.Options{
+		Host: "127.0.0.1", Port: server.RANDOM_PORT, Authorization: secret, JetStream: true, NoSigs: true, NoLog: true,
 	}}
-	file := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(file, []byte(token), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s.Config.TokenFile, s.Config.ReconnectWait = config.SecretFile(file), 50*time.Millisecond
 	s.Other = s.Config
 	s.Other.TokenFile, s.Other.NKeyFile = "", s.key()
 	s.Lose()
 	s.Start()
 	t.Cleanup(s.Stop)
 	return s
+}
+
+// secret is everybody's token.
+const secret = "token-of-the-tests"
+
+// configuration is everybody's, without a URL.
+func configuration(t testing.TB) bus.Config {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte(secret), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := bus.DefaultConfig()
+	c.TokenFile, c.ReconnectWait = config.SecretFile(file), 50*time.Millisecond
+	return c
 }
 
 // key makes the other one's key and returns the file of its seed.

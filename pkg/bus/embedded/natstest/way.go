@@ -26,22 +26,25 @@ func StartWay(t testing.TB, to string) *Way {
 	}
 	t.Cleanup(func() { l.Close() })
 	w := &Way{URL: "nats://" + l.Addr().String()}
-	go func() {
-		for {
-			client, err := l.Accept()
-			if err != nil {
-				return
-			}
-			server, err := net.Dial("tcp", u.Host)
-			if err != nil {
-				client.Close()
-				continue
-			}
-			go carry(server, client, &w.Questions)
-			go carry(client, server, &w.Answers)
-		}
-	}()
+	go forward(l, func() string { return u.Host }, w)
 	return w
+}
+
+// forward takes connections, until the listener is closed, on to somebody else.
+func forward(l net.Listener, to func() string, w *Way) {
+	for {
+		client, err := l.Accept()
+		if err != nil {
+			return
+		}
+		server, err := net.Dial("tcp", to())
+		if err != nil {
+			client.Close()
+			continue
+		}
+		go carry(server, client, &w.Questions)
+		go carry(client, server, &w.Answers)
+	}
 }
 
 func carry(to, from net.Conn, hold *sync.RWMutex) {
