@@ -183,19 +183,35 @@ func pods(ctx context.Context, t *testing.T, namespace, selector string) (out []
 // ask posts to a burner by way of the API server.
 func ask(ctx context.Context, t *testing.T, pod, request string) {
 	t.Helper()
-	_, err := kubectlWith(ctx, "", "create", "--raw", "/api/v1/namespaces/"+shop+"/pods/"+pod+":6060/proxy/"+request, "-f", "-")
+	_, err := kubectlWith(ctx, "", "create", "--raw", proxied(pod, request), "-f", "-")
 	must(t, err)
 }
 
 // heat makes a burner use a whole core, or what its limit allows, until the test ends.
 func heat(ctx context.Context, t *testing.T, pod string) {
 	t.Helper()
-	ask(ctx, t, pod, "heat?cores=1")
+	askUntilEnd(ctx, t, pod, "heat?cores=1", "cool")
+}
+
+// visit sends a burner ordinary visitors, who use a tenth of what its limit allows, until the
+// test ends.
+func visit(ctx context.Context, t *testing.T, pod string) {
+	t.Helper()
+	askUntilEnd(ctx, t, pod, "load?cores=0.03", "load?rate=0")
+}
+
+func askUntilEnd(ctx context.Context, t *testing.T, pod, request, atEnd string) {
+	t.Helper()
+	ask(ctx, t, pod, request)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 		defer cancel()
-		_, _ = kubectlWith(ctx, "", "create", "--raw", "/api/v1/namespaces/"+shop+"/pods/"+pod+":6060/proxy/cool", "-f", "-") // it may have gone
+		_, _ = kubectlWith(ctx, "", "create", "--raw", proxied(pod, atEnd), "-f", "-") // it may have gone
 	})
+}
+
+func proxied(pod, request string) string {
+	return "/api/v1/namespaces/" + shop + "/pods/" + pod + ":6060/proxy/" + request
 }
 
 // reports returns the reports that a query finds, newest first, but for those of pods that
