@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"gocloud.dev/blob"
 	"gocloud.dev/gcerrors"
 )
@@ -127,6 +129,9 @@ func (b *blobs) page(ctx context.Context, token []byte, opts *blob.ListOptions) 
 	return page, next, err
 }
 
+// errRefused says that a blob is there and may not be overwritten, ever.
+var errRefused = errors.New("the store refuses overwrites")
+
 // errNotConditional says that a backend overwrites where it was told not to.
 var errNotConditional = errors.New("the store ignores conditional writes (If-None-Match): reports could be overwritten")
 
@@ -161,21 +166,41 @@ func (b *blobs) try(ctx context.Context) (left, err error) {
 type cloudWriter struct{ bucket *blob.Bucket }
 
 func (w *cloudWriter) create(ctx context.Context, key string, data []byte, contentType string) error {
-	err := w.bucket.WriteAll(ctx, key, data, &blob.WriterOptions{ContentType: contentType, IfNotExist: true})
-	switch gcerrors.Code(err) {
-	case gcerrors.FailedPrecondition:
+	err := w.write(ctx, key, data, &blob.WriterOptions{ContentType: contentType, IfNotExist: true})
+	// Where nothing may be overwritten that may be the answer, not the condition's.
+	if gcerrors.Code(err) == gcerrors.FailedPrecondition || w.refused(ctx, key, err) {
 		return errBlobExists
-	case gcerrors.PermissionDenied, gcerrors.NotFound: // the latter is Google's 403
-		// Where nothing may be overwritten that may be the answer, not the condition's.
-		if there, lookErr := w.bucket.Exists(ctx, key); lookErr == nil && there {
-			return errBlobExists
-		}
 	}
 	return err
 }
 
 func (w *cloudWriter) replace(ctx context.Context, key string, data []byte, contentType string) error {
-	return w.bucket.WriteAll(ctx, key, data, &blob.WriterOptions{ContentType: contentType})
+	err := w.write(ctx, key, data, &blob.WriterOptions{ContentType: contentType})
+	if gcerrors.Code(err) == gcerrors.FailedPrecondition || w.refused(ctx, key, err) {
+		return fmt.Errorf("%w: %w", errRefused, err)
+	}
+	return err
+}
+
+// write does not use WriteAll: with the driver for Azure that panics when the write fails.
+func (w *cloudWriter) write(ctx context.Context, key string, data []byte, o *blob.WriterOptions) error {
+	return w.bucket.Upload(ctx, key, bytes.NewReader(data), o)
+}
+
+// refused tells whether a write failed because the blob is there and may not be changed.
+func (w *cloudWriter) refused(ctx context.Context, key string, err error) bool {
+	var azure *azcore.ResponseError
+	switch gcerrors.Code(err) {
+	case gcerrors.PermissionDenied, gcerrors.NotFound: // the latter is Google's 403
+	case gcerrors.Unknown:
+		if !errors.As(err, &azure) || azure.StatusCode != http.StatusConflict { // an immutable blob
+			return false
+		}
+	default:
+		return false
+	}
+	there, lookErr := w.bucket.Exists(ctx, key)
+	return lookErr == nil && there
 }
 
 func (w *cloudWriter) remove(ctx context.Context, key string) error {

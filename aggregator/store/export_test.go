@@ -59,6 +59,19 @@ func (a answerless) remove(ctx context.Context, key string) error {
 	return errors.Join(a.writer.remove(ctx, key), a.err)
 }
 
+// Create writes a blob that must not be there.
+func (s *Store) Create(ctx context.Context, key string, data []byte) error {
+	return s.blobs.create(ctx, key, data, typeDrawing)
+}
+
+// ErrBlobExists is the answer of Create when it is there.
+var ErrBlobExists = errBlobExists
+
+// Overwrite writes a blob that is there, unless the store refuses that for good.
+func (s *Store) Overwrite(ctx context.Context, key string, data []byte) error {
+	return s.overwrite(ctx, key, data, typeDrawing)
+}
+
 // Remove deletes a blob.
 func (s *Store) Remove(ctx context.Context, key string) error { return s.blobs.remove(ctx, key) }
 

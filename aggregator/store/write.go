@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"go.uber.org/zap"
-	"gocloud.dev/gcerrors"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
@@ -98,19 +97,11 @@ func (s *Store) putMade(ctx context.Context, p place, key string, svg []byte) er
 // an error would have the capture tried again for ever.
 func (s *Store) overwrite(ctx context.Context, key string, data []byte, contentType string) error {
 	err := s.blobs.replace(ctx, key, data, contentType)
-	if !overwriteRefused(err) {
+	if !errors.Is(err, errRefused) && !errors.Is(err, fs.ErrPermission) {
 		return err
 	}
 	s.log.Info("blob kept as it was, the store refuses overwrites", zap.String("key", key), zap.Error(err))
 	return nil
-}
-
-func overwriteRefused(err error) bool {
-	switch gcerrors.Code(err) {
-	case gcerrors.PermissionDenied, gcerrors.FailedPrecondition:
-		return true
-	}
-	return errors.Is(err, fs.ErrPermission)
 }
 
 // Commit writes report.json, which makes the folder a report. The profiles and pictures
