@@ -40,9 +40,7 @@ func connect(t *testing.T, c bus.Config, s bus.StreamConfig) ends {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = agent.Close(within(t)) })
-	if err := agg.EnsureStreams(within(t), s); err != nil {
-		t.Fatal(err)
-	}
+	poll.Until(t, "the streams are there", func() bool { return agg.EnsureStreams(within(t), s) == nil }) // as a program that is started again
 	poll.Until(t, "the agent connects", func() bool { return agent.Connected() == nil })
 	return ends{agg, agent, s.Replicas > 1}
 }
