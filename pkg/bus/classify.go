@@ -33,6 +33,7 @@ func classify(ctx context.Context, err error) error {
 
 // Codes of nats-server's errors.json that nats.go has no names for.
 const (
+	codeNoLeader              = 10008
 	codeInsufficientResources = 10023
 	codeMemoryExceeded        = 10028
 	codeStorageExceeded       = 10047

@@ -196,3 +196,25 @@ func TestReplicatedServers(t *testing.T) {
 		poll.Until(t, "there is a leader again", func() bool { return cluster.Leader() >= 0 && cluster.LeaderOf(stream) >= 0 })
 	}
 }
+
+// An aggregator that starts while its servers have no leader waits for one.
+func TestStartWithoutLeader(t *testing.T) {
+	cluster := natstest.StartMinority(t)
+	agg, err := bus.ConnectAggregator(t.Context(), cluster.Config, nil, zap.NewNop(), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = agg.Close(within(t)) })
+	made := make(chan error, 1)
+	go func() { made <- agg.EnsureStreams(within(t), *streams(func(c *bus.StreamConfig) { c.Replicas = 3 })) }()
+	poll.Until(t, "it is connected", func() bool { return agg.Connected() == nil })
+	if leader := cluster.Leader(); leader >= 0 {
+		t.Fatalf("server %d leads without the others", leader)
+	}
+	for i := 1; i < 3; i++ {
+		cluster.Start(i)
+	}
+	if err := <-made; err != nil {
+		t.Error(err)
+	}
+}

@@ -2,10 +2,12 @@ package bus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
 )
 
 // StreamConfig is the bounds of gopprof's streams and buckets.
@@ -107,30 +109,71 @@ func (c StreamConfig) Bytes() int64 {
 	return sum
 }
 
+// ensureWait is how long servers may take to make one stream or bucket.
+const ensureWait = 5 * time.Second
+
 // EnsureStreams makes the streams and buckets, or brings them to this configuration. It
-// waits for NATS as long as ctx allows.
+// waits for NATS as long as ctx allows, also for servers that have not elected a leader.
 func (a *Aggregator) EnsureStreams(ctx context.Context, c StreamConfig) error {
 	if err := a.await(ctx); err != nil {
 		return fmt.Errorf("making streams: %w", err)
 	}
 	for _, s := range c.streams() {
-		made, err := a.js.CreateOrUpdateStream(ctx, s)
-		if err != nil {
-			return fmt.Errorf("making stream %q: %w", s.Name, classify(ctx, err))
+		if err := a.ensure(ctx, fmt.Sprintf("stream %q", s.Name), func(ctx context.Context) error { return a.ensureStream(ctx, s) }); err != nil {
+			return err
 		}
-		a.mu.Lock()
-		a.streams[s.Name] = made
-		a.made[s.Name] = streamID{fmt.Sprintf("stream %q", s.Name), made.CachedInfo().Created}
-		a.mu.Unlock()
 	}
 	for _, b := range c.buckets() {
-		if err := a.ensureBucket(ctx, b); err != nil {
-			return fmt.Errorf("making bucket %q: %w", b.Bucket, classify(ctx, err))
+		if err := a.ensure(ctx, fmt.Sprintf("bucket %q", b.Bucket), func(ctx context.Context) error { return a.ensureBucket(ctx, b) }); err != nil {
+			return err
 		}
 	}
 	a.mu.Lock()
 	a.cfg = c
 	a.mu.Unlock()
+	return nil
+}
+
+// ensure makes something, again and again while nobody answers who could.
+func (a *Aggregator) ensure(ctx context.Context, what string, make func(context.Context) error) error {
+	told := false
+	for {
+		err := a.ensureOnce(ctx, make)
+		if err == nil || ctx.Err() != nil || !leaderless(err) {
+			if err != nil {
+				err = fmt.Errorf("making %s: %w", what, classify(ctx, err))
+			}
+			return err
+		}
+		if !told {
+			a.log.Warn("nobody of nats answers yet, trying again", zap.String("what", what), zap.Error(err))
+			told = true
+		}
+		pause(ctx, pullPause)
+	}
+}
+
+func (a *Aggregator) ensureOnce(ctx context.Context, make func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, ensureWait)
+	defer cancel()
+	return make(ctx)
+}
+
+// leaderless tells whether servers are there and have no leader who decides.
+func leaderless(err error) bool {
+	var api *jetstream.APIError
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &api) && api.ErrorCode == codeNoLeader
+}
+
+func (a *Aggregator) ensureStream(ctx context.Context, c jetstream.StreamConfig) error {
+	made, err := a.js.CreateOrUpdateStream(ctx, c)
+	if err != nil {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.streams[c.Name] = made
+	a.made[c.Name] = streamID{fmt.Sprintf("stream %q", c.Name), made.CachedInfo().Created}
 	return nil
 }
 

@@ -16,23 +16,37 @@ import (
 
 // Cluster is three servers that replicate what is kept in JetStream.
 type Cluster struct {
-	Config bus.Config // of whoever connects, to any of them
+	Config bus.Config // of whoever connects, to any of those that were started
 
 	t       testing.TB
 	servers []*server.Server
 	opts    []server.Options
+	ways    []chan string // each takes the address that others find the server at, once
 }
 
 // StartCluster starts the servers and returns when they have elected a leader.
 func StartCluster(t testing.TB) *Cluster {
 	t.Helper()
+	c := StartMinority(t)
+	for i := range c.servers {
+		if c.servers[i] == nil {
+			c.Start(i)
+		}
+	}
+	poll.Until(t, "the servers elect a leader", func() bool { return c.Leader() >= 0 })
+	return c
+}
+
+// StartMinority starts the first of the servers, which finds no other one to elect a leader
+// with.
+func StartMinority(t testing.TB) *Cluster {
+	t.Helper()
 	const size = 3
-	c := &Cluster{t: t, servers: make([]*server.Server, size), opts: make([]server.Options, size)}
+	c := &Cluster{Config: configuration(t), t: t, servers: make([]*server.Server, size), opts: make([]server.Options, size), ways: make([]chan string, size)}
 	var routes []*url.URL
-	ways := make([]chan string, size)
-	for i := range ways {
-		ways[i] = make(chan string, 1)
-		routes = append(routes, &url.URL{Scheme: "nats", Host: later(t, ways[i])})
+	for i := range c.ways {
+		c.ways[i] = make(chan string, 1)
+		routes = append(routes, &url.URL{Scheme: "nats", Host: later(t, c.ways[i])})
 	}
 	for i := range c.opts {
 		c.opts[i] = server.Options{
@@ -40,25 +54,17 @@ func StartCluster(t testing.TB) *Cluster {
 			JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true, Routes: routes,
 			Cluster: server.ClusterOpts{Name: "cluster", Host: "127.0.0.1", Port: server.RANDOM_PORT},
 		}
-		c.Start(i)
-		ways[i] <- c.servers[i].ClusterAddr().String()
 	}
 	t.Cleanup(func() {
 		for i := range c.servers {
 			c.Stop(i)
 		}
 	})
-	c.Config = configuration(t)
-	var urls []string
-	for _, s := range c.servers {
-		urls = append(urls, s.ClientURL())
-	}
-	c.Config.URL = strings.Join(urls, ",")
-	poll.Until(t, "the servers elect a leader", func() bool { return c.Leader() >= 0 })
+	c.Start(0)
 	return c
 }
 
-// Start starts a server that was stopped, at the same address.
+// Start starts a server; after Stop at the same address.
 func (c *Cluster) Start(i int) {
 	c.t.Helper()
 	opts := c.opts[i] // the server fills it in
@@ -70,12 +76,19 @@ func (c *Cluster) Start(i int) {
 	if !s.ReadyForConnections(poll.Patience) {
 		c.t.Fatal("server is not ready")
 	}
+	if c.servers[i] == nil {
+		c.ways[i] <- s.ClusterAddr().String()
+		c.Config.URL = strings.TrimPrefix(c.Config.URL+","+s.ClientURL(), ",")
+	}
 	c.servers[i] = s
 	c.opts[i].Port, c.opts[i].Cluster.Port = s.Addr().(*net.TCPAddr).Port, s.ClusterAddr().Port
 }
 
 // Stop stops a server; its files stay.
 func (c *Cluster) Stop(i int) {
+	if c.servers[i] == nil {
+		return
+	}
 	c.servers[i].Shutdown()
 	c.servers[i].WaitForShutdown()
 }
@@ -83,7 +96,7 @@ func (c *Cluster) Stop(i int) {
 // Leader is which server leads the others; -1 is none.
 func (c *Cluster) Leader() int {
 	for i, s := range c.servers {
-		if s.Running() && s.JetStreamIsLeader() {
+		if s != nil && s.Running() && s.JetStreamIsLeader() {
 			return i
 		}
 	}
@@ -93,7 +106,7 @@ func (c *Cluster) Leader() int {
 // LeaderOf is which server leads a stream; -1 is none.
 func (c *Cluster) LeaderOf(stream string) int {
 	for i, s := range c.servers {
-		if s.Running() && s.JetStreamIsStreamLeader(server.DEFAULT_GLOBAL_ACCOUNT, stream) {
+		if s != nil && s.Running() && s.JetStreamIsStreamLeader(server.DEFAULT_GLOBAL_ACCOUNT, stream) {
 			return i
 		}
 	}
