@@ -256,7 +256,7 @@ func (a *App) makeServer(context.Context) (err error) {
 	if a.server, err = ops.NewServer(a.config.Status.Listen, handler); err != nil || a.config.Status.MetricsListen == "" {
 		return err
 	}
-	a.metrics, err = ops.NewServer(a.config.Status.MetricsListen, ops.MetricsHandler(a.reg))
+	a.metrics, err = ops.NewMetricsServer(a.config.Status.MetricsListen, a.reg)
 	return err
 }
 
