@@ -23,9 +23,9 @@ type secondWitness struct {
 	source     seriesSource // nil: no series are configured
 	node       string
 	resolution time.Duration
-	wait       time.Duration // how long after firing an answer is waited for
-	every      time.Duration // between two questions of one firing
-	local      func(key string) judge.Local
+	wait       time.Duration                      // how long after firing an answer is waited for
+	every      time.Duration                      // between two questions of one firing
+	local      func(t gopprof.Target) judge.Local // of this very container: what was started in its place says nothing of what it did
 	now        func() time.Time
 	log        *zap.Logger
 
@@ -72,7 +72,7 @@ func (w *secondWitness) compare(ctx context.Context, f judge.Fired) gopprof.Agre
 	if err != nil {
 		return gopprof.Agreement{Result: gopprof.AgreementUnavailable, Reason: w.reasonOf(err), Detail: err.Error()}
 	}
-	return judge.Agree(f.Evidence, begunSince(needed, series[f.Target.Series()]), w.local(f.Target.Key()))
+	return judge.Agree(f.Evidence, begunSince(needed, series[f.Target.Series()]), w.local(f.Target))
 }
 
 // begunSince leaves out the windows that began before a moment. Where that leaves none, the

@@ -131,8 +131,8 @@ func (a *App) makeWitnesses(context.Context) error {
 	return nil
 }
 
-func (a *App) localOf(key string) judge.Local {
-	return func(start, end time.Time) (gopprof.Window, bool) { return a.observe.Over(key, start, end) }
+func (a *App) localOf(t gopprof.Target) judge.Local {
+	return func(start, end time.Time) (gopprof.Window, bool) { return a.observe.OverOf(t, start, end) }
 }
 
 // makeJudge makes the judge, with what an earlier run remembered.

@@ -118,7 +118,7 @@ func (a *audit) turn(ctx context.Context, period time.Duration, targets []goppro
 
 func (a *audit) compare(target gopprof.Target, series []gopprof.Window, from time.Time) {
 	for _, rule := range a.rules {
-		found := judge.Disagreements(rule, series, a.witness.local(target.Key()), from)
+		found := judge.Disagreements(rule, series, a.witness.local(target), from)
 		if len(found) == 0 {
 			continue
 		}
