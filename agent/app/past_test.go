@@ -168,6 +168,22 @@ func TestTooLargeAnAnswerIsNotAskedForAgain(t *testing.T) {
 	})
 }
 
+// One answer that was too large, as a server that is broken for a moment sends, does not cost
+// the history of every capture until the next restart.
+func TestTooLargeAnAnswerIsForgottenAfterHours(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		series := everyMinute()
+		series.most = 10 * time.Minute
+		witness := witnessOf(series, 0.9)
+		witness.Agree(t.Context(), firedNow())
+		series.most = 0
+		time.Sleep(narrowFor)
+		witness.Agree(t.Context(), firedNow())
+		points, _ := witness.toldNow(target)
+		whole(t, points)
+	})
+}
+
 // After a failure the next question is as small as it can be.
 func TestAfterAFailureOnlyWhatIsNeededIsAskedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
