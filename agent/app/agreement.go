@@ -23,9 +23,9 @@ type secondWitness struct {
 	source     seriesSource // nil: no series are configured
 	node       string
 	resolution time.Duration
-	wait       time.Duration // how long after firing an answer is waited for
-	every      time.Duration // between two questions of one firing
-	local      func(key string) judge.Local
+	wait       time.Duration                      // how long after firing an answer is waited for
+	every      time.Duration                      // between two questions of one firing
+	local      func(t gopprof.Target) judge.Local // of this very container: what was started in its place says nothing of what it did
 	now        func() time.Time
 	log        *zap.Logger
 
@@ -33,7 +33,7 @@ type secondWitness struct {
 	asked  time.Time     // when the newest answer came
 	from   time.Time
 	err    error
-	narrow bool // an answer for the last minutes was too large: no other is asked for
+	narrow time.Time // an answer for the last minutes was too large: no other is asked for until then
 
 	mu      sync.Mutex // guards answers
 	answers map[gopprof.SeriesKey][]gopprof.Window
@@ -72,7 +72,7 @@ func (w *secondWitness) compare(ctx context.Context, f judge.Fired) gopprof.Agre
 	if err != nil {
 		return gopprof.Agreement{Result: gopprof.AgreementUnavailable, Reason: w.reasonOf(err), Detail: err.Error()}
 	}
-	return judge.Agree(f.Evidence, begunSince(needed, series[f.Target.Series()]), w.local(f.Target.Key()))
+	return judge.Agree(f.Evidence, begunSince(needed, series[f.Target.Series()]), w.local(f.Target))
 }
 
 // begunSince leaves out the windows that began before a moment. Where that leaves none, the
@@ -129,20 +129,24 @@ func (w *secondWitness) windowsSince(ctx context.Context, needed, wished time.Ti
 // failedLately is how long after a failure nothing is asked for that is not needed.
 const failedLately = time.Minute
 
+// narrowFor is how long no answer for the last minutes is asked for after one that was too large:
+// a node that has so many containers keeps them, what a broken server said is over by then.
+const narrowFor = 6 * time.Hour
+
 // ask asks since needed, and since wished where that is not known yet. The wish must never
 // cost what is needed. The caller holds asking.
 func (w *secondWitness) ask(ctx context.Context, needed, wished time.Time) (answers map[gopprof.SeriesKey][]gopprof.Window, from time.Time, err error) {
 	from = needed
 	failed := w.err != nil && w.now().Sub(w.asked).Abs() < failedLately
-	if wished.Before(needed) && !failed && !w.narrow && w.past.lacks(wished, needed, w.resolution) {
+	if wished.Before(needed) && !failed && !w.now().Before(w.narrow) && w.past.lacks(wished, needed, w.resolution) {
 		from = wished
 	}
 	answers, err = w.source.Windows(ctx, w.node, from, w.now())
 	if from.Equal(needed) || !heapster.TooLarge(err) {
 		return answers, from, err
 	}
-	w.narrow = true
-	w.log.Warn("series of the last minutes not asked for any more: raise heapster.max_rows and heapster.max_answer_bytes", zap.Error(err))
+	w.narrow = w.now().Add(narrowFor)
+	w.log.Warn("series of the last minutes not asked for: raise heapster.max_rows and heapster.max_answer_bytes", zap.Duration("for", narrowFor), zap.Error(err))
 	answers, err = w.source.Windows(ctx, w.node, needed, w.now())
 	return answers, needed, err
 }

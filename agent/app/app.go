@@ -131,8 +131,8 @@ func (a *App) makeWitnesses(context.Context) error {
 	return nil
 }
 
-func (a *App) localOf(key string) judge.Local {
-	return func(start, end time.Time) (gopprof.Window, bool) { return a.observe.Over(key, start, end) }
+func (a *App) localOf(t gopprof.Target) judge.Local {
+	return func(start, end time.Time) (gopprof.Window, bool) { return a.observe.OverOf(t, start, end) }
 }
 
 // makeJudge makes the judge, with what an earlier run remembered.
@@ -256,7 +256,7 @@ func (a *App) makeServer(context.Context) (err error) {
 	if a.server, err = ops.NewServer(a.config.Status.Listen, handler); err != nil || a.config.Status.MetricsListen == "" {
 		return err
 	}
-	a.metrics, err = ops.NewServer(a.config.Status.MetricsListen, ops.MetricsHandler(a.reg))
+	a.metrics, err = ops.NewMetricsServer(a.config.Status.MetricsListen, a.reg)
 	return err
 }
 

@@ -44,7 +44,19 @@ func (p *past) add(answer map[gopprof.SeriesKey][]gopprof.Window, from, asked ti
 		p.from = from
 	}
 	p.to = asked
-	before := p.of
+	if p.join(answer, p.of, from) > pastMost {
+		p.from = from
+		p.join(answer, nil, from)
+	}
+}
+
+// pastMost is how many points are kept of what earlier answers said, all together: what a node
+// of 250 containers may have. A server that names others in each answer would fill the memory.
+const pastMost = 250 * gopprof.MaxHistory
+
+// join makes what is known of an answer and what was known before, and returns how many points
+// that is. The caller holds mu.
+func (p *past) join(answer map[gopprof.SeriesKey][]gopprof.Window, before map[gopprof.SeriesKey]seen, from time.Time) (points int) {
 	p.of = make(map[gopprof.SeriesKey]seen, len(answer))
 	for key, windows := range answer {
 		p.put(key, seenIn(windows), before[key], from)
@@ -53,6 +65,10 @@ func (p *past) add(answer map[gopprof.SeriesKey][]gopprof.Window, from, asked ti
 	for key, old := range before {
 		p.put(key, seen{by: old.by}, old, from)
 	}
+	for _, of := range p.of {
+		points += len(of.points)
+	}
+	return points
 }
 
 // put joins what is new of a container to what is old, unless that was another writer's.

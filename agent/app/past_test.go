@@ -168,6 +168,22 @@ func TestTooLargeAnAnswerIsNotAskedForAgain(t *testing.T) {
 	})
 }
 
+// One answer that was too large, as a server that is broken for a moment sends, does not cost
+// the history of every capture until the next restart.
+func TestTooLargeAnAnswerIsForgottenAfterHours(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		series := everyMinute()
+		series.most = 10 * time.Minute
+		witness := witnessOf(series, 0.9)
+		witness.Agree(t.Context(), firedNow())
+		series.most = 0
+		time.Sleep(narrowFor)
+		witness.Agree(t.Context(), firedNow())
+		points, _ := witness.toldNow(target)
+		whole(t, points)
+	})
+}
+
 // After a failure the next question is as small as it can be.
 func TestAfterAFailureOnlyWhatIsNeededIsAskedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -251,6 +267,37 @@ func TestPastIsBounded(t *testing.T) {
 			t.Errorf("kept %+v", witness.past.of)
 		}
 	})
+}
+
+// A server that names other containers in each answer fills no memory: the oldest answers are
+// forgotten, and nothing is said of their time.
+func TestPastOfContainersWithoutEnd(t *testing.T) {
+	const inOne, answers = 2000, 55
+	of := func(i, j int) gopprof.SeriesKey {
+		return gopprof.SeriesKey{Namespace: "shop", Pod: fmt.Sprintf("%d-%d", i, j), Container: "c"}
+	}
+	var p past
+	began := time.Now()
+	for i := range answers {
+		from := began.Add(time.Duration(i) * 10 * time.Second)
+		answer := map[gopprof.SeriesKey][]gopprof.Window{}
+		for j := range inOne {
+			answer[of(i, j)] = []gopprof.Window{minute(from.Add(time.Minute), 0.5)}
+		}
+		p.add(answer, from, from.Add(5*time.Minute), time.Minute)
+		if n := len(p.of); n > pastMost {
+			t.Fatalf("after %d answers %d containers are remembered", i+1, n)
+		}
+	}
+	for i := range answers { // all since a moment, and nothing of before
+		from := began.Add(time.Duration(i) * 10 * time.Second)
+		if known := len(p.of[of(i, 0)].points) == 1; known == from.Before(p.from) {
+			t.Errorf("since %s: of %s known %t", p.from.Sub(began), from.Sub(began), known)
+		}
+	}
+	if len(p.of[of(answers-1, 0)].points) != 1 {
+		t.Error("the newest answer is not known")
+	}
 }
 
 // Under the policy "local" nobody asks, and nothing is told.

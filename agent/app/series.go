@@ -75,6 +75,7 @@ func (p *pipeline) turnOfSeries(ctx, captures context.Context, witness *secondWi
 	now := p.now()
 	if _, err := witness.windows(ctx, now.Add(-span)); err != nil {
 		p.log.Warn("series not read", zap.String("reason", string(witness.reasonOf(err))), zap.Error(err))
+		p.unread()
 		return
 	}
 	for _, target := range p.discover.Snapshot().Targets {
@@ -82,6 +83,16 @@ func (p *pipeline) turnOfSeries(ctx, captures context.Context, witness *secondWi
 			continue
 		}
 		p.fire(captures, p.judged(target, ofTarget{seriesWindows{witness}, target}, now))
+	}
+}
+
+// unread has the rules' states say that there is nothing to judge by: what came out of the last
+// answer is not so any more.
+func (p *pipeline) unread() {
+	for _, target := range p.discover.Snapshot().Targets {
+		if !target.ByHand {
+			p.judge.Unread(target, gopprof.ReasonNoReadings)
+		}
 	}
 }
 
@@ -118,7 +129,7 @@ func (a *audit) turn(ctx context.Context, period time.Duration, targets []goppro
 
 func (a *audit) compare(target gopprof.Target, series []gopprof.Window, from time.Time) {
 	for _, rule := range a.rules {
-		found := judge.Disagreements(rule, series, a.witness.local(target.Key()), from)
+		found := judge.Disagreements(rule, series, a.witness.local(target), from)
 		if len(found) == 0 {
 			continue
 		}

@@ -71,3 +71,28 @@ func TestPolicySeries(t *testing.T) {
 		})
 	}
 }
+
+// While InfluxDB does not answer, no rule says that what it judged was cool.
+func TestSeriesThatAreAwaySaySo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newTestPipeline(&fakes{})
+		config := judge.DefaultConfig()
+		config.Policy = gopprof.PolicySeries
+		p.judge, p.windows, p.now = judge.New(config, nil, prometheus.NewRegistry()), nil, time.Now
+		source := &minutes{ratio: 0.5}
+		witness := witnessOf(source, 0)
+		for _, c := range []struct {
+			err  error
+			want gopprof.Reason
+		}{{nil, gopprof.ReasonBelowThreshold}, {errors.New("away"), gopprof.ReasonNoReadings}, {nil, gopprof.ReasonBelowThreshold}} {
+			source.err = c.err
+			time.Sleep(time.Minute)
+			p.turnOfSeries(t.Context(), t.Context(), witness, 5*time.Minute)
+			for _, state := range p.judge.States(target.Key()) {
+				if state.Reason != c.want {
+					t.Errorf("error %v: rule %s says %s, want %s", c.err, state.Rule, state.Reason, c.want)
+				}
+			}
+		}
+	})
+}

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gopprof/gopprof/agent/judge"
+	"github.com/gopprof/gopprof/agent/observe"
 	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
@@ -46,7 +47,7 @@ func minute(end time.Time, ratio float64) gopprof.Window {
 func witnessOf(source seriesSource, local float64) *secondWitness {
 	return &secondWitness{
 		source: source, node: "n", resolution: time.Minute, wait: 30 * time.Second, every: 3 * time.Second, now: time.Now, log: zap.NewNop(), asking: make(chan struct{}, 1),
-		local: func(string) judge.Local {
+		local: func(gopprof.Target) judge.Local {
 			return func(start, end time.Time) (gopprof.Window, bool) {
 				w := minute(end, local)
 				w.Witness = gopprof.WitnessCadvisor
@@ -102,7 +103,7 @@ func (l lateMinutes) Windows(_ context.Context, _ string, from, to time.Time) (m
 	return map[gopprof.SeriesKey][]gopprof.Window{target.Series(): windows}, nil
 }
 
-func (l lateMinutes) local(string) judge.Local {
+func (l lateMinutes) local(gopprof.Target) judge.Local {
 	return func(start, end time.Time) (gopprof.Window, bool) {
 		hot := max(0, min(end.Sub(l.jump), end.Sub(start))).Seconds() / end.Sub(start).Seconds()
 		return minute(end, 0.5+0.46*hot), !end.After(time.Now())
@@ -384,5 +385,55 @@ func TestAskingWhilePaused(t *testing.T) {
 	paused = false
 	if d := a.Ask(t.Context(), gopprof.Firing{At: time.Now()}); !d.Go {
 		t.Errorf("afterwards: %+v", d)
+	}
+}
+
+// memoryOf is a container whose memory is what the test says.
+type memoryOf struct {
+	began time.Time
+	ratio float64
+}
+
+func (m *memoryOf) Read(_ context.Context, t gopprof.Target, now time.Time) (observe.Sample, error) {
+	return observe.Sample{At: now, Clock: now.Sub(m.began), HasMemory: true, WorkingSetBytes: uint64(1e9 * m.ratio), MemoryLimitBytes: 1e9}, nil
+}
+
+func (m *memoryOf) Forget(string) {}
+
+// What was started in the place of a container that fired at once, and was killed for it, says
+// nothing of it: also where it is as large by the end of Heapster's minute, and Heapster, which
+// knows names only, saw that.
+func TestSuccessorIsNoWitness(t *testing.T) {
+	for container, want := range map[string]gopprof.AgreementResult{"first": gopprof.AgreementConfirmed, "second": gopprof.AgreementUnavailable} {
+		t.Run(container, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				memory := &memoryOf{began: time.Now()}
+				app := &App{observe: observe.New(observe.DefaultConfig(), memory, zap.NewNop(), prometheus.NewRegistry())}
+				look := func(container string, ratio float64) gopprof.Target {
+					of := target
+					of.ContainerID, memory.ratio = container, ratio
+					seen := app.observe.Observe(t.Context(), []gopprof.Target{of}, time.Now())
+					time.Sleep(10 * time.Second)
+					return seen[0].Target
+				}
+				look("first", 0.9)
+				fired := look("first", 0.96)
+				reading, ok := localWindows{app.observe}.Latest(target.Key())
+				if !ok {
+					t.Fatal("no reading")
+				}
+				for range 6 {
+					look(container, 0.9)
+				}
+				witness := witnessOf(&answers{script: []answer{{windows: []gopprof.Window{minute(reading.Start.Add(65*time.Second), 0.9)}}}}, 0)
+				witness.local = app.localOf
+				got := witness.Agree(t.Context(), judge.Fired{Target: fired, Evidence: gopprof.Evidence{
+					Resource: gopprof.ResourceMemory, Policy: gopprof.PolicyConfirm, Threshold: 0.95, AtOnce: true, Windows: []gopprof.Window{reading},
+				}})
+				if got.Result != want {
+					t.Errorf("%+v, want %s", got, want)
+				}
+			})
+		})
 	}
 }

@@ -128,11 +128,10 @@ func (o *Observer) Over(key string, start, end time.Time) (gopprof.Window, bool)
 	o.mu.RLock()
 	defer o.mu.RUnlock()
 	h, ok := o.histories[key]
-	if !ok || !end.After(start) {
+	if !ok {
 		return gopprof.Window{}, false
 	}
-	w := h.window(h.clock(start), h.clock(end))
-	return w, w.CoveredRatio >= gopprof.MinCovered
+	return h.overWall(start, end)
 }
 
 // Latest returns the reading that ended at the newest look, and false when that look gave

@@ -32,6 +32,18 @@ func (o *Observer) Past(t gopprof.Target, start, end time.Time) Past {
 	}
 }
 
+// OverOf is Over for this very container: of another one that took the target's name it tells
+// nothing.
+func (o *Observer) OverOf(t gopprof.Target, start, end time.Time) (gopprof.Window, bool) {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	h, ok := o.histories[t.Key()]
+	if !ok || !h.isOf(t) {
+		return gopprof.Window{}, false
+	}
+	return h.overWall(start, end)
+}
+
 // isOf tells whether the readings are those of this very container. Where the container has
 // no ID, the instance of its cgroup tells, if both are known.
 func (h *history) isOf(t gopprof.Target) bool {

@@ -11,6 +11,16 @@ func (h *history) window(start, end time.Duration) gopprof.Window {
 	return h.over(h.readings, start, end)
 }
 
+// overWall is window for an interval of the wall clock, and false when the readings cover too
+// little of it.
+func (h *history) overWall(start, end time.Time) (gopprof.Window, bool) {
+	if !end.After(start) {
+		return gopprof.Window{}, false
+	}
+	w := h.window(h.clock(start), h.clock(end))
+	return w, w.CoveredRatio >= gopprof.MinCovered
+}
+
 // over sums up those of the readings that overlap (start, end], each weighed by the part of
 // it that lies inside.
 func (h *history) over(readings []reading, start, end time.Duration) gopprof.Window {

@@ -17,7 +17,8 @@ type Config struct {
 	// Senders is how many captures are sent at once. Default 2, so that one that hangs
 	// does not hold the others up.
 	Senders int `yaml:"senders"`
-	// SendTimeout bounds one attempt to send one capture. Default 1m.
+	// SendTimeout bounds one attempt to send one capture, for every 4 MiB of it that are begun.
+	// Default 1m.
 	SendTimeout time.Duration `yaml:"send_timeout"`
 	// RetryMin is the wait after a capture's first failed attempt. Default 1s. It doubles
 	// with each further one, and is spread by half to either side.

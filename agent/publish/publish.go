@@ -201,17 +201,19 @@ func (p *Publisher) knows(id string, sum digest) (bool, error) {
 
 func (p *Publisher) sendUnspooled(ctx context.Context, c gopprof.Capture, spoolErr error) error {
 	p.log.Warn("capture not spooled, sending it at once", zap.String("capture", c.ID), zap.Error(spoolErr))
-	ctx, cancel := context.WithTimeout(ctx, p.cfg.SendTimeout)
+	size, sum, err := sizeOf(c)
+	if err != nil {
+		return fmt.Errorf("%w; sending it at once: %w", spoolErr, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.patience(size))
 	defer cancel()
 	if err := p.sender.PublishCapture(ctx, c); err != nil {
 		return fmt.Errorf("%w; sending it at once: %w", spoolErr, err)
 	}
 	p.metrics.sent.Inc()
-	if _, sum, err := sizeOf(c); err == nil {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.index.sent.put(c.ID, sum)
-	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.index.sent.put(c.ID, sum)
 	return nil
 }
 

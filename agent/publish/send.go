@@ -109,7 +109,7 @@ func (p *Publisher) send(ctx context.Context, e entry) {
 		return
 	}
 	if err == nil {
-		try, cancel := context.WithTimeout(ctx, p.cfg.SendTimeout)
+		try, cancel := context.WithTimeout(ctx, p.patience(e.size))
 		defer cancel()
 		err = p.sender.PublishCapture(try, c)
 	}
@@ -127,6 +127,15 @@ func (p *Publisher) send(ctx context.Context, e entry) {
 		}
 		p.failed(e, err)
 	}
+}
+
+// patienceBytes is how much of a capture is sent within SendTimeout, at the least.
+const patienceBytes = 4 << 20
+
+// patience bounds one attempt: of a large capture, whose chunks go one after the other, it would
+// else never be the last one where each takes its time.
+func (p *Publisher) patience(size int64) time.Duration {
+	return p.cfg.SendTimeout * time.Duration(1+size/patienceBytes)
 }
 
 // neverSent names what no further attempt can mend; otherwise it is empty.

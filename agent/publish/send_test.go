@@ -110,6 +110,33 @@ func TestAttemptIsBoundedInTime(t *testing.T) {
 	})
 }
 
+// A NATS that takes two seconds for each chunk, as a slow disk makes it, gets large captures too,
+// by the first attempt: a further one begins with the first chunk again.
+func TestLargeCaptureHasTheTimeItNeeds(t *testing.T) {
+	const chunk, each = 512 << 10, 2 * time.Second
+	synctest.Test(t, func(t *testing.T) {
+		n := &nats{refuse: func(ctx context.Context, c gopprof.Capture) error {
+			select {
+			case <-time.After(each * time.Duration(1+c.Profiles[0].SizeBytes/chunk)):
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}}
+		cfg := testConfig(t.TempDir())
+		cfg.SendTimeout, cfg.MaxBytes = DefaultConfig().SendTimeout, DefaultConfig().MaxBytes
+		p := open(t, cfg, n)
+		c := capture(newID(), 20<<20)
+		mustPublish(t, p, c)
+		stop := run(t, p)
+		time.Sleep(10 * time.Minute)
+		stop()
+		if left, _ := p.Pending(); left != 0 || n.tried(c.ID) != 1 {
+			t.Errorf("%d captures left after %d attempts", left, n.tried(c.ID))
+		}
+	})
+}
+
 func TestJitterSpreads(t *testing.T) {
 	p := open(t, testConfig(t.TempDir()), &nats{})
 	low, high := time.Hour, time.Duration(0)

@@ -193,3 +193,20 @@ func TestMetrics(t *testing.T) {
 		t.Errorf("%v running, want 0", got)
 	}
 }
+
+// A deadline that came in a message is waited for by the clock that never jumps: a wall clock
+// that is set back by an hour keeps no capture waiting that much longer. Such a clock cannot be
+// set here; what is asked is whether the moment knows it.
+func TestDeadlineIsByTheClockThatNeverJumps(t *testing.T) {
+	tk := newTaker(testConfig(), Deps{})
+	o := byHand(id1, gopprof.Target{Namespace: "shop", Pod: "a"}, gopprof.KindHeap)
+	o.Deadline = time.Now().Add(time.Minute).Round(0)
+	j, err := tk.begin(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.end()
+	if at := j.order.Deadline; at == at.Round(0) || !at.Equal(o.Deadline) {
+		t.Errorf("waits until %s, asked until %s", at, o.Deadline)
+	}
+}

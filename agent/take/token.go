@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"syscall"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
@@ -48,11 +49,14 @@ func (c Config) tokenProblem(e gopprof.Endpoint) string {
 
 // readToken reads a token anew for each request: tokens are renewed in place.
 func readToken(path string) (string, error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe would hold the node's gate until somebody writes into it
 	if err != nil {
 		return "", err
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return "", errors.Join(errors.New("it is not a regular file"), err)
+	}
 	data, err := io.ReadAll(io.LimitReader(f, maxTokenBytes+1))
 	if err != nil {
 		return "", err

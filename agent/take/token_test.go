@@ -5,7 +5,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
@@ -104,5 +106,40 @@ func TestTokenFilesThatHoldNone(t *testing.T) {
 		if gopprof.ReasonOf(err) != gopprof.ReasonUnreachable || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// What stands in the place of a token may be the service's to choose, and holds up nobody.
+func TestTokenFileThatIsAPipe(t *testing.T) {
+	for name, held := range map[string]bool{"nobody writes": false, "somebody holds it": true} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "token")
+			if err := syscall.Mkfifo(file, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			hold := func() {
+				f, err := os.OpenFile(file, os.O_RDWR, 0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { _ = f.Close() })
+			}
+			t.Cleanup(hold) // whoever reads it goes on when the test ends
+			if held {
+				hold()
+			}
+			read := make(chan error, 1)
+			go func() {
+				read <- testConfig().authorize(&http.Request{Header: http.Header{}}, gopprof.Endpoint{Scheme: "https", BearerTokenFile: file})
+			}()
+			select {
+			case err := <-read:
+				if gopprof.ReasonOf(err) != gopprof.ReasonUnreachable {
+					t.Errorf("%v, want %s", err, gopprof.ReasonUnreachable)
+				}
+			case <-time.After(time.Minute):
+				t.Error("the token is still being read")
+			}
+		})
 	}
 }

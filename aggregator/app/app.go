@@ -206,7 +206,7 @@ func (a *App) makeServers(context.Context) (err error) {
 	if a.status, err = ops.NewServer(a.config.Status.Listen, ops.Handler(a.reg, a.health, newLetterBox(a.bus, a.store, a.reg).handlers())); err != nil || a.config.Status.MetricsListen == "" {
 		return err
 	}
-	a.metrics, err = ops.NewServer(a.config.Status.MetricsListen, ops.MetricsHandler(a.reg))
+	a.metrics, err = ops.NewMetricsServer(a.config.Status.MetricsListen, a.reg)
 	return err
 }
 

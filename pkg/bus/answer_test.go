@@ -200,6 +200,74 @@ func TestStateOfManyTargetsLosesWindowsFirst(t *testing.T) {
 	}
 }
 
+// What a node's rules compared after their captures, at a fine resolution of the series, is
+// more than fits into a message: the targets are told without it.
+func TestStateOfManyComparisons(t *testing.T) {
+	b := bustest.Start(t, bustest.Options{Nodes: []string{"a"}})
+	at := time.Date(2026, 11, 22, 3, 4, 5, 678e6, time.UTC)
+	agreement := gopprof.Agreement{Result: gopprof.AgreementContradicted, Detail: "cAdvisor saw more", Compared: slices.Repeat([]gopprof.Comparison{{Start: at, End: at, Local: 0.912345, Series: 0.123456}}, 20)}
+	s := gopprof.NodeState{Cluster: bustest.Cluster, Node: "a", At: at}
+	for range 250 {
+		rule := gopprof.RuleState{Rule: "cpu", Reason: gopprof.ReasonBelowThreshold, LastAgreement: agreement}
+		s.Targets = append(s.Targets, gopprof.TargetState{Target: target("a"), Local: make([]gopprof.Window, 1), Rules: slices.Repeat([]gopprof.RuleState{rule}, 3)})
+	}
+	got := told(t, b, s, nil)
+	if len(got.Targets) != 250 || len(got.Targets[0].Local) != 1 || got.Targets[0].Rules[0].LastAgreement.Detail != agreement.Detail {
+		t.Errorf("%d targets, the first %+v", len(got.Targets), got.Targets[0])
+	}
+	if len(s.Targets[0].Rules[0].LastAgreement.Compared) != 20 {
+		t.Error("the caller's state was changed")
+	}
+}
+
+// Pods whose words are as long as can be do not hide the others of their node.
+func TestStateOfLargeTargets(t *testing.T) {
+	b := bustest.Start(t, bustest.Options{Nodes: []string{"a"}})
+	large := target("a")
+	large.Image, large.Owner = strings.Repeat("<", 1024), strings.Repeat("&", 253)
+	s := gopprof.NodeState{Cluster: bustest.Cluster, Node: "a", At: time.Now()}
+	for i := range 250 {
+		of := gopprof.TargetState{Target: large, Local: make([]gopprof.Window, 2), Rules: []gopprof.RuleState{}}
+		if i%50 == 7 {
+			of.Target = target("a")
+			of.Target.Pod = strconv.Itoa(i)
+		}
+		s.Targets = append(s.Targets, of)
+	}
+	var small []string
+	got := told(t, b, s, bus.ErrPartly)
+	for _, of := range got.Targets {
+		if of.Target.Image == "" {
+			small = append(small, of.Target.Pod)
+		}
+	}
+	if want := []string{"7", "57", "107", "157", "207"}; !slices.Equal(small, want) || len(got.Targets) < 100 {
+		t.Errorf("%d targets, of the small ones %v", len(got.Targets), small)
+	}
+}
+
+// told publishes a state of node a and returns what is heard of it.
+func told(t *testing.T, b *bustest.Bus, s gopprof.NodeState, want error) (got gopprof.NodeState) {
+	t.Helper()
+	agg, agent := b.Aggregator(), b.Agent("a")
+	heard := make(chan gopprof.NodeState, 100)
+	background(t, "states", func(ctx context.Context) error {
+		return agg.States(ctx, func(s gopprof.NodeState) { heard <- s })
+	})
+	poll.Until(t, "the state", func() bool {
+		if err := agent.PublishState(t.Context(), s); !errors.Is(err, want) {
+			t.Fatalf("%v, want %v", err, want)
+		}
+		select {
+		case got = <-heard:
+			return true
+		case <-time.After(100 * time.Millisecond):
+			return false
+		}
+	})
+	return got
+}
+
 func TestRequests(t *testing.T) {
 	b := bustest.Start(t, bustest.Options{Nodes: []string{"node.one"}})
 	agg, agent := b.Aggregator(), b.Agent("node.one")

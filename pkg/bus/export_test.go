@@ -59,6 +59,13 @@ func (l *link) PublishRaw(ctx context.Context, m *nats.Msg) error {
 	return err
 }
 
+// AskAgain makes the link ask sooner for a subscription that was refused.
+func (l *link) AskAgain(d time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.again = d
+}
+
 // Conn is the connection itself.
 func (l *link) Conn() *nats.Conn { return l.nc }
 

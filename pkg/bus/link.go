@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"regexp"
 	"sync"
 	"time"
@@ -17,6 +18,9 @@ import (
 // ackWait is how long JetStream may take to acknowledge one message before it counts as
 // away: it syncs every write, and disks stall.
 const ackWait = 15 * time.Second
+
+// askAgain is after how long, more or less, a subscription is asked for anew that was refused.
+const askAgain = 2 * time.Minute
 
 // link is one connection that comes back for ever, with what it knows about why it is
 // not there and what was refused on it.
@@ -32,6 +36,7 @@ type link struct {
 	mu      sync.Mutex
 	cause   error // why there is no connection
 	denied  error // a subscription that this connection was refused
+	again   time.Duration
 	waiting map[*wait]struct{}
 }
 
@@ -43,7 +48,7 @@ type wait struct {
 
 // dial connects, or returns a link that goes on trying.
 func dial(opts []nats.Option, url string, log *zap.Logger, met *metrics) (*link, error) {
-	l := &link{log: log, met: met, url: cmp.Or(url, "this process"), closed: make(chan struct{}), waiting: map[*wait]struct{}{}}
+	l := &link{log: log, met: met, url: cmp.Or(url, "this process"), closed: make(chan struct{}), again: askAgain, waiting: map[*wait]struct{}{}}
 	nc, err := nats.Connect(url, append(opts, l.handlers()...)...)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to nats: %w", err)
@@ -119,13 +124,33 @@ func (l *link) async(_ *nats.Conn, _ *nats.Subscription, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if parts == nil || parts[1] == "Subscription" {
-		l.denied = err
+		l.deny(err)
 		return
 	}
 	for w := range l.waiting {
 		if w.subject == parts[2] {
 			w.cancel(fmt.Errorf("%w: %w", ErrRefused, err))
 		}
+	}
+}
+
+// deny notes a subscription that is refused, or no longer allowed. The server keeps none of it,
+// also for the time when it is allowed again: another connection has to ask anew. All agents
+// may be refused at once, and come back each at a moment of its own. The caller holds mu.
+func (l *link) deny(err error) {
+	if l.denied == nil {
+		time.AfterFunc(l.again/2+rand.N(l.again), l.renew)
+	}
+	l.denied = err
+}
+
+// renew takes another connection if what was refused is refused still.
+func (l *link) renew() {
+	l.mu.Lock()
+	denied := l.denied
+	l.mu.Unlock()
+	if denied != nil && !l.nc.IsDraining() {
+		_ = l.nc.ForceReconnect() // it is closed: nobody asks any more
 	}
 }
 

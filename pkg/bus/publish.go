@@ -1,7 +1,9 @@
 package bus
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -174,7 +176,7 @@ func (a *Agent) publishMessage(ctx context.Context, capture string, data []byte)
 
 // encodeState leaves out what cannot be sent, so that one target does not hide the others of
 // its node, and returns what is wrong with each of these. It leaves out the refused ones when
-// a node has too many for one message.
+// a node has too many for one message, and the largest targets when that is not enough.
 func encodeState(s gopprof.NodeState) (data []byte, left []error, err error) {
 	if data, err = encodeThin(s); errors.Is(err, ErrInvalid) {
 		s, left = wire.Sendable(s)
@@ -185,11 +187,52 @@ func encodeState(s gopprof.NodeState) (data []byte, left []error, err error) {
 		s.Refused = nil
 		data, err = encodeThin(s)
 	}
+	if errors.Is(err, ErrTooLarge) {
+		var large []error
+		s.Targets, large = fitting(thin(s, 0).Targets)
+		left = append(left, large...)
+		data, err = encodeThin(s)
+	}
 	return data, left, err
 }
 
-// encodeThin leaves out windows, oldest first, when a node has too many targets for one
-// message: what a target is and why it did not fire matters more.
+// besideTargets is the room that a state needs beside its targets.
+const besideTargets = 32 << 10
+
+// fitting leaves out the largest targets until the others fit into one message, and returns
+// what is wrong with each of those.
+func fitting(targets []gopprof.TargetState) (kept []gopprof.TargetState, left []error) {
+	sizes, all := make([]int, len(targets)), 0
+	for i, t := range targets {
+		data, err := json.Marshal(t)
+		if err != nil {
+			continue // cannot be: it was encoded before, and found too large
+		}
+		sizes[i] = len(data) + 1
+		all += sizes[i]
+	}
+	largest := make([]int, len(targets))
+	for i := range largest {
+		largest[i] = i
+	}
+	slices.SortStableFunc(largest, func(i, j int) int { return cmp.Compare(sizes[j], sizes[i]) })
+	for len(left) < len(largest) && all > wire.MaxBytes-besideTargets {
+		i := largest[len(left)]
+		all -= sizes[i]
+		left = append(left, fmt.Errorf("target %q: %w: %d bytes", clip(targets[i].Target.Key()), ErrTooLarge, sizes[i]))
+	}
+	out := largest[:len(left)]
+	for i, t := range targets {
+		if !slices.Contains(out, i) {
+			kept = append(kept, t)
+		}
+	}
+	return kept, left
+}
+
+// encodeThin leaves out windows, oldest first, and what was compared after the last capture,
+// when a node has too many targets for one message: what a target is and why it did not fire
+// matters more.
 func encodeThin(s gopprof.NodeState) ([]byte, error) {
 	for _, keep := range []int{-1, 1, 0} {
 		data, err := wire.EncodeState(thin(s, keep))
@@ -203,7 +246,8 @@ func encodeThin(s gopprof.NodeState) ([]byte, error) {
 	return nil, fmt.Errorf("%w: %d targets, %d refused", ErrTooLarge, len(s.Targets), len(s.Refused))
 }
 
-// thin keeps the newest windows of each target; all of them when keep is negative.
+// thin keeps the newest windows of each target and, of what became of its rules, what the last
+// comparison came to; everything when keep is negative.
 func thin(s gopprof.NodeState, keep int) gopprof.NodeState {
 	if keep < 0 {
 		return s
@@ -213,6 +257,10 @@ func thin(s gopprof.NodeState, keep int) gopprof.NodeState {
 		t := &s.Targets[i]
 		t.Local = t.Local[max(0, len(t.Local)-keep):]
 		t.Series = t.Series[max(0, len(t.Series)-keep):]
+		t.Rules = slices.Clone(t.Rules)
+		for j := range t.Rules {
+			t.Rules[j].LastAgreement.Compared = nil
+		}
 	}
 	return s
 }

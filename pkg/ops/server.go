@@ -8,6 +8,9 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/net/netutil"
 )
 
 // drainTime is how long running requests may go on once the server is told to stop.
@@ -82,6 +85,21 @@ func NewServer(listen string, h http.Handler) (*Server, error) {
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 	}}, nil
+}
+
+// strangersMost is how many connections of strangers are held at once.
+const strangersMost = 64
+
+// NewMetricsServer listens on host:port, where strangers may come, and answers /metrics alone.
+// Beyond some connections at once it takes no more until others end: whoever opens thousands
+// would have the program's memory and files.
+func NewMetricsServer(listen string, reg prometheus.Gatherer) (*Server, error) {
+	s, err := NewServer(listen, MetricsHandler(reg))
+	if err != nil {
+		return nil, err
+	}
+	s.listener = netutil.LimitListener(s.listener, strangersMost)
+	return s, nil
 }
 
 // Addr is the host:port that the server listens on, with the port that was given for 0.

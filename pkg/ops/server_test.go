@@ -3,9 +3,13 @@ package ops
 import (
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
+
+	"github.com/gopprof/gopprof/test/poll"
 )
 
 func TestCheckListen(t *testing.T) {
@@ -121,5 +125,60 @@ func TestMetricsMayBeReachedFromElsewhere(t *testing.T) {
 		if code, _ := get(t, h, path); code != want {
 			t.Errorf("%s: %d, want %d", path, code, want)
 		}
+	}
+}
+
+// Whoever opens connections without end has a bounded number of them.
+func TestMetricsForWhoOpensConnectionsWithoutEnd(t *testing.T) {
+	s, err := NewMetricsServer("127.0.0.1:0", NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex // guards the next three
+	closed, most, all := 0, 0, 0
+	s.http.ConnState = func(_ net.Conn, state http.ConnState) {
+		mu.Lock()
+		defer mu.Unlock()
+		switch state {
+		case http.StateNew:
+			all++
+			most = max(most, all-closed)
+		case http.StateClosed:
+			closed++
+		}
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	var conns []net.Conn
+	for range 2 * strangersMost {
+		c, err := net.Dial("tcp", s.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		conns = append(conns, c)
+	}
+	taken := func(n, gone int) func() bool {
+		return func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			return all >= n && closed >= gone
+		}
+	}
+	poll.Until(t, "connections are taken", taken(strangersMost, 0))
+	for i, c := range conns { // who waits has the place of who leaves
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+		poll.Until(t, "the next one is taken", taken(min(strangersMost+i+1, len(conns)), i+1))
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if most > strangersMost+1 { // one is let in before it is told that another left
+		t.Errorf("%d connections at once, want %d at most", most, strangersMost)
 	}
 }

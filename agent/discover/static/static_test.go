@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,6 +22,7 @@ import (
 	"github.com/gopprof/gopprof/agent/discover/static"
 	"github.com/gopprof/gopprof/pkg/config"
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/test/poll"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -304,6 +306,55 @@ func TestPIDFileIsFollowed(t *testing.T) {
 			t.Errorf("%d series of refusals, %v", n, err)
 		}
 	})
+}
+
+// What stands in the place of a PID file is the service's to choose, and holds up no other
+// target: reading a pipe would last until somebody writes into it.
+func TestPIDFileThatIsNoFile(t *testing.T) {
+	for name, put := range map[string]func(t *testing.T, path string){
+		"a pipe":                       pipe,
+		"a pipe that somebody holds":   func(t *testing.T, path string) { pipe(t, path); holdPipe(t, path) },
+		"a directory":                  func(t *testing.T, path string) { must(t, os.Mkdir(path, 0o700)) },
+		"what never ends":              func(t *testing.T, path string) { must(t, os.Symlink("/dev/zero", path)) },
+		"a pipe by the name of a link": func(t *testing.T, path string) { pipe(t, path+".pipe"); must(t, os.Symlink(path+".pipe", path)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			file, pid := filepath.Join(dir, "targets.yaml"), filepath.Join(dir, "b.pid")
+			write(t, file, strings.ReplaceAll(two, "DIR", dir))
+			put(t, pid)
+			read := make(chan discover.Snapshot, 1)
+			go func() { read <- mustOpen(t, file).Snapshot() }()
+			select {
+			case s := <-read:
+				checkSecond(t, s, 0, gopprof.ReasonBadInput)
+			case <-time.After(poll.Patience):
+				t.Error("the targets are still being read")
+			}
+		})
+	}
+}
+
+// pipe makes a pipe, and has whoever reads it go on when the test ends.
+func pipe(t *testing.T, path string) {
+	t.Helper()
+	must(t, syscall.Mkfifo(path, 0o600))
+	t.Cleanup(func() { holdPipe(t, path) })
+}
+
+// holdPipe opens a pipe for writing until the test ends.
+func holdPipe(t *testing.T, path string) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	must(t, err)
+	t.Cleanup(func() { _ = f.Close() })
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 func checkSecond(t *testing.T, s discover.Snapshot, pid int, reason gopprof.Reason) {

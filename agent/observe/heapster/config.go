@@ -41,8 +41,8 @@ type Config struct {
 	Jitter time.Duration `yaml:"jitter"`
 	// MaxRows is the largest answer understood, in rows; a node has four for each container
 	// and minute asked for, and up to 15 minutes are asked for when a rule fires. A larger one
-	// is refused as a whole, and what is needed to compare the witnesses asked for alone from
-	// then on. Default 50000.
+	// is refused as a whole, and what is needed to compare the witnesses asked for alone for
+	// six hours. Default 50000.
 	MaxRows int `yaml:"max_rows"`
 	// MaxAnswerBytes is the largest answer read, decompressed. Default 4 MiB, of which the
 	// answer for 250 containers and 15 minutes is three eighths. While it is decoded a genuine

@@ -90,6 +90,18 @@ func (s *Server) Revoke() { s.reload("another-token") }
 // Restore takes Revoke back.
 func (s *Server) Restore() { s.reload(s.opts.Authorization) }
 
+// Deny has the running server allow whoever has the other key none of these subscriptions from
+// now on; its connections stay. Without any, it takes that back.
+func (s *Server) Deny(subscriptions ...string) {
+	s.t.Helper()
+	opts, user := s.opts, *s.opts.Nkeys[0]
+	user.Permissions = &server.Permissions{Subscribe: &server.SubjectPermission{Deny: subscriptions}}
+	opts.Nkeys = []*server.NkeyUser{&user}
+	if err := s.srv.ReloadOptions(&opts); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
 func (s *Server) reload(token string) {
 	s.t.Helper()
 	opts := s.opts
