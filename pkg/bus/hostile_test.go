@@ -2,6 +2,7 @@ package bus_test
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -49,6 +50,26 @@ func TestFetchChecksBytes(t *testing.T) {
 			}
 			ack(t, d)
 		})
+	}
+}
+
+// A worker asks for each chunk: who sends a profile in a great many, each with next to nothing,
+// holds him up for as long as he may work on a capture, and for as long again when it comes again.
+func TestBytesInTooManyChunks(t *testing.T) {
+	b := bustest.Start(t, bustest.Options{Nodes: []string{"a"}})
+	agg, agent := b.Aggregator(), b.Agent("a")
+	r := receive(t, agg)
+	for chunks, want := range map[int]error{8: nil, 9: bus.ErrBytesWrong, 100: bus.ErrBytesWrong} {
+		c := capture(t, "a", chunks)
+		for i, one := range c.Profiles[0].Bytes {
+			raw(t, agent, "bytes.test.a."+c.ID+"."+strconv.Itoa(i), []byte{one})
+		}
+		raw(t, agent, "capture.test.a."+c.ID, encoded(t, c))
+		d := r.next()
+		if err := d.Fetch(within(t)); !errors.Is(err, want) {
+			t.Errorf("%d chunks: %v, want %v", chunks, err, want)
+		}
+		ack(t, d)
 	}
 }
 
