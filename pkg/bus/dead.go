@@ -146,7 +146,7 @@ func (a *Aggregator) forgetStarts(ctx context.Context, key string) error {
 	if err != nil {
 		return fmt.Errorf("counting starts: %w", err)
 	}
-	return b.forget(ctx, key)
+	return b.Forget(ctx, key)
 }
 
 func (d *Delivery) startsKey() string { return d.msg.Subject() }
