@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
 	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
@@ -344,6 +346,33 @@ func TestRecordsAway(t *testing.T) {
 		l.kv.Break(nil)
 		if op := wait(t, k, id); states(op)["stored"] != 3 {
 			t.Errorf("%v", states(op))
+		}
+	})
+}
+
+// Without room for its record a request is refused by that name, and counted so.
+func TestRecordsFull(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		l.pods("web", 1, "a")
+		k, stop := l.start()
+		defer stop()
+		counted := func(reason gopprof.Reason) float64 {
+			return testutil.ToFloat64(k.metrics.requests.WithLabelValues(string(reason)))
+		}
+		l.kv.Fill(true)
+		for _, key := range []string{"", "k"} {
+			if _, err := k.Capture(t.Context(), gopprof.Manual{Namespace: "shop", Pod: "web-0", Key: key}); gopprof.ReasonOf(err) != gopprof.ReasonNATSFull {
+				t.Errorf("key %q: %v", key, err)
+			}
+		}
+		l.kv.Fill(false)
+		l.kv.Break(errors.New("of no name"))
+		if _, err := k.Capture(t.Context(), gopprof.Manual{Namespace: "shop", Pod: "web-0"}); err == nil {
+			t.Error("taken in, though it cannot be written down")
+		}
+		l.kv.Break(nil)
+		if full, other, taken := counted(gopprof.ReasonNATSFull), counted(gopprof.ReasonInternal), counted(""); full != 2 || other != 1 || taken != 0 {
+			t.Errorf("counted %g as full, %g as internal and %g as taken in", full, other, taken)
 		}
 	})
 }

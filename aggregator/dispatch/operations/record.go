@@ -137,7 +137,10 @@ func (k *Keeper) read(ctx context.Context, id string) (gopprof.Operation, uint64
 // away gives the error of who keeps the records a name for callers, when it may be none in
 // a moment.
 func away(err error) error {
-	if errors.Is(err, bus.ErrAway) || errors.Is(err, context.DeadlineExceeded) {
+	switch {
+	case errors.Is(err, bus.ErrFull):
+		return &gopprof.Error{Reason: gopprof.ReasonNATSFull, Detail: "NATS, which keeps the operations, has no room for another", Err: err}
+	case errors.Is(err, bus.ErrAway), errors.Is(err, context.DeadlineExceeded):
 		return &gopprof.Error{Reason: gopprof.ReasonNoAnswer, Detail: "NATS, which keeps the operations, does not answer: try again", Err: err}
 	}
 	return err
