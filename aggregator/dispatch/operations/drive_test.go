@@ -330,6 +330,21 @@ func TestReplicas(t *testing.T) {
 	})
 }
 
+// Agents that are away are waited for a moment after an unsteady time, and not for an hour
+// more where the clock was set back meanwhile.
+func TestSteadyThoughTheClockIsSetBack(t *testing.T) {
+	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	k := New(DefaultConfig(), Deps{Now: func() time.Time { return now }}, nop(), registry())
+	k.waver()
+	if k.steady() {
+		t.Error("steady at once")
+	}
+	now = now.Add(-time.Hour)
+	if !k.steady() {
+		t.Error("unsteady, by a clock that was set back")
+	}
+}
+
 // While the records cannot be reached nothing is lost, and it goes on afterwards.
 func TestRecordsAway(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
