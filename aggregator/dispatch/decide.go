@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -216,11 +217,20 @@ func workloadKey(t gopprof.Target) string {
 	return clipKey(strings.Join([]string{t.Cluster, t.Namespace, t.Workload.Kind, t.Workload.Name}, "/"))
 }
 
-// clipKey bounds a name that came from elsewhere without making two names one.
+// clipKey bounds a name that came from elsewhere without making two names one. What it returns
+// is the same when it was written down and read again: no half of a letter, nor what stands for
+// one.
 func clipKey(s string) string {
-	if len(s) <= 120 {
+	const most, kept = 120, 64
+	if len(s) <= most && !strings.ContainsRune(s, utf8.RuneError) {
 		return s
 	}
 	sum := sha256.Sum256([]byte(s))
-	return s[:64] + "#" + hex.EncodeToString(sum[:16])
+	whole := func(r rune) rune {
+		if r == utf8.RuneError {
+			return -1
+		}
+		return r
+	}
+	return strings.Map(whole, s[:min(len(s), kept)]) + "#" + hex.EncodeToString(sum[:16])
 }

@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -87,6 +88,22 @@ func TestAnswersSurviveRestart(t *testing.T) {
 	for i, f := range asked {
 		if again := second.Decide(t.Context(), f); again != answers[i] {
 			t.Errorf("capture %d: %+v before the restart, %+v after", i, answers[i], again)
+		}
+	}
+}
+
+// Whatever a workload and a rule are called, what was granted is known to those who read it.
+func TestGrantsOfAnyName(t *testing.T) {
+	umlauts := strings.Repeat("ü", 100)
+	for _, name := range []string{"web", strings.Repeat("w", 200), umlauts, "w" + umlauts, "w\uFFFDb", strings.Repeat("\uFFFD", 60)} {
+		for workload, rule := range map[string]string{name: "cpu", "web": name} {
+			c, budget := newClock(), buckettest.NewKV()
+			f := firing(workload, rule, noon)
+			first := newDispatcher(testConfig(), c.deps(budget)).Decide(t.Context(), f)
+			again := newDispatcher(testConfig(), c.deps(budget)).Decide(t.Context(), f)
+			if !first.Go || again != first {
+				t.Errorf("workload %q, rule %q: %+v, then by another replica %+v", workload, rule, first, again)
+			}
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/zap"
 
+	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
@@ -97,4 +98,31 @@ func TestWaitingToBeAloneIsNoStart(t *testing.T) {
 			t.Errorf("suspect: %s", got)
 		}
 	})
+}
+
+// What has ended here counts as no worker's death though NATS, which comes and goes, could not
+// be told; deaths do, and what was told is forgotten.
+func TestEndsThatNATSWasNotToldOf(t *testing.T) {
+	r := New(DefaultConfig(), fakeHandler{}, zap.NewNop(), prometheus.NewRegistry())
+	received := func(starts int, fails map[string]error) string {
+		d := delivery("x")
+		d.starts, d.fails = starts, fails
+		r.receive(t.Context(), t.Context(), d)
+		return strings.Join(d.log(), ", ")
+	}
+	const handled, buried = "started, fetch, remove bytes, finished, ack", "dead letter worker_died, finished"
+	for starts := range 5 {
+		if got := received(starts, map[string]error{"finished": bus.ErrAway, "ack": bus.ErrAway}); got != handled {
+			t.Errorf("%d starts: %s", starts, got)
+		}
+	}
+	if n := testutil.ToFloat64(r.metrics.alone); n != 0 {
+		t.Errorf("%g counted as handled alone, want none", n)
+	}
+	if got := received(5+r.cfg.MaxStarts, nil); got != buried {
+		t.Errorf("three deaths beside: %s", got)
+	}
+	if got := received(r.cfg.MaxStarts, nil); got != buried {
+		t.Errorf("three deaths after: %s", got)
+	}
 }

@@ -53,13 +53,14 @@ type Receiver struct {
 	log     *zap.Logger
 	metrics *metrics
 	waits   *waits
+	untold  *untold
 
 	uncounted atomic.Bool // there was no room to count the last start
 }
 
 // New returns a Receiver; Run makes it work.
 func New(cfg Config, h Handler, log *zap.Logger, reg prometheus.Registerer) *Receiver {
-	return &Receiver{cfg: cfg, handler: h, places: semaphore.NewWeighted(int64(max(cfg.Workers, 1))), log: log, metrics: newMetrics(reg), waits: newWaits()}
+	return &Receiver{cfg: cfg, handler: h, places: semaphore.NewWeighted(int64(max(cfg.Workers, 1))), log: log, metrics: newMetrics(reg), waits: newWaits(), untold: newUntold()}
 }
 
 // Run receives captures until ctx ends. Then captures that are being worked on have

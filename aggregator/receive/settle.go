@@ -104,7 +104,9 @@ func (r *Receiver) delay(tries int) time.Duration {
 }
 
 func (r *Receiver) finished(ctx context.Context, d Delivery) {
-	r.unsettled(d, d.Finished(ctx))
+	err := d.Finished(ctx)
+	r.untold.note(d, err == nil)
+	r.unsettled(d, err)
 }
 
 func (r *Receiver) unsettled(d Delivery, err error) {

@@ -67,6 +67,7 @@ func (r *Receiver) begin(ctx context.Context, d Delivery) (leave func(), v verdi
 	if err != nil {
 		return leave, r.failed(ctx, err)
 	}
+	starts = r.untold.deaths(d, starts)
 	if starts >= r.cfg.MaxStarts {
 		err := fmt.Errorf("%d workers began with it and did not end", starts)
 		return leave, verdict{outcome: dead, reason: gopprof.ReasonWorkerDied, err: err}

@@ -73,7 +73,7 @@ func refusedAlert(err error) api.AlertAnswer {
 // the alert's next repetition tries again anyway.
 func maySucceedLater(r gopprof.Reason) bool {
 	switch r {
-	case gopprof.ReasonInternal, gopprof.ReasonBudget, gopprof.ReasonNoAnswer:
+	case gopprof.ReasonInternal, gopprof.ReasonBudget, gopprof.ReasonNoAnswer, gopprof.ReasonNATSFull:
 		return true
 	}
 	return false

@@ -88,7 +88,7 @@ func TestAlerts(t *testing.T) {
 // asked for stays asked for. Everything else is final.
 func TestAlertsThatMaySucceedLater(t *testing.T) {
 	for reason, later := range map[gopprof.Reason]bool{
-		gopprof.ReasonBudget: true, gopprof.ReasonNoAnswer: true, "": true,
+		gopprof.ReasonBudget: true, gopprof.ReasonNoAnswer: true, gopprof.ReasonNATSFull: true, "": true,
 		gopprof.ReasonUnknown: false, gopprof.ReasonPaused: false, gopprof.ReasonCooldown: false, gopprof.ReasonTerminating: false, gopprof.ReasonBadInput: false,
 	} {
 		s := start(t, false)

@@ -47,7 +47,7 @@ func StatusOf(r gopprof.Reason) int {
 		return http.StatusForbidden
 	case gopprof.ReasonBudget:
 		return http.StatusTooManyRequests
-	case gopprof.ReasonPaused:
+	case gopprof.ReasonPaused, gopprof.ReasonNATSFull:
 		return http.StatusServiceUnavailable
 	case gopprof.ReasonNoAnswer:
 		return http.StatusGatewayTimeout

@@ -156,10 +156,10 @@ func (b *Bucket) Delete(ctx context.Context, key string) error {
 	})
 }
 
-// forget removes a key without a trace: Delete leaves a marker, as large as a small value, for
+// Forget removes a key without a trace: Delete leaves a marker, as large as a small value, for
 // as long as the bucket keeps anything, and a full bucket has no room for it. Nobody who
 // watches is told.
-func (b *Bucket) forget(ctx context.Context, key string) error {
+func (b *Bucket) Forget(ctx context.Context, key string) error {
 	s, err := b.a.stream(ctx, bucketStream+b.name)
 	if err != nil {
 		return err

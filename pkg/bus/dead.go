@@ -72,17 +72,12 @@ func (d *Delivery) deadLetter(ctx context.Context, reason gopprof.Reason, detail
 
 // countChunks is best effort: a dead letter without the number is better than none.
 func (d *Delivery) countChunks(ctx context.Context) int {
-	s, err := d.a.stream(ctx, StreamBytes)
+	list, end, err := d.a.listChunks(ctx, d.chunks())
 	if err != nil {
 		return 0
 	}
-	ctx, done := d.a.guard(ctx, "", ackWait)
-	defer done()
-	info, err := s.Info(ctx, jetstream.WithSubjectFilter(d.chunks()))
-	if err != nil {
-		return 0
-	}
-	return len(info.State.Subjects)
+	defer end()
+	return int(list.CachedInfo().NumPending)
 }
 
 // sequence is the number of the message in its stream.
@@ -151,7 +146,7 @@ func (a *Aggregator) forgetStarts(ctx context.Context, key string) error {
 	if err != nil {
 		return fmt.Errorf("counting starts: %w", err)
 	}
-	return b.forget(ctx, key)
+	return b.Forget(ctx, key)
 }
 
 func (d *Delivery) startsKey() string { return d.msg.Subject() }

@@ -94,11 +94,23 @@ func (d *Delivery) Fetch(ctx context.Context) error {
 	return nil
 }
 
+// A profile comes in no more chunks than a few, and one for each of so many bytes: each is asked
+// for, and a worker who asks for a million small ones is at it for as long as he may, again and
+// again.
+const (
+	fewChunks  = 8
+	leastChunk = chunkBytes / 8
+)
+
 // fetchProfile reads chunks from number n on until it has one profile. It reserves no
 // memory on the word of the message.
 func (d *Delivery) fetchProfile(ctx context.Context, p gopprof.Profile, n *int) ([]byte, error) {
 	var data []byte
+	end := *n + fewChunks + int(p.SizeBytes/leastChunk)
 	for int64(len(data)) < p.SizeBytes {
+		if *n >= end {
+			return nil, fmt.Errorf("chunk %d: %w: they are too small", *n, ErrBytesWrong)
+		}
 		chunk, err := d.a.fetchChunk(ctx, d.from, *n)
 		if err != nil {
 			return nil, fmt.Errorf("chunk %d: %w", *n, err)

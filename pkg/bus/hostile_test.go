@@ -2,6 +2,7 @@ package bus_test
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/gopprof/gopprof/pkg/bus/bustest"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/pkg/wire"
+	"github.com/gopprof/gopprof/test/poll"
 )
 
 func TestFetchChecksBytes(t *testing.T) {
@@ -49,6 +51,26 @@ func TestFetchChecksBytes(t *testing.T) {
 			}
 			ack(t, d)
 		})
+	}
+}
+
+// A worker asks for each chunk: who sends a profile in a great many, each with next to nothing,
+// holds him up for as long as he may work on a capture, and for as long again when it comes again.
+func TestBytesInTooManyChunks(t *testing.T) {
+	b := bustest.Start(t, bustest.Options{Nodes: []string{"a"}})
+	agg, agent := b.Aggregator(), b.Agent("a")
+	r := receive(t, agg)
+	for chunks, want := range map[int]error{8: nil, 9: bus.ErrBytesWrong, 100: bus.ErrBytesWrong} {
+		c := capture(t, "a", chunks)
+		for i, one := range c.Profiles[0].Bytes {
+			raw(t, agent, "bytes.test.a."+c.ID+"."+strconv.Itoa(i), []byte{one})
+		}
+		raw(t, agent, "capture.test.a."+c.ID, encoded(t, c))
+		d := r.next()
+		if err := d.Fetch(within(t)); !errors.Is(err, want) {
+			t.Errorf("%d chunks: %v, want %v", chunks, err, want)
+		}
+		ack(t, d)
 	}
 }
 
@@ -137,5 +159,75 @@ func raw(t *testing.T, a *bus.Agent, subject string, data []byte) {
 	t.Helper()
 	if err := a.PublishRaw(within(t), &nats.Msg{Subject: bus.Root + subject, Data: data}); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// endless is what a node makes subjects of whose list, as JetStream tells it, is larger than
+// what a server sends: each byte takes six in JSON.
+var endless = strings.Repeat("<", 3800)
+
+// many is how many subjects like that it takes.
+const many = 3200
+
+// flood has a node send as many empty chunks of one capture.
+func flood(t *testing.T, agg *bus.Aggregator, a *bus.Agent) {
+	t.Helper()
+	for n := range many {
+		if err := a.Conn().Publish(bus.Root+"bytes.test.a.x."+endless+strconv.Itoa(n), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	poll.Until(t, "they are there", func() bool { return messages(t, agg, bus.StreamBytes) == many })
+}
+
+// once fails the test when the aggregator's connection is lost.
+func once(t *testing.T, agg *bus.Aggregator) {
+	t.Helper()
+	lost := agg.Conn().StatusChanged(nats.RECONNECTING, nats.DISCONNECTED, nats.CLOSED)
+	t.Cleanup(func() {
+		select {
+		case status := <-lost:
+			t.Errorf("the aggregator's connection: %s", status)
+		default:
+		}
+	})
+}
+
+// A node sends any number of chunks of one capture, of any names: its letter is stored, and
+// nobody loses the connection.
+func TestChunksWithoutEndOfALetter(t *testing.T) {
+	b := bustest.Start(t, bustest.Options{Nodes: []string{"a"}})
+	agg, agent := b.Aggregator(), b.Agent("a")
+	flood(t, agg, agent)
+	raw(t, agent, "capture.test.a.x", []byte("hello"))
+	d := receive(t, agg).next()
+	once(t, agg)
+	if err := d.DeadLetter(within(t), gopprof.ReasonUndecodable, ""); err != nil {
+		t.Fatal(err)
+	}
+	letter, err := agg.Last(within(t), bus.StreamDead, "gopprof.v1.dead.test.a.x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := letter.Header.Get(bus.HeaderChunks); got != strconv.Itoa(many) {
+		t.Errorf("%q chunks", got)
+	}
+}
+
+// The same of a capture that never comes: they are removed, as others are.
+func TestChunksWithoutEndOfAnOrphan(t *testing.T) {
+	b := bustest.Start(t, bustest.Options{Nodes: []string{"a"}})
+	agg, agent := b.Aggregator(), b.Agent("a")
+	flood(t, agg, agent)
+	once(t, agg)
+	var seen map[string]uint64
+	for range 2 {
+		var err error
+		if seen, err = agg.RemoveOrphans(within(t), seen); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := messages(t, agg, bus.StreamBytes); n != 0 {
+		t.Errorf("%d chunks are left", n)
 	}
 }

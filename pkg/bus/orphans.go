@@ -16,9 +16,9 @@ const (
 	// orphansEvery is the time between two looks for chunks without a message, well above
 	// attemptMost.
 	orphansEvery = 2 * attemptMost
-	// orphansMost bounds the chunks that a look lists: more only come from who means harm, and
-	// stay for their age.
-	orphansMost = 1 << 20
+	// orphansMost bounds the names of captures, in bytes, that a look lists, those of the oldest
+	// chunks: more only come from who means harm, and wait for the next look.
+	orphansMost = 16 << 20
 )
 
 // Orphans removes, until ctx ends, the chunks of captures whose message never came: of a node
@@ -68,62 +68,72 @@ func (a *Aggregator) removeOrphans(ctx context.Context, seen map[string]uint64) 
 }
 
 // orphans returns the captures, as the tokens of their subjects, that have chunks and nothing
-// else, and the number of the stream's newest chunk. The queue is read before and after the
-// dead letters: a capture may go from either to the other.
+// else, and the number of the stream's newest chunk.
 func (a *Aggregator) orphans(ctx context.Context) (map[string]struct{}, uint64, error) {
-	chunks, last, err := a.subjects(ctx, StreamBytes, "bytes")
-	if err != nil || len(chunks) == 0 {
-		return nil, last, err
-	}
-	orphans := make(map[string]struct{}, len(chunks))
-	for chunk := range chunks {
-		if dot := strings.LastIndexByte(chunk, '.'); dot >= 0 {
-			orphans[chunk[:dot]] = struct{}{}
-		}
-	}
-	for _, from := range []struct{ stream, kind string }{{StreamCaptures, "capture"}, {StreamDead, "dead"}, {StreamCaptures, "capture"}} {
-		messages, _, err := a.subjects(ctx, from.stream, from.kind)
-		if err != nil {
-			return nil, 0, err
-		}
-		for m := range messages {
-			delete(orphans, m)
-		}
-	}
-	return orphans, last, nil
-}
-
-// subjects returns what follows the kind in the subjects of a stream, and the number of its
-// newest message.
-func (a *Aggregator) subjects(ctx context.Context, stream, kind string) (map[string]struct{}, uint64, error) {
-	s, err := a.stream(ctx, stream)
+	last, err := a.newestChunk(ctx)
 	if err != nil {
 		return nil, 0, err
 	}
+	orphans, size := map[string]struct{}{}, 0
+	err = a.eachChunk(ctx, func(subject string) bool {
+		chunk := strings.TrimPrefix(subject, root+"bytes.")
+		of := chunk[:max(0, strings.LastIndexByte(chunk, '.'))]
+		if _, known := orphans[of]; !known {
+			orphans[of] = struct{}{}
+			size += len(of)
+		}
+		return size < orphansMost
+	})
+	for of := range orphans {
+		if err != nil {
+			break
+		}
+		var has bool
+		if has, err = a.hasMessage(ctx, of); has {
+			delete(orphans, of)
+		}
+	}
+	return orphans, last, err
+}
+
+// hasMessage tells whether a capture is in the queue or among the dead letters. The queue is
+// asked before and after: a capture may go from either to the other. It is one question for
+// each: the subjects of all would come in one message, and nodes make them as many and as long
+// as they like.
+func (a *Aggregator) hasMessage(ctx context.Context, of string) (bool, error) {
+	for _, from := range []struct{ stream, kind string }{{StreamCaptures, "capture."}, {StreamDead, "dead."}, {StreamCaptures, "capture."}} {
+		info, err := a.streamInfo(ctx, from.stream, jetstream.WithSubjectFilter(root+from.kind+of))
+		if err != nil || len(info.State.Subjects) > 0 {
+			return err == nil, err
+		}
+	}
+	return false, nil
+}
+
+// newestChunk returns the number of the newest chunk.
+func (a *Aggregator) newestChunk(ctx context.Context) (uint64, error) {
+	info, err := a.streamInfo(ctx, StreamBytes)
+	if err != nil {
+		return 0, err
+	}
+	return info.State.LastSeq, nil
+}
+
+func (a *Aggregator) streamInfo(ctx context.Context, stream string, about ...jetstream.StreamInfoOpt) (*jetstream.StreamInfo, error) {
+	s, err := a.stream(ctx, stream)
+	if err != nil {
+		return nil, err
+	}
 	if !a.nc.IsConnected() {
-		return nil, 0, a.Connected()
+		return nil, a.Connected()
 	}
 	ctx, done := a.guard(ctx, "", ackWait)
 	defer done()
-	info, err := s.Info(ctx)
+	info, err := s.Info(ctx, about...)
 	if err != nil {
-		return nil, 0, fmt.Errorf("stream %q: %w", stream, classify(ctx, err))
+		return nil, fmt.Errorf("stream %q: %w", stream, classify(ctx, err))
 	}
-	if info.State.NumSubjects > orphansMost {
-		return nil, 0, fmt.Errorf("stream %q: %w: %d subjects", stream, ErrTooLarge, info.State.NumSubjects)
-	}
-	if info.State.Msgs == 0 {
-		return nil, info.State.LastSeq, nil
-	}
-	last := info.State.LastSeq
-	if info, err = s.Info(ctx, jetstream.WithSubjectFilter(root+kind+".>")); err != nil {
-		return nil, 0, fmt.Errorf("stream %q: %w", stream, classify(ctx, err))
-	}
-	found := make(map[string]struct{}, len(info.State.Subjects))
-	for subject := range info.State.Subjects {
-		found[strings.TrimPrefix(subject, root+kind+".")] = struct{}{}
-	}
-	return found, last, nil
+	return info, nil
 }
 
 // removeUpTo removes the chunks of a subject that have a number up to this one.

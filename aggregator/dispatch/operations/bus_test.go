@@ -2,12 +2,15 @@ package operations_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
@@ -58,7 +61,7 @@ func target() gopprof.Target {
 }
 
 // run runs a Keeper on the real bus until stop is called.
-func run(t *testing.T, cfg operations.Config, a *bus.Aggregator, n dispatch.Nodes) (k *operations.Keeper, stop func()) {
+func run(t *testing.T, cfg operations.Config, a *bus.Aggregator, n dispatch.Nodes, room int64) (k *operations.Keeper, stop func()) {
 	t.Helper()
 	bucket := func(name string) *bus.Bucket {
 		b, err := a.Bucket(t.Context(), name)
@@ -68,7 +71,7 @@ func run(t *testing.T, cfg operations.Config, a *bus.Aggregator, n dispatch.Node
 		return b
 	}
 	k = operations.New(cfg, operations.Deps{
-		Records: bucket(bus.BucketOperations), Keys: bucket(bus.BucketKeys), Control: bucket(bus.BucketControl), Agents: a, Nodes: n, Alone: true,
+		Records: bucket(bus.BucketOperations), Keys: bucket(bus.BucketKeys), Control: bucket(bus.BucketControl), Agents: a, Nodes: n, Alone: true, Room: room,
 	}, zap.NewNop(), prometheus.NewRegistry())
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -85,7 +88,7 @@ func run(t *testing.T, cfg operations.Config, a *bus.Aggregator, n dispatch.Node
 func TestOverTheBus(t *testing.T) {
 	b := bustest.Start(t, bustest.Options{Nodes: []string{where}})
 	n := node{asked: make(chan gopprof.CaptureRequest, 8), paused: make(chan bool, 8)}
-	k, stop := run(t, operations.DefaultConfig(), b.Aggregator(), n)
+	k, stop := run(t, operations.DefaultConfig(), b.Aggregator(), n, 0)
 	agent := b.Agent(where)
 	go func() { _ = agent.Serve(t.Context(), n) }()
 	manual := gopprof.Manual{Who: "ada", Namespace: "shop", Pod: "web-1"}
@@ -111,7 +114,7 @@ func TestOverTheBus(t *testing.T) {
 	}
 	stop()
 	b.Stop()
-	k, stop = run(t, operations.DefaultConfig(), b.Restart(), n)
+	k, stop = run(t, operations.DefaultConfig(), b.Restart(), n, 0)
 	defer stop()
 	poll.Until(t, "both are known again", func() bool { return k.Paused() && len(k.Operations()) > 0 })
 	stored := gopprof.Report{ID: op.Captures[0].Capture, Capture: gopprof.Capture{ID: op.Captures[0].Capture, Target: target(),
@@ -242,7 +245,7 @@ func TestTwoHundredOperationsOverTheBus(t *testing.T) {
 	cfg := operations.DefaultConfig()
 	cfg.CPUDuration, cfg.MaxDuration = time.Millisecond, time.Second // nothing is really taken
 	cfg.AgentTimeout, cfg.ArriveWithin, cfg.GoneAfter = time.Second, 3*time.Second, 5*time.Second
-	k, stop := run(t, cfg, b.Aggregator(), c)
+	k, stop := run(t, cfg, b.Aggregator(), c, 0)
 	c.keeper.Store(k)
 	var ids []string
 	for i := range 200 {
@@ -256,7 +259,7 @@ func TestTwoHundredOperationsOverTheBus(t *testing.T) {
 	poll.Until(t, "half of them were taken", func() bool { return c.begun() >= 80 })
 	stop()
 	b.Stop()
-	k, stop = run(t, cfg, b.Restart(), c)
+	k, stop = run(t, cfg, b.Restart(), c, 0)
 	defer stop()
 	c.keeper.Store(k)
 	total := map[string]int{}
@@ -277,4 +280,32 @@ func TestTwoHundredOperationsOverTheBus(t *testing.T) {
 		}
 		return true
 	})
+}
+
+// Operations are deleted to make room for as long as others come: what each deleted one leaves
+// does not fill the bucket.
+func TestRoomOverTheBus(t *testing.T) {
+	streams := bus.DefaultStreamConfig()
+	streams.BucketBytes = 1 << 20
+	b := bustest.Start(t, bustest.Options{Streams: &streams})
+	a := b.Aggregator()
+	records, err := a.Bucket(t.Context(), bus.BucketOperations)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, stop := run(t, operations.DefaultConfig(), a, node{}, streams.BucketBytes)
+	defer stop()
+	at := time.Now().UTC()
+	for i := range 2600 { // several times what there is room for
+		op := gopprof.Operation{ID: uuid.Must(uuid.NewV7()).String(), Who: "ada", At: at.Add(time.Duration(i) * time.Millisecond),
+			Captures: []gopprof.OperationCapture{{Target: target(), State: gopprof.CaptureFailed, Reason: gopprof.ReasonGone, Detail: strings.Repeat("x", 1000)}}}
+		value, err := json.Marshal(op)
+		if err != nil {
+			t.Fatal(err)
+		}
+		poll.Until(t, "there is room", func() bool {
+			_, err := records.Create(t.Context(), op.ID, value)
+			return err == nil
+		})
+	}
 }

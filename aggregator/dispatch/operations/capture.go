@@ -2,7 +2,6 @@ package operations
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -63,6 +62,9 @@ func (k *Keeper) capture(ctx context.Context, m gopprof.Manual) (op gopprof.Oper
 		return op, false, err
 	}
 	defer written()
+	if err := checkRecord(op); err != nil {
+		return op, false, err
+	}
 	free, err := k.reserve(op) // first, so that a full queue leaves no key
 	if err != nil {
 		return op, false, err
@@ -119,7 +121,7 @@ func (k *Keeper) create(ctx context.Context, op gopprof.Operation) (created gopp
 	// Whoever asked may hang up: what is written down is then found by its key, or cancelled.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeWithin)
 	defer cancel()
-	value, err := json.Marshal(op)
+	value, err := encode(op, maxNewBytes)
 	if err != nil {
 		return op, false, fmt.Errorf("writing operation %q: %w", op.ID, err)
 	}

@@ -104,9 +104,10 @@ func (k *Keeper) watchedControl(key string, value []byte, revision uint64) {
 // come back to NATS, or to us, a while after it.
 func (k *Keeper) waver() { k.unsteady.Store(k.deps.Now().UnixNano()) }
 
-// steady tells whether an agent that is not there is gone.
+// steady tells whether an agent that is not there is gone. A clock that was set back since
+// tells that it was not a moment ago.
 func (k *Keeper) steady() bool {
-	return k.deps.Now().Sub(time.Unix(0, k.unsteady.Load())) >= k.cfg.GoneAfter
+	return k.deps.Now().Sub(time.Unix(0, k.unsteady.Load())).Abs() >= k.cfg.GoneAfter
 }
 
 // forget drops an operation that the bucket has forgotten.

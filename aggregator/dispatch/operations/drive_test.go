@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
 	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
@@ -328,6 +330,21 @@ func TestReplicas(t *testing.T) {
 	})
 }
 
+// Agents that are away are waited for a moment after an unsteady time, and not for an hour
+// more where the clock was set back meanwhile.
+func TestSteadyThoughTheClockIsSetBack(t *testing.T) {
+	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	k := New(DefaultConfig(), Deps{Now: func() time.Time { return now }}, nop(), registry())
+	k.waver()
+	if k.steady() {
+		t.Error("steady at once")
+	}
+	now = now.Add(-time.Hour)
+	if !k.steady() {
+		t.Error("unsteady, by a clock that was set back")
+	}
+}
+
 // While the records cannot be reached nothing is lost, and it goes on afterwards.
 func TestRecordsAway(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
@@ -344,6 +361,33 @@ func TestRecordsAway(t *testing.T) {
 		l.kv.Break(nil)
 		if op := wait(t, k, id); states(op)["stored"] != 3 {
 			t.Errorf("%v", states(op))
+		}
+	})
+}
+
+// Without room for its record a request is refused by that name, and counted so.
+func TestRecordsFull(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		l.pods("web", 1, "a")
+		k, stop := l.start()
+		defer stop()
+		counted := func(reason gopprof.Reason) float64 {
+			return testutil.ToFloat64(k.metrics.requests.WithLabelValues(string(reason)))
+		}
+		l.kv.Fill(true)
+		for _, key := range []string{"", "k"} {
+			if _, err := k.Capture(t.Context(), gopprof.Manual{Namespace: "shop", Pod: "web-0", Key: key}); gopprof.ReasonOf(err) != gopprof.ReasonNATSFull {
+				t.Errorf("key %q: %v", key, err)
+			}
+		}
+		l.kv.Fill(false)
+		l.kv.Break(errors.New("of no name"))
+		if _, err := k.Capture(t.Context(), gopprof.Manual{Namespace: "shop", Pod: "web-0"}); err == nil {
+			t.Error("taken in, though it cannot be written down")
+		}
+		l.kv.Break(nil)
+		if full, other, taken := counted(gopprof.ReasonNATSFull), counted(gopprof.ReasonInternal), counted(""); full != 2 || other != 1 || taken != 0 {
+			t.Errorf("counted %g as full, %g as internal and %g as taken in", full, other, taken)
 		}
 	})
 }

@@ -25,6 +25,7 @@ type lab struct {
 	kv   *buckettest.KV
 	cfg  Config
 	room int64
+	most int // bytes of a record; 0: no bound
 
 	mu      sync.Mutex // guards what follows
 	nodes   []gopprof.NodeState
@@ -100,7 +101,7 @@ func (l *lab) change(node string, f func(*agent)) {
 
 // start runs an aggregator until stop is called, or the test ends.
 func (l *lab) start() (k *Keeper, stop func()) {
-	k = New(l.cfg, Deps{Records: l.kv, Keys: l.kv, Control: l.kv, Room: l.room, Agents: l, Nodes: l, Selector: selector}, zap.NewNop(), prometheus.NewRegistry())
+	k = New(l.cfg, Deps{Records: narrow{l.kv, l.most}, Keys: l.kv, Control: l.kv, Room: l.room, Agents: l, Nodes: l, Selector: selector}, zap.NewNop(), prometheus.NewRegistry())
 	l.mu.Lock()
 	l.keeper = k
 	l.mu.Unlock()
@@ -114,6 +115,26 @@ func (l *lab) start() (k *Keeper, stop func()) {
 	}()
 	synctest.Wait()
 	return k, sync.OnceFunc(func() { cancel(); <-done })
+}
+
+// narrow is a bucket that takes no larger values, as NATS does.
+type narrow struct {
+	*buckettest.KV
+	most int // 0: no bound
+}
+
+func (n narrow) Create(ctx context.Context, key string, b []byte) (uint64, error) {
+	if n.most > 0 && len(b) > n.most {
+		return 0, fmt.Errorf("creating: %w", bus.ErrTooLarge)
+	}
+	return n.KV.Create(ctx, key, b)
+}
+
+func (n narrow) Update(ctx context.Context, key string, b []byte, revision uint64) (uint64, error) {
+	if n.most > 0 && len(b) > n.most {
+		return 0, fmt.Errorf("updating: %w", bus.ErrTooLarge)
+	}
+	return n.KV.Update(ctx, key, b, revision)
 }
 
 // selector knows "app=NAME" only.

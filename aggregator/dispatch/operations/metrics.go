@@ -42,7 +42,11 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 }
 
 func (m *metrics) requested(err error) {
-	m.requests.WithLabelValues(string(gopprof.ReasonOf(err))).Inc()
+	reason := gopprof.ReasonOf(err)
+	if err != nil && reason == "" { // or it would count as taken in
+		reason = gopprof.ReasonInternal
+	}
+	m.requests.WithLabelValues(string(reason)).Inc()
 }
 
 func (m *metrics) began(oc gopprof.OperationCapture) {

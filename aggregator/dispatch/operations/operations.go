@@ -32,7 +32,10 @@ import (
 // KV is a bucket as dispatch knows it, of which keys can be watched and deleted.
 type KV interface {
 	dispatch.KV
+	// Delete leaves a mark in the place of a key, by which those who watch are told. Forget takes
+	// a key, or its mark, away and tells nobody.
 	Delete(ctx context.Context, key string) error
+	Forget(ctx context.Context, key string) error
 	// Watch shows every key, calls shown, then shows every change, until ctx ends; nil is a
 	// deleted key's value.
 	Watch(ctx context.Context, show func(key string, value []byte, revision uint64), shown func()) error
@@ -79,6 +82,7 @@ type Keeper struct {
 	leads    atomic.Bool  // holds the lease, as of the last turn
 	working  sync.WaitGroup
 	kept     time.Time // when a long pause was last written again; Run's only
+	marks    []string  // operations that were deleted, the newest; that goroutine's only which deletes
 
 	mu        sync.Mutex // guards what follows
 	reserved  int        // captures that are being written down

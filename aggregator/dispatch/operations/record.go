@@ -22,6 +22,10 @@ const (
 	// namespace: a busy one does not hide the others'.
 	maxRecent      = 1000
 	maxOfNamespace = 100
+	// maxNewBytes bounds the record of a new operation, and maxBytes what it grows to with what
+	// becomes of its captures: NATS takes a little more in one message.
+	maxNewBytes = 700 << 10
+	maxBytes    = 1000 << 10
 )
 
 // Operation returns an operation as it is now. An unknown one is a *gopprof.Error with
@@ -137,8 +141,35 @@ func (k *Keeper) read(ctx context.Context, id string) (gopprof.Operation, uint64
 // away gives the error of who keeps the records a name for callers, when it may be none in
 // a moment.
 func away(err error) error {
-	if errors.Is(err, bus.ErrAway) || errors.Is(err, context.DeadlineExceeded) {
+	switch {
+	case errors.Is(err, bus.ErrFull):
+		return &gopprof.Error{Reason: gopprof.ReasonNATSFull, Detail: "NATS, which keeps the operations, has no room for another", Err: err}
+	case errors.Is(err, bus.ErrAway), errors.Is(err, context.DeadlineExceeded):
 		return &gopprof.Error{Reason: gopprof.ReasonNoAnswer, Detail: "NATS, which keeps the operations, does not answer: try again", Err: err}
+	}
+	return err
+}
+
+// encode is an operation as it is written: without the words beside the reasons of its failed
+// captures where it is too large with them. What an agent writes must not keep it from its end.
+func encode(op gopprof.Operation, most int) ([]byte, error) {
+	value, err := json.Marshal(op)
+	if err != nil || len(value) <= most {
+		return value, err
+	}
+	op.Captures = slices.Clone(op.Captures)
+	for i := range op.Captures {
+		op.Captures[i].Detail = ""
+	}
+	return json.Marshal(op)
+}
+
+// checkRecord refuses an operation whose record would be too large: agents name their pods as
+// they like, within bounds.
+func checkRecord(op gopprof.Operation) error {
+	value, err := encode(op, maxNewBytes)
+	if err == nil && len(value) > maxNewBytes {
+		err = bad("%d pods with such long names are more than one operation can hold: say how many by maxPods", len(op.Captures))
 	}
 	return err
 }
@@ -156,7 +187,7 @@ func (k *Keeper) change(ctx context.Context, id string, f func(op *gopprof.Opera
 			k.note(op, revision, 0)
 			return nil
 		}
-		value, err := json.Marshal(op)
+		value, err := encode(op, maxBytes)
 		if err == nil {
 			revision, err = k.deps.Records.Update(ctx, id, value, revision)
 		}

@@ -2,6 +2,7 @@ package operations
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -9,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/gopprof/gopprof/pkg/bus/buckettest"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
@@ -124,6 +126,60 @@ func TestSpread(t *testing.T) {
 	}
 	if nodes != "abcaba" {
 		t.Errorf("nodes in the order %s", nodes)
+	}
+}
+
+// Pods whose agents call them by names that fill a record are refused by a name of ours, not by
+// NATS, and leave nothing behind.
+func TestPodsWithLongNames(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		l.most = 1 << 20
+		l.pods("web", 100, "a", "b")
+		for _, n := range l.nodes {
+			for i := range n.Targets {
+				n.Targets[i].Target.Image, n.Targets[i].Target.Owner = strings.Repeat("<", 1024), strings.Repeat("<", 400) // six bytes each in JSON
+			}
+		}
+		k, stop := l.start()
+		defer stop()
+		before := l.kv.Keys("key-")
+		m := gopprof.Manual{Namespace: "shop", Workload: deployment("web"), Expect: 100, Key: "k"}
+		if _, err := k.Capture(t.Context(), m); gopprof.ReasonOf(err) != gopprof.ReasonBadInput || !strings.Contains(err.Error(), "maxPods") {
+			t.Errorf("%v", err)
+		}
+		if n := l.kv.Keys("key-") - before; n != 0 {
+			t.Errorf("%d keys", n)
+		}
+		m.Expect, m.MaxPods = 0, 10
+		if _, err := k.Capture(t.Context(), m); err != nil {
+			t.Errorf("ten of them: %v", err)
+		}
+	})
+}
+
+// What agents say beside their refusals does not keep an operation from its end, however much
+// it is: without it the end is written.
+func TestRefusalsWithManyWords(t *testing.T) {
+	kv := narrow{buckettest.NewKV(), 1 << 20}
+	k := New(DefaultConfig(), Deps{Records: kv}, nop(), registry())
+	op := gopprof.Operation{ID: k.deps.NewID()}
+	for i := range 500 {
+		op.Captures = append(op.Captures, gopprof.OperationCapture{Capture: k.deps.NewID(), Target: target("a", fmt.Sprintf("web-%d", i), "web"), State: gopprof.CaptureWaiting})
+	}
+	if _, _, err := k.create(t.Context(), op); err != nil {
+		t.Fatal(err)
+	}
+	words := strings.Repeat("<", 500) // of six bytes each in JSON
+	if _, err := k.change(t.Context(), op.ID, func(op *gopprof.Operation) bool {
+		for i, oc := range op.Captures {
+			op.Captures[i], _ = advance(oc, failed(gopprof.ReasonForbidden, words))
+		}
+		return true
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if op, err := k.Operation(t.Context(), op.ID); err != nil || states(op)["forbidden"] != 500 {
+		t.Errorf("%v, %v", states(op), err)
 	}
 }
 

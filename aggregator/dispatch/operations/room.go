@@ -46,6 +46,10 @@ func (k *Keeper) oldestEnded(bytes int64) []string {
 	return ids
 }
 
+// maxMarks is how many deleted operations leave a mark: enough for the other replicas to be told
+// of each, and together a little of the room.
+const maxMarks = 1000
+
 func (k *Keeper) delete(ctx context.Context, ids []string) {
 	for _, id := range ids {
 		if err := k.deps.Records.Delete(ctx, id); err != nil {
@@ -53,6 +57,20 @@ func (k *Keeper) delete(ctx context.Context, ids []string) {
 			return
 		}
 		k.forget(id)
+		k.marks = append(k.marks, id)
 	}
+	k.unmark(ctx)
 	k.log.Info("old operations deleted to make room", zap.Int("operations", len(ids)))
+}
+
+// unmark takes the oldest marks of deleted operations away. They count for as long as the bucket
+// keeps anything, and would fill it.
+func (k *Keeper) unmark(ctx context.Context) {
+	for len(k.marks) > maxMarks {
+		if err := k.deps.Records.Forget(ctx, k.marks[0]); err != nil {
+			k.log.Warn("mark of a deleted operation not removed", zap.String("operation", k.marks[0]), zap.Error(err))
+			return
+		}
+		k.marks = k.marks[1:]
+	}
 }

@@ -55,7 +55,7 @@ func channels() map[string]about {
 	return map[string]about{
 		"reports":  {"reports", once},
 		"captures": {"captures", once},
-		"bytes":    {"chunks of profiles", "JetStream, at most 512 KiB each, before their capture; `n` counts through all profiles of the capture in their order"},
+		"bytes":    {"chunks of profiles", "JetStream, at most 512 KiB each, and no more of them than eight and one for each 64 KiB of a profile, before their capture; `n` counts through all profiles of the capture in their order"},
 		"firing":   {"asking before a capture", "request/reply, one second; aggregators share a queue group"},
 		"state":    {"state of a node", "nobody acknowledges; every 30 s"},
 		"capture":  {"request for a capture", "request/reply"},

@@ -100,6 +100,16 @@ func (k *KV) Delete(_ context.Context, key string) error {
 	return nil
 }
 
+// Forget forgets a key, and nobody who watches is told.
+func (k *KV) Forget(_ context.Context, key string) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.broken == nil {
+		delete(k.values, key)
+	}
+	return k.broken
+}
+
 // store changes a key and wakes those who watch; k.mu is held.
 func (k *KV) store(key string, b []byte) {
 	k.revision++
