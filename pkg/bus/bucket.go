@@ -203,26 +203,40 @@ func (b *Bucket) Keys(ctx context.Context, prefix string) ([]string, error) {
 	return keys, err
 }
 
+// shownWithin is how long the next of a bucket's keys may take, or the word that there is none.
+const shownWithin = 30 * time.Second
+
 // Watch shows every key that is in the bucket, calls shown, then shows every change, until
-// ctx ends. A key that was deleted has a nil value. It fails when the bucket cannot be watched; while NATS is
-// away there are no changes, and those made meanwhile are shown afterwards.
+// ctx ends. A key that was deleted has a nil value. It fails when the bucket cannot be watched,
+// or its keys come to no end, since the last one went before it came; while NATS is away there
+// are no changes, and those made meanwhile are shown afterwards.
 func (b *Bucket) Watch(ctx context.Context, show func(key string, value []byte, revision uint64), shown func()) error {
 	w, err := b.kv.WatchAll(ctx)
 	if err != nil {
 		return fmt.Errorf("watching bucket %q: %w", b.name, bucketError(ctx, err))
 	}
 	defer w.Stop() //nolint:errcheck // nobody listens any more
+	late := time.NewTimer(shownWithin)
+	defer late.Stop()
+	all := false
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-late.C:
+			return fmt.Errorf("watching bucket %q: %w: its keys came to no end", b.name, ErrAway)
 		case e, ok := <-w.Updates():
 			if !ok {
 				return fmt.Errorf("watching bucket %q: %w", b.name, ErrAway)
 			}
 			if e == nil {
+				all = true
+				late.Stop()
 				shown()
 				continue
+			}
+			if !all {
+				late.Reset(shownWithin)
 			}
 			name, ok := unescapeKey(e.Key())
 			if !ok {

@@ -135,3 +135,6 @@ func (a *Aggregator) RemoveOrphans(ctx context.Context, seen map[string]uint64) 
 
 // OrphansEvery makes Orphans look more often.
 func (a *Aggregator) OrphansEvery(d time.Duration) { a.orphansEvery = d }
+
+// BucketOver is a bucket on whatever keeps it.
+func BucketOver(kv jetstream.KeyValue) *Bucket { return &Bucket{kv: kv} }
