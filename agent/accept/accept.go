@@ -42,6 +42,8 @@ type Targets func() (targets []gopprof.Target, refused []gopprof.Refusal)
 // Publisher takes a capture over.
 type Publisher interface {
 	Publish(ctx context.Context, c gopprof.Capture) error
+	// Has tells whether it has a capture, also one that an earlier agent took, or had it lately.
+	Has(capture string) bool
 }
 
 // Acceptor answers requests. Its methods may be called from any goroutine.
@@ -128,10 +130,20 @@ func (a *Acceptor) status(capture string) gopprof.CaptureReply {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if reply, ok := a.history.get(capture); ok {
+	if reply, ok := a.known(capture); ok {
 		return reply
 	}
 	return refuse(gopprof.ReasonUnknown, "this agent has not been asked for it since it started")
+}
+
+// known is what became of a capture, also of one that an earlier agent took and that waits to
+// be sent. The caller holds mu.
+func (a *Acceptor) known(capture string) (gopprof.CaptureReply, bool) {
+	reply, ok := a.history.get(capture)
+	if !ok && a.publish.Has(capture) {
+		return done, true
+	}
+	return reply, ok
 }
 
 // Pause stops all profiling of this node, whoever asked for it, until it is called again
@@ -152,7 +164,7 @@ func (a *Acceptor) Paused() bool { return a.taker.Paused() }
 func (a *Acceptor) answer(r gopprof.CaptureRequest) gopprof.CaptureReply {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if reply, ok := a.history.get(r.Capture); ok {
+	if reply, ok := a.known(r.Capture); ok {
 		return reply // before the check: the deadline may have passed since
 	}
 	if err := check(r, a.now()); err != nil {
@@ -195,7 +207,7 @@ func (a *Acceptor) finish(o gopprof.Order, wait func() (gopprof.Capture, error))
 	if failed := a.publish.Publish(context.Background(), c); err == nil {
 		err = failed
 	}
-	reply := gopprof.CaptureReply{Accepted: true, Detail: "done", Done: true}
+	reply := done
 	if err != nil {
 		reply = refusal(err)
 		a.log.Warn("requested capture failed", zap.String("capture", o.Capture), zap.String("reason", string(reply.Reason)), zap.Error(err))
@@ -205,6 +217,9 @@ func (a *Acceptor) finish(o gopprof.Order, wait func() (gopprof.Capture, error))
 	defer a.mu.Unlock()
 	a.history.put(o.Capture, reply)
 }
+
+// done is the answer about a capture that was taken.
+var done = gopprof.CaptureReply{Accepted: true, Detail: "done", Done: true}
 
 func refuse(reason gopprof.Reason, detail string) gopprof.CaptureReply {
 	return gopprof.CaptureReply{Reason: reason, Detail: detail}

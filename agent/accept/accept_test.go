@@ -106,6 +106,12 @@ func (p *publisher) Publish(ctx context.Context, c gopprof.Capture) error {
 	return errors.Join(p.err, ctx.Err())
 }
 
+func (p *publisher) Has(id string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.ContainsFunc(p.got, func(c gopprof.Capture) bool { return c.ID == id })
+}
+
 var cart = gopprof.Target{Cluster: "c", Node: "n", Namespace: "shop", Pod: "cart-0", PodUID: "u1", Container: "app"}
 
 func listed(targets ...gopprof.Target) Targets {
@@ -218,6 +224,23 @@ func TestRepeatedRequestIsAnsweredAfterItsDeadline(t *testing.T) {
 		synctest.Wait()
 		if got := a.Capture(t.Context(), r); !got.Accepted || got.Detail != "done" {
 			t.Errorf("reply %+v, want done", got)
+		}
+	})
+}
+
+// What an earlier agent took and left in the spool is done, and not taken once more.
+func TestWhatAnEarlierAgentTook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newTaker()
+		a, stop := start(t, f, listed(cart), &publisher{got: []gopprof.Capture{{ID: id1}}})
+		defer stop()
+		for _, got := range []gopprof.CaptureReply{a.Capture(t.Context(), request(id1)), a.Status(t.Context(), gopprof.StatusRequest{Capture: id1})} {
+			if !got.Done {
+				t.Errorf("reply %+v, want done", got)
+			}
+		}
+		if len(f.cancel) != 0 {
+			t.Errorf("it was taken once more")
 		}
 	})
 }

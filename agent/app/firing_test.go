@@ -287,6 +287,7 @@ func (panicker) Publish(context.Context, gopprof.Capture) error               { 
 func (panicker) CameToNothing(string)                                         { panic("came to nothing") }
 func (panicker) Hold(gopprof.Capture, time.Time) error                        { panic("hold") }
 func (panicker) Amend(context.Context, string, func(*gopprof.Capture)) error  { panic("amend") }
+func (panicker) Has(string) bool                                              { panic("has") }
 func (panicker) Windows(string, time.Duration, int) []gopprof.Window          { panic("windows") }
 func (panicker) Latest(string) (gopprof.Window, bool)                         { panic("latest") }
 

@@ -178,6 +178,9 @@ func TestWhatTheAgentDiedWith(t *testing.T) {
 	if status := next.accept.Status(t.Context(), gopprof.StatusRequest{Capture: ids[1]}); status.Accepted || status.Reason != gopprof.ReasonAgentDied {
 		t.Errorf("who asks is answered %+v", status)
 	}
+	if status := next.accept.Status(t.Context(), gopprof.StatusRequest{Capture: ids[3]}); !status.Done {
+		t.Errorf("who asks for what is in the spool is answered %+v", status)
+	}
 	if err := errors.Join(next.pipeline.drain(t.Context()), next.accept.Drain(t.Context())); err != nil {
 		t.Fatal(err)
 	}

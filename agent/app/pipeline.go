@@ -43,6 +43,7 @@ type (
 		Publish(ctx context.Context, capture gopprof.Capture) error
 		Hold(capture gopprof.Capture, until time.Time) error
 		Amend(ctx context.Context, id string, change func(c *gopprof.Capture)) error
+		Has(capture string) bool
 	}
 )
 

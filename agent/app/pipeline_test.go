@@ -104,6 +104,12 @@ func (f *fakes) Publish(_ context.Context, c gopprof.Capture) error {
 	return f.pubErr
 }
 
+func (f *fakes) Has(id string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.ContainsFunc(f.published, func(c gopprof.Capture) bool { return c.ID == id })
+}
+
 func (f *fakes) remember() {
 	f.mu.Lock()
 	defer f.mu.Unlock()

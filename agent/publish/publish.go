@@ -121,6 +121,14 @@ func (p *Publisher) Waits(capture string) bool {
 	return p.index.entries[capture] != nil
 }
 
+// Has tells whether a capture is in the spool, or was sent lately by this process.
+func (p *Publisher) Has(capture string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, sent := p.index.sent.get(capture)
+	return sent || p.index.entries[capture] != nil
+}
+
 // Publish takes a capture over: when it returns nil, the capture survives a crash of this
 // process and of the machine. If the disk is full or fails, or the capture is larger than
 // the whole spool may be, it is sent at once instead; the error when that fails as well is
