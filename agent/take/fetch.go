@@ -28,7 +28,8 @@ type fetched struct {
 }
 
 // fetchPatiently waits while somebody else holds the target's profiler, until the order's
-// deadline. Meanwhile the node's gate is free for others.
+// deadline, if what was taken before may be kept as long. Meanwhile the node's gate is free for
+// others.
 func (j *job) fetchPatiently(k gopprof.Kind) (fetched, error) {
 	for {
 		got, err := j.fetch(k)
@@ -40,7 +41,9 @@ func (j *job) fetchPatiently(k gopprof.Kind) (fetched, error) {
 		if left := j.order.Deadline.Sub(j.t.deps.Now()); left < wait {
 			return got, err
 		}
-		j.leave()
+		if !j.stepAside() {
+			return got, err
+		}
 		if !sleep(j.ctx, wait) {
 			return got, cancelled()
 		}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/pkg/profile/profiletest"
 )
 
 // profilerFree tells whether this process's CPU profiler can be had.
@@ -311,6 +312,97 @@ func TestSlowTargetGivesWay(t *testing.T) {
 			t.Errorf("inside: %t, late by %v", slow.inside, slow.late)
 		}
 	})
+}
+
+// What captures hold that give way is in memory of all of them: together it is no more than one
+// may have, however many targets are slow.
+func TestSlowTargetsWithMuchDoNotWaitTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := testConfig()
+		cfg.MaxAtOnce, cfg.MaxCaptureBytes = 1, 100
+		tk := newTaker(cfg, Deps{})
+		jobs := map[string]*job{}
+		for _, id := range []string{id1, id2, id3} {
+			j, err := tk.begin(t.Context(), byHand(id, gopprof.Target{Namespace: "shop", Pod: id}, gopprof.KindHeap))
+			if err != nil {
+				t.Fatal(err)
+			}
+			jobs[id] = j
+			go func() {
+				if err := j.enter(); err != nil && gopprof.ReasonOf(err) != gopprof.ReasonCancelled {
+					t.Error(err)
+				}
+			}()
+			synctest.Wait()
+		}
+		slow := func(id string, bytes int64, want gopprof.Reason) {
+			j := jobs[id]
+			j.bytes, j.late = bytes, slowAfter+1
+			err := j.giveWay()
+			if synctest.Wait(); gopprof.ReasonOf(err) != want || j.inside != (want != "") {
+				t.Errorf("%s with %d bytes: %v, inside: %t", id, bytes, err, j.inside)
+			}
+		}
+		slow(id1, 60, "")
+		slow(id2, 41, gopprof.ReasonNodeBusy)
+		slow(id2, 40, "")
+		go jobs[id1].enter() //nolint:errcheck // that it is inside says it
+		synctest.Wait()
+		slow(id3, 0, "")
+		if !jobs[id1].inside || tk.aside != 40 {
+			t.Errorf("inside again: %t, %d bytes aside", jobs[id1].inside, tk.aside)
+		}
+		for _, j := range jobs {
+			j.end()
+		}
+		if tk.aside != 0 {
+			t.Errorf("%d bytes aside when all have ended", tk.aside)
+		}
+	})
+}
+
+// A target whose profiler somebody else holds is waited for with what was taken of it before, as
+// long as there is room for that beside what others wait with.
+func TestContendedTargetsWithMuchDoNotWaitTogether(t *testing.T) {
+	heap := profiletest.Heap(profiletest.On(1<<20, "main.f"))
+	busy := func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/debug/pprof/heap" {
+			_, _ = w.Write(heap)
+			return
+		}
+		w.Header().Set("X-Go-Pprof", "1")
+		http.Error(w, "cpu profiling already in use", http.StatusInternalServerError)
+	}
+	cfg := testConfig()
+	cfg.MaxBytes = int64(len(heap))
+	cfg.MaxCaptureBytes = cfg.MaxBytes * 3 / 2
+	tk := newTaker(cfg, Deps{})
+	first, second := serve(t, busy), serve(t, busy)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	kinds := []gopprof.Kind{gopprof.KindHeap, gopprof.KindCPU}
+	patient, err := tk.Start(ctx, byHand(id1, first.target(t, "a"), kinds...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	poll(t, "the first waits", func() bool { return len(first.asked()) > 3 })
+	o := byHand(id2, second.target(t, "b"), kinds...)
+	o.Deadline = time.Now().Add(time.Second)
+	c, err := tk.Take(t.Context(), o)
+	if err != nil || len(c.Profiles) != 1 {
+		t.Fatalf("capture %+v, %v, want the heap", c, err)
+	}
+	wantFailure(t, c, gopprof.KindCPU, gopprof.ReasonContended)
+	if asked := second.asked(); len(asked) != 2 {
+		t.Errorf("the second was asked %d times, want once for each kind", len(asked))
+	}
+	cancel()
+	if c, err := patient(); err != nil || len(c.Profiles) != 1 {
+		t.Errorf("capture %+v, %v, want the heap", c, err)
+	}
+	if tk.aside != 0 {
+		t.Errorf("%d bytes aside when all have ended", tk.aside)
+	}
 }
 
 // Late is what a target takes beyond the seconds that were asked for.

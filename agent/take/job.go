@@ -22,6 +22,7 @@ type job struct {
 	inside bool          // holds the node's gate; run's goroutine only
 	late   time.Duration // that requests took beyond their seconds since it holds the gate; run's goroutine only
 	bytes  int64         // taken so far; run's goroutine only
+	aside  int64         // of them, in memory while it does not hold the gate; run's goroutine only
 	state  Running       // guarded by t.mu
 }
 
@@ -77,6 +78,7 @@ func (j *job) run() (gopprof.Capture, error) {
 
 func (j *job) end() {
 	j.cancel()
+	j.back()
 	j.t.mu.Lock()
 	defer j.t.mu.Unlock()
 	delete(j.t.jobs, j.key)
@@ -98,6 +100,7 @@ func (j *job) enter() error {
 		return cancelled()
 	}
 	if j.inside || j.enterNow() {
+		j.back()
 		return nil
 	}
 	turn := time.NewTimer(j.order.Deadline.Sub(j.t.deps.Now()))
@@ -105,6 +108,7 @@ func (j *job) enter() error {
 	select {
 	case j.t.slots <- struct{}{}:
 		j.inside = true
+		j.back()
 		return nil
 	case <-turn.C:
 		return &Error{Reason: gopprof.ReasonNodeBusy, Detail: fmt.Sprintf("%d others were profiled until the deadline", cap(j.t.slots))}
@@ -130,15 +134,41 @@ func (j *job) leave() {
 	}
 }
 
+// stepAside gives the node's gate back, to come again. It returns false, and nothing is given back,
+// when what the capture has taken so far finds no room: all that step aside have that of one
+// capture together, because as many may wait as there are targets.
+func (j *job) stepAside() bool {
+	j.t.mu.Lock()
+	fits := j.t.aside+j.bytes <= j.t.cfg.MaxCaptureBytes
+	if fits {
+		j.aside = j.bytes
+		j.t.aside += j.aside
+	}
+	j.t.mu.Unlock()
+	if fits {
+		j.leave()
+	}
+	return fits
+}
+
+// back ends what stepAside began: it holds the gate again, or has ended.
+func (j *job) back() {
+	j.t.mu.Lock()
+	defer j.t.mu.Unlock()
+	j.t.aside -= j.aside
+	j.aside = 0
+}
+
 // slowAfter is how late a target's answers may be, all together, before it gives way to others.
 const slowAfter = time.Second
 
 // giveWay gives the node's gate back between two kinds of a slow target: whoever waits has their
 // turn first, so that no target holds a place longer than one request may take.
-func (j *job) giveWay() {
-	if j.late > slowAfter {
-		j.leave()
+func (j *job) giveWay() error {
+	if j.inside && j.late > slowAfter && !j.stepAside() {
+		return &Error{Reason: gopprof.ReasonNodeBusy, Detail: fmt.Sprintf("slow, and there was no room to wait with %d bytes", j.bytes)}
 	}
+	return nil
 }
 
 func cancelled() error { return &Error{Reason: gopprof.ReasonCancelled} }
@@ -176,7 +206,9 @@ func (j *job) takeKind(c *gopprof.Capture, k gopprof.Kind) (err error) {
 	if k == gopprof.KindTrace && j.order.Trigger.Kind != gopprof.TriggerManual {
 		return &Error{Reason: gopprof.ReasonForbidden, Detail: "a trace is taken by hand only"}
 	}
-	j.giveWay()
+	if err := j.giveWay(); err != nil {
+		return err
+	}
 	if err := j.enter(); err != nil { // the gate was given back, or while another kind waited
 		return err
 	}

@@ -70,6 +70,7 @@ type Taker struct {
 	mu     sync.Mutex
 	jobs   map[string]*job // by target key: the target's gate. guarded by mu
 	paused bool            // guarded by mu
+	aside  int64           // bytes taken by captures that gave the node's gate back for a while. guarded by mu
 }
 
 // New returns a Taker.

@@ -25,11 +25,12 @@ var errOutput = errors.New("the drawing is too large")
 
 // run lays out a graph. dot gets its limits before its input, so that it has read
 // nothing when it is free of them; it runs in the caller's process group, which whoever
-// limits the caller's time kills as one.
+// limits the caller's time kills as one, and dies with the caller, whoever kills that.
 func (g graphviz) run(ctx context.Context, graph []byte, lim limits) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, g.Dot, "-Tsvg")
 	cmd.Dir = "/"
 	cmd.Env = g.environment()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL}
 	out := &bounded{limit: int(lim.OutputBytes), err: errOutput}
 	complaint := &bounded{limit: 4 << 10}
 	cmd.Stdout, cmd.Stderr = out, complaint

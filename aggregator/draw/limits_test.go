@@ -3,9 +3,11 @@ package draw
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -17,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/test/child"
 	"github.com/gopprof/gopprof/test/poll"
 )
 
@@ -72,6 +75,45 @@ func TestWedgeCostsOneJob(t *testing.T) {
 	if got := testutil.ToFloat64(d.metrics.failures.WithLabelValues("timeout")); got != 1 {
 		t.Errorf("%v failures by timeout, want 1", got)
 	}
+}
+
+// TestDotDiesWithItsWorker: whoever would have killed both is gone, as after the aggregator was
+// killed, whose end kills its workers.
+func TestDotDiesWithItsWorker(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "pid")
+	worker := exec.Command(self, "draw-worker")
+	in, err := worker.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := make(chan error, 1)
+	if err := child.Start(worker, func(err error) { end <- err }); err != nil {
+		t.Fatal(err)
+	}
+	job, err := json.Marshal(drawing{
+		Kind: gopprof.KindCPU, Graphviz: graphviz{Dot: script(t, fmt.Sprintf("echo $$ > %[1]s.new; mv %[1]s.new %[1]s; exec sleep 1000", file))}, Nodes: 80,
+		CPUSeconds: 15, MemoryBytes: 512 << 20, SVGBytes: 4 << 20,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := cpuProfile()
+	if err := writeFrame(in, request{Size: int64(len(data)), Job: job}, data); err != nil {
+		t.Fatal(err)
+	}
+	poll.Until(t, "dot runs", func() bool { _, err := os.Stat(file); return err == nil })
+	t.Cleanup(func() { // what the group's own killer would do
+		unix.Kill(-worker.Process.Pid, unix.SIGKILL) //nolint:errcheck // it may have ended
+	})
+	if err := worker.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-end
+	poll.Until(t, "its dot ends", func() bool { return gone(t, file) })
 }
 
 // TestDotIsLimited: dot that takes all it can get of one thing.

@@ -79,8 +79,8 @@ type reader struct {
 }
 
 // largeCost is the cost in bytes from which a profile's memory is worth giving back to the
-// machine. A usual one costs a tenth of it.
-const largeCost = 16 << 20
+// machine. A usual one costs a fifth of it.
+const largeCost = 8 << 20
 
 // release gives back what large profiles took: whoever reads the next takes as much again, and
 // whoever draws them, in another process.

@@ -67,9 +67,10 @@ func Parse(data []byte, lim Limits) (*Profile, error) {
 	return &Profile{raw: raw, cost: cost}, nil
 }
 
-// largeCost is the cost in bytes from which a file is worth a collection of garbage. A
-// usual profile costs a tenth of it.
-const largeCost = 16 << 20
+// largeCost is the cost in bytes from which a file is worth a collection of garbage: a part of
+// what one may cost, since what a capture holds beside it and the garbage of either add up. A
+// usual profile costs a fifth of it.
+const largeCost = 8 << 20
 
 // checkFrames bounds what inlined calls multiply: one small location may stand for many
 // frames, in many stacks.

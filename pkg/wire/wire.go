@@ -24,6 +24,11 @@ import (
 // limit for one message, less what the server adds to it.
 const MaxBytes = 1<<20 - 4<<10
 
+// maxElements is the most elements that all arrays of a message may have together. In memory one
+// takes up to 600 bytes, and as much again while its array grows; in a message, two. None of ours
+// has half as many: they would not fit.
+const maxElements = 20_000
+
 // ContentType is the media type of an encoded message (CloudEvents HTTP binding, 3.2).
 const ContentType = "application/cloudevents+json"
 
@@ -69,6 +74,9 @@ func encode(e event, data any) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encoding %s: %w: %w", e.Type, ErrInvalid, err)
 	}
+	if err := checkElements(raw); err != nil {
+		return nil, fmt.Errorf("encoding %s: %w", e.Type, err)
+	}
 	e.SpecVersion, e.DataContentType, e.Data = "1.0", "application/json", raw
 	e.Time = e.Time.UTC()
 	out, err := json.Marshal(e)
@@ -87,10 +95,43 @@ func decode(data []byte, typ string, into any) (event, error) {
 	if err != nil {
 		return event{}, fmt.Errorf("decoding %s: %w", typ, err)
 	}
+	if err := checkElements(e.Data); err != nil {
+		return event{}, fmt.Errorf("decoding %s: %w", typ, err)
+	}
 	if err := json.Unmarshal(e.Data, into); err != nil {
 		return event{}, fmt.Errorf("decoding %s: data: %w: %s", typ, ErrInvalid, line(err.Error()))
 	}
 	return e, nil
+}
+
+// checkElements refuses valid JSON that would take far more memory than it has bytes.
+func checkElements(data []byte) error {
+	if n := elements(data); n > maxElements {
+		return fmt.Errorf("%w: arrays of %d elements, at most %d", ErrTooLarge, n, maxElements)
+	}
+	return nil
+}
+
+// elements counts, in valid JSON, those of all arrays but the first of each.
+func elements(data []byte) (n int) {
+	var open []byte // brackets, outermost first
+	text := false
+	for i := 0; i < len(data); i++ {
+		switch c := data[i]; {
+		case text && c == '\\':
+			i++ // what it escapes ends no text
+		case c == '"':
+			text = !text
+		case text:
+		case c == '{' || c == '[':
+			open = append(open, c)
+		case c == '}' || c == ']':
+			open = open[:len(open)-1]
+		case c == ',' && open[len(open)-1] == '[':
+			n++
+		}
+	}
+	return n
 }
 
 func open(data []byte, typ string) (event, error) {

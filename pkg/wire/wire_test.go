@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -297,6 +298,51 @@ func TestBoundedAndWhole(t *testing.T) {
 				t.Errorf("%s, %s: %v, want %v", m.golden, name, err, tc.want)
 			}
 		}
+	}
+}
+
+// A message takes no more memory than its size allows for, whatever its sender made it of: of an
+// element of two bytes becomes a target, with room for all that may be known of one.
+func TestElementsAreFew(t *testing.T) {
+	arrays := map[string][]string{
+		"state":   {`{"targets":[%s]}`, `{"refused":[%s]}`, `{"targets":[{"rules":[%s]}]}`, `{"targets":[{"local":[%s]}]}`},
+		"capture": {`{"trigger":{"evidence":{"windows":[%s]}}}`, `{"history":{"local":[%s]}}`, `{"failures":[%s]}`, `{"profiles":[%s]}`},
+	}
+	tried := 0
+	for _, m := range messages() {
+		for _, array := range arrays[m.golden] {
+			for _, element := range []string{"{}", "1", "null", "[]", `{"a":"]\\\",["}`} {
+				tried++
+				list := strings.TrimSuffix(strings.Repeat(element+",", 900_000/(len(element)+1)), ",")
+				checkElements(t, m, fmt.Sprintf(array, list))
+			}
+		}
+	}
+	if tried != 40 {
+		t.Errorf("%d tried", tried)
+	}
+}
+
+func checkElements(t *testing.T, m message, noun string) {
+	t.Helper()
+	data, err := m.encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc := unmarshal(t, data)
+	doc["data"] = json.RawMessage(noun)
+	if data, err = json.Marshal(doc); err != nil {
+		t.Fatal(err)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err = m.decode(data)
+	runtime.ReadMemStats(&after)
+	if !errors.Is(err, wire.ErrTooLarge) {
+		t.Errorf("%.60s…: %v, want %v", noun, err, wire.ErrTooLarge)
+	}
+	if took := after.TotalAlloc - before.TotalAlloc; took > 16<<20 {
+		t.Errorf("%.60s…: reading %d bytes took %d", noun, len(data), took)
 	}
 }
 

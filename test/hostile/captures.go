@@ -25,7 +25,13 @@ func captures() []Case {
 		gopprof.KindMutex:  zip(after(valid(gopprof.KindMutex), 1_200, deepStack)),
 		gopprof.KindBlock:  zip(after(valid(gopprof.KindBlock), 100_000, ownStack)),
 	}
-	return []Case{large, costly}
+	halves := Case{Name: "two kinds that are as large together as a capture may be", Kind: gopprof.KindCPU, Payload: padded(valid(gopprof.KindCPU), 12<<20-1<<10)}
+	halves.More = map[gopprof.Kind]Payload{gopprof.KindHeap: padded(valid(gopprof.KindHeap), 12<<20)}
+	unequal := Case{Name: "a kind, and then one as large as one may be", Kind: gopprof.KindHeap, Payload: padded(valid(gopprof.KindHeap), 8<<20)}
+	unequal.More = map[gopprof.Kind]Payload{gopprof.KindCPU: padded(valid(gopprof.KindCPU), most)}
+	halves.Reasons = []gopprof.Reason{harmless, tooLarge} // an agent takes less by default than an aggregator takes in
+	unequal.Reasons = halves.Reasons
+	return []Case{large, costly, halves, unequal}
 }
 
 const traceHead = "go 1.26 trace\x00\x00\x00"

@@ -130,11 +130,15 @@ func (c *Client) TestReceiver(ctx context.Context, name string) (api.ReceiverTes
 
 // Download writes the bytes at a path of the API.
 func (c *Client) Download(ctx context.Context, path string, to io.Writer) error {
-	resp, err := c.send(ctx, request{method: http.MethodGet, path: path, accept: "application/octet-stream, " + api.ContentTypeProblem})
+	const octets = "application/octet-stream"
+	resp, err := c.send(ctx, request{method: http.MethodGet, path: path, accept: octets + ", " + api.ContentTypeProblem})
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
+	if !is(resp, octets) {
+		return c.foreign(resp)
+	}
 	n, err := io.Copy(to, io.LimitReader(resp.Body, maxProfileBytes+1))
 	switch {
 	case err != nil:

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -161,6 +162,20 @@ func TestAnswersAboutSomethingElse(t *testing.T) {
 }
 
 // TestThroughTheAPIServer reads what answers in the server's place.
+// What something in between answers, such as a page to log in, is no profile.
+func TestAPageIsNoProfile(t *testing.T) {
+	for contentType, want := range map[string]Sort{"application/octet-stream": "", "text/html; charset=utf-8": Unreachable, "": Unreachable} {
+		c := newClient(t, func(r *http.Request) (*http.Response, error) {
+			return reply(r, http.StatusOK, contentType, strings.NewReader("<html>")), nil
+		})
+		var got bytes.Buffer
+		err := c.Download(t.Context(), api.PathProfile(id, gopprof.KindCPU), &got)
+		if SortOf(err) != want || (got.Len() > 0) != (want == "") {
+			t.Errorf("%q: %v, %q", contentType, err, &got)
+		}
+	}
+}
+
 func TestThroughTheAPIServer(t *testing.T) {
 	status := func(code int, message string) string {
 		data, _ := json.Marshal(metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: "Failure", Message: message, Code: int32(code)})
