@@ -100,6 +100,16 @@ func (k *KV) Delete(_ context.Context, key string) error {
 	return nil
 }
 
+// Forget removes a revision of a key, and none that came after it; nobody who watches is told.
+func (k *KV) Forget(_ context.Context, key string, revision uint64) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.broken == nil && k.values[key].revision <= revision {
+		delete(k.values, key)
+	}
+	return k.broken
+}
+
 // store changes a key and wakes those who watch; k.mu is held.
 func (k *KV) store(key string, b []byte) {
 	k.revision++
