@@ -51,19 +51,32 @@ func (n *Notifier) keepRoom(ctx context.Context) {
 	}
 }
 
-// past is a record that had its end.
-type past struct {
-	key      string
-	revision uint64
-}
-
 // makeRoom forgets the oldest records that had their end long ago, and says how many.
 func (n *Notifier) makeRoom(ctx context.Context) (forgotten int, err error) {
+	before := n.deps.Now().Add(-n.cfg.GiveUpAfter - forgottenAfter)
+	return forget(ctx, n.deps.Told, func(key string, value []byte) bool {
+		at := n.endedAt(key, value)
+		return !at.IsZero() && at.Before(before)
+	})
+}
+
+// forgetting is a bucket that forgets what it is told to.
+type forgetting interface {
+	watched
+	Forget(ctx context.Context, key string, revision uint64) error
+}
+
+// forget has a bucket forget those of its oldest records that may go, and says how many.
+func forget(ctx context.Context, bucket forgetting, may func(key string, value []byte) bool) (forgotten int, err error) {
+	type past struct {
+		key      string
+		revision uint64
+	}
 	looking, stop := context.WithCancel(ctx)
 	defer stop()
-	before, old := n.deps.Now().Add(-n.cfg.GiveUpAfter-forgottenAfter), []past(nil)
-	err = n.deps.Told.Watch(looking, func(key string, value []byte, revision uint64) { // in the order in which they were written
-		if at := n.endedAt(key, value); !at.IsZero() && at.Before(before) && len(old) < mostForgotten {
+	var old []past
+	err = bucket.Watch(looking, func(key string, value []byte, revision uint64) { // in the order in which they were written
+		if len(old) < mostForgotten && may(key, value) {
 			old = append(old, past{key, revision})
 		}
 	}, stop)
@@ -71,7 +84,7 @@ func (n *Notifier) makeRoom(ctx context.Context) (forgotten int, err error) {
 		return 0, err
 	}
 	for _, p := range old {
-		if err := n.deps.Told.Forget(ctx, p.key, p.revision); err != nil {
+		if err := bucket.Forget(ctx, p.key, p.revision); err != nil {
 			return forgotten, err
 		}
 		forgotten++
