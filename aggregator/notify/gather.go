@@ -111,10 +111,11 @@ type pending struct {
 	wake map[string]chan struct{}
 	seen map[string]uint64        // the newest revision of each record that said when
 	held map[string]chan struct{} // records that this process changes; closed when that is done
+	last map[string]time.Time     // by the clock on the wall, when each receiver's were looked at
 }
 
 func newPending() *pending {
-	return &pending{due: map[string]map[string]time.Time{}, wake: map[string]chan struct{}{}, seen: map[string]uint64{}, held: map[string]chan struct{}{}}
+	return &pending{due: map[string]map[string]time.Time{}, wake: map[string]chan struct{}{}, seen: map[string]uint64{}, held: map[string]chan struct{}{}, last: map[string]time.Time{}}
 }
 
 // lock keeps other goroutines of this process from changing a record, so that it is not its
@@ -210,6 +211,7 @@ func (p *pending) at(receiver string, now time.Time) (keys []string, next time.T
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	due := p.due[receiver]
+	p.mistrust(receiver, now)
 	for key, at := range due {
 		switch {
 		case !at.After(now):
@@ -220,4 +222,16 @@ func (p *pending) at(receiver string, now time.Time) (keys []string, next time.T
 	}
 	sortByTime(keys, due)
 	return keys, next
+}
+
+// mistrust has all of a receiver's groups looked at when the clock was set back: when each is to
+// be looked at was reckoned by what it showed before. p.mu is held.
+func (p *pending) mistrust(receiver string, now time.Time) {
+	wall := now.Round(0)
+	if p.last[receiver].Sub(wall) > lookAgain {
+		for key := range p.due[receiver] {
+			p.due[receiver][key] = now
+		}
+	}
+	p.last[receiver] = wall
 }

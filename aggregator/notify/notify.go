@@ -33,6 +33,7 @@ type KV interface {
 	Create(ctx context.Context, key string, value []byte) (revision uint64, err error)
 	Update(ctx context.Context, key string, value []byte, revision uint64) (next uint64, err error)
 	Watch(ctx context.Context, show func(key string, value []byte, revision uint64), shown func()) error
+	ForgetUpTo(ctx context.Context, key string, revision uint64) error
 }
 
 // Deps are what a Notifier works with.
@@ -53,6 +54,7 @@ type Notifier struct {
 	routes    *node
 	pending   *pending
 	silences  silences
+	full      chan struct{} // signalled when a record finds no room in the bucket
 	log       *zap.Logger
 	metrics   *metrics
 }
@@ -65,7 +67,7 @@ func New(cfg Config, deps Deps, log *zap.Logger, reg prometheus.Registerer) *Not
 	if deps.Rand == nil {
 		deps.Rand = rand.Float64
 	}
-	n := &Notifier{cfg: cfg, deps: deps, client: newClient(cfg.Timeout), receivers: map[string]*receiver{}, routes: newTree(cfg), pending: newPending(), silences: silences{all: map[string]api.Silence{}}, log: log, metrics: newMetrics(reg)}
+	n := &Notifier{cfg: cfg, deps: deps, client: newClient(cfg.Timeout), receivers: map[string]*receiver{}, routes: newTree(cfg), pending: newPending(), silences: silences{all: map[string]api.Silence{}}, full: make(chan struct{}, 1), log: log, metrics: newMetrics(reg)}
 	for _, r := range cfg.Receivers {
 		n.receivers[r.Name] = newReceiver(r, cfg.AtOnce, deps.Channels.pace(r.Channel))
 	}

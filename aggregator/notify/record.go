@@ -122,7 +122,9 @@ func (n *Notifier) put(ctx context.Context, key string, v any, revision uint64) 
 		return revision, err
 	}
 	if revision == 0 {
-		return n.deps.Told.Create(ctx, key, value)
+		revision, err = n.deps.Told.Create(ctx, key, value)
+	} else {
+		revision, err = n.deps.Told.Update(ctx, key, value, revision)
 	}
-	return n.deps.Told.Update(ctx, key, value, revision)
+	return revision, n.noteFull(err)
 }

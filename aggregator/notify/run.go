@@ -35,6 +35,7 @@ func (n *Notifier) Run(ctx context.Context) error {
 		}
 	}
 	all.Go(func() { n.attend(ctx, orphans, n.turnOrphans) })
+	all.Go(func() { n.keepRoom(ctx) })
 	if n.deps.Silences != nil {
 		all.Go(func() { n.watch(ctx, "silences", n.deps.Silences, n.silences.see) })
 	}

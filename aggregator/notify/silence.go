@@ -19,11 +19,12 @@ import (
 )
 
 // SilenceKV is the bucket of silences (gopprof-silences), by their IDs. It forgets them, not
-// before they have ended.
+// before they have ended, or by ForgetUpTo, as KV's.
 type SilenceKV interface {
 	Create(ctx context.Context, key string, value []byte) (revision uint64, err error)
 	Delete(ctx context.Context, key string) error
 	Watch(ctx context.Context, show func(key string, value []byte, revision uint64), shown func()) error
+	ForgetUpTo(ctx context.Context, key string, revision uint64) error
 }
 
 // mostSilences bounds those that hold at the same time.
@@ -122,12 +123,31 @@ func (n *Notifier) Silence(ctx context.Context, s api.Silence) (api.Silence, err
 	if err != nil {
 		return s, err
 	}
-	if _, err := n.deps.Silences.Create(ctx, s.ID, value); err != nil {
+	_, err = n.deps.Silences.Create(ctx, s.ID, value)
+	if errors.Is(err, bus.ErrFull) {
+		if err = n.forgetEnded(ctx, now); err == nil {
+			_, err = n.deps.Silences.Create(ctx, s.ID, value)
+		}
+	}
+	if err != nil {
 		return s, away(err)
 	}
 	n.silences.see(s.ID, value, 0)
 	n.log.Info("silence made", zap.String("silence", s.ID), zap.String("namespace", s.Namespace), zap.String("workload", s.Workload), zap.String("who", s.Who), zap.Time("until", s.Until))
 	return s, nil
+}
+
+// endedBy is how much longer than its end a silence is kept where there is no room: clocks are
+// apart, and set.
+const endedBy = time.Hour
+
+// forgetEnded makes room where silences that have ended fill the bucket.
+func (n *Notifier) forgetEnded(ctx context.Context, now time.Time) error {
+	_, err := forget(ctx, n.deps.Silences, func(key string, value []byte) bool {
+		var s api.Silence
+		return value == nil || json.Unmarshal(value, &s) == nil && s.ID == key && now.Sub(s.Until) > endedBy
+	})
+	return err
 }
 
 // EndSilence ends a silence before its time.
@@ -159,8 +179,11 @@ func mistaken(s api.Silence, now time.Time) string {
 
 // away names what a caller is told when the records cannot be had.
 func away(err error) error {
-	if errors.Is(err, bus.ErrConflict) {
+	switch {
+	case errors.Is(err, bus.ErrConflict):
 		return err
+	case errors.Is(err, bus.ErrFull):
+		return &gopprof.Error{Reason: gopprof.ReasonBudget, Detail: "there is no room for more silences: end some", Err: err}
 	}
 	return &gopprof.Error{Reason: gopprof.ReasonNoAnswer, Detail: "the records cannot be written now: NATS did not answer", Err: err}
 }

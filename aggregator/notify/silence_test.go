@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gopprof/gopprof/pkg/api"
+	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/bus/buckettest"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/test/poll"
@@ -122,5 +124,45 @@ func TestSilencesThatAreRefused(t *testing.T) {
 	}
 	if err := New(DefaultConfig(), Deps{Silences: s}, zap.NewNop(), prometheus.NewRegistry()).Load(t.Context()); err == nil {
 		t.Error("started without knowing what is silenced")
+	}
+}
+
+// narrow is a bucket that has room for so many silences.
+type narrow struct {
+	*buckettest.KV
+	room int
+}
+
+func (b narrow) Create(ctx context.Context, key string, value []byte) (uint64, error) {
+	if b.Keys("") >= b.room {
+		return 0, bus.ErrFull
+	}
+	return b.KV.Create(ctx, key, value)
+}
+
+// A bucket that is full of silences that have ended takes new ones; of those that hold it forgets
+// none, and says what is missing.
+func TestBucketFullOfSilencesThatEnded(t *testing.T) {
+	now := noon
+	b := narrow{buckettest.NewKV(), 5}
+	n := New(DefaultConfig(), Deps{Silences: b, Now: func() time.Time { return now }}, zap.NewNop(), prometheus.NewRegistry())
+	make := func(until time.Duration) error {
+		_, err := n.Silence(t.Context(), api.Silence{Namespace: "shop", Workload: "web", Who: "ada", Why: "test", Until: now.Add(until)})
+		return err
+	}
+	for k := range b.room {
+		if err := make(time.Hour + time.Duration(k)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := make(2 * time.Hour); gopprof.ReasonOf(err) != gopprof.ReasonBudget {
+		t.Errorf("while all hold: %v", err)
+	}
+	now = now.Add(3 * time.Hour)
+	if err := make(2 * time.Hour); err != nil {
+		t.Errorf("when all have ended: %v", err)
+	}
+	if all, err := n.Silences(t.Context()); err != nil || len(all) != 1 || b.Keys("") != 1 {
+		t.Errorf("%d silences hold, %v, %d are kept", len(all), err, b.Keys(""))
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/net/netutil"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gopprof/gopprof/pkg/selfca"
@@ -56,10 +57,16 @@ func (s *Server) Listen() (addr string, err error) {
 	return front.Addr().String(), nil
 }
 
-func (d *door) take() (err error) {
-	if d.Listener, err = net.Listen("tcp", d.listen); err != nil {
+// callersMost is how many connections a port holds at once. Strangers may come: whoever opens
+// thousands would have the program's memory and files, and with them those of NATS and the store.
+const callersMost = 1024
+
+func (d *door) take() error {
+	l, err := net.Listen("tcp", d.listen)
+	if err != nil {
 		return fmt.Errorf("listening on %q: %w", d.listen, err)
 	}
+	d.Listener = netutil.LimitListener(l, callersMost)
 	return nil
 }
 

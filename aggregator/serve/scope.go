@@ -16,6 +16,7 @@ import (
 type scope struct {
 	deps    Deps
 	metrics *metrics
+	held    *held
 }
 
 // longestWho bounds the name of who asks, in bytes: agents take no longer one.
@@ -159,9 +160,10 @@ func orNoSuch(err error, what string) error {
 	return noSuch(what)
 }
 
-// Read returns a stored file. Only keys of a report that the caller was shown come here.
+// Read returns a stored file, which the caller holds until ctx ends. Only keys of a report that
+// the caller was shown come here.
 func (s scope) Read(ctx context.Context, key string) ([]byte, error) {
-	return s.deps.Reports.Read(ctx, key)
+	return s.held.read(ctx, auth.From(ctx).Name, func() ([]byte, error) { return s.deps.Reports.Read(ctx, key) })
 }
 
 // Capture asks for captures in the caller's name. cancel stops what this request began,
@@ -289,7 +291,11 @@ func (s scope) MergedProfile(ctx context.Context, id string, k gopprof.Kind) ([]
 	if err != nil {
 		return nil, err
 	}
-	return s.deps.Groups.MergedProfile(ctx, op, k)
+	data, err := s.deps.Groups.MergedProfile(ctx, op, k)
+	if err != nil {
+		return nil, err
+	}
+	return s.held.read(ctx, auth.From(ctx).Name, func() ([]byte, error) { return data, nil }) // it may have taken long
 }
 
 // Cancel stops an operation that the caller may see and may have asked for.

@@ -103,6 +103,7 @@ type Server struct {
 	cfg      Config
 	log      *zap.Logger
 	metrics  *metrics
+	held     *held
 	handler  http.Handler
 	listener listener
 	stopping chan struct{} // closed when it is told to stop
@@ -114,7 +115,7 @@ func New(cfg Config, deps Deps, log *zap.Logger, reg prometheus.Registerer) (*Se
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}
-	s := &Server{cfg: cfg, log: log, metrics: newMetrics(reg), stopping: make(chan struct{})}
+	s := &Server{cfg: cfg, log: log, metrics: newMetrics(reg), held: newHeld(), stopping: make(chan struct{})}
 	guard := auth.Options{Hosts: cfg.hosts(), Origins: cfg.origins(), Log: log, Refuse: s.refuse}
 	if cfg.TokenReview {
 		if guard.Reviews = deps.Tokens; guard.Reviews == nil {
@@ -139,7 +140,7 @@ func New(cfg Config, deps Deps, log *zap.Logger, reg prometheus.Registerer) (*Se
 		return nil, err
 	}
 	noBase := func(*http.Request) string { return "" }
-	if err := s.openBack(deps.APIServer, scope{deps, s.metrics}, s.rooms(deps, "", noBase), deps.Now); err != nil {
+	if err := s.openBack(deps.APIServer, scope{deps, s.metrics, s.held}, s.rooms(deps, "", noBase), deps.Now); err != nil {
 		return nil, err
 	}
 	s.handler = s.outermost(below(cfg.PathPrefix, auth.Guard(guard, s.rooms(deps, cfg.PathPrefix, cfg.baseOf))))
@@ -160,14 +161,14 @@ func below(prefix string, h http.Handler) http.Handler {
 // rooms returns the API and the pages as they stand at a prefix. base is the absolute URL
 // that commands on a page begin with.
 func (s *Server) rooms(deps Deps, prefix string, base func(*http.Request) string) http.Handler {
-	see := scope{deps, s.metrics}
+	see := scope{deps, s.metrics, s.held}
 	mux := http.NewServeMux()
 	mux.Handle("/api/", s.api(deps, prefix))
 	mux.Handle("/", web.New(web.Deps{
 		Reports: see, Captures: see, Views: deps.Views, Nodes: see.Nodes, MayProfile: see.MayProfile, Who: signedIn,
 		StaleAfter: deps.Captures.StaleAfter(), Now: deps.Now, Base: base, Token: s.cfg.TokensFile != "" || s.cfg.TokenReview, Log: s.log,
 	}))
-	return mux
+	return s.held.within(mux)
 }
 
 // signedIn is how a page calls its caller.
@@ -180,7 +181,7 @@ func signedIn(ctx context.Context) string {
 
 // api returns the API as it stands at a prefix.
 func (s *Server) api(deps Deps, prefix string) http.Handler {
-	see := scope{deps, s.metrics}
+	see := scope{deps, s.metrics, s.held}
 	return serveapi.New(serveapi.Deps{
 		Reports: see, Captures: see, Alerts: see, Telling: see, Nodes: see.Nodes, StaleAfter: deps.Captures.StaleAfter(), RetryAfter: deps.Captures.RetryAfter(),
 		Now: deps.Now, Stopping: s.stopping, Prefix: prefix, Log: s.log,

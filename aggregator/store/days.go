@@ -7,6 +7,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"gocloud.dev/blob"
@@ -185,26 +186,42 @@ const (
 	bytesAtOnce = 8 << 20 // of reports, by all calls
 )
 
+// mostUnread is how many reports may be left out that cannot be read while others can: a bad
+// sector, an object that was moved to where nobody reads it. Of more it is the store that fails.
+const mostUnread = 10
+
+// unread are such reports. nil takes none: the first one ends the reading.
+type unread struct {
+	mu   sync.Mutex // guards errs
+	errs []error
+}
+
+// spare returns nil for one that may be left out.
+func (u *unread) spare(err error) error {
+	if u == nil {
+		return err
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.errs = append(u.errs, err); len(u.errs) > mostUnread {
+		return errors.Join(u.errs...)
+	}
+	return nil
+}
+
 // readRefs reads what is listed of the reports of refs, in their order, of which no more are
 // whole in memory than are read at once. Those that vanished meanwhile or are broken are left
-// out.
-func (s *Store) readRefs(ctx context.Context, refs []ref) ([]gopprof.Report, error) {
+// out, and those that left takes.
+func (s *Store) readRefs(ctx context.Context, refs []ref, left *unread) ([]gopprof.Report, error) {
 	read := make([]*gopprof.Report, len(refs))
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(readAtOnce)
 	for i, ref := range refs {
-		g.Go(func() error {
-			weight := min(ref.report, bytesAtOnce)
-			if err := s.reading.Acquire(ctx, weight); err != nil {
-				return err
+		g.Go(func() (err error) {
+			read[i], err = s.readRef(ctx, ref)
+			if err != nil && ctx.Err() == nil {
+				err = left.spare(err)
 			}
-			defer s.reading.Release(weight)
-			r, err := s.readReport(ctx, ref.place)
-			if errors.Is(err, ErrNotFound) || errors.Is(err, ErrBroken) {
-				return nil
-			}
-			r = listed(r)
-			read[i] = &r
 			return err
 		})
 	}
@@ -218,4 +235,22 @@ func (s *Store) readRefs(ctx context.Context, refs []ref) ([]gopprof.Report, err
 		}
 	}
 	return reports, nil
+}
+
+// readRef reads what is listed of one; nil when it vanished or is broken.
+func (s *Store) readRef(ctx context.Context, ref ref) (*gopprof.Report, error) {
+	weight := min(ref.report, bytesAtOnce)
+	if err := s.reading.Acquire(ctx, weight); err != nil {
+		return nil, err
+	}
+	defer s.reading.Release(weight)
+	r, err := s.readReport(ctx, ref.place)
+	switch {
+	case errors.Is(err, ErrNotFound), errors.Is(err, ErrBroken):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	r = listed(r)
+	return &r, nil
 }

@@ -113,7 +113,7 @@ func (f failingReplace) replace(_ context.Context, key string, _ []byte, _ strin
 }
 
 // Fill fills the index, once, as Run does.
-func (s *Store) Fill(ctx context.Context) error { return s.fillFirst(ctx) }
+func (s *Store) Fill(ctx context.Context) error { return s.fillFirst(ctx, nil) }
 
 // RefuseLinks makes the file system one that knows no links.
 func (s *Store) RefuseLinks(err error) {

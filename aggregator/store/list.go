@@ -77,7 +77,7 @@ func (s *Store) listStored(ctx context.Context, q Query, lower, upper string, n 
 		}
 		refs = slices.DeleteFunc(refs, func(r ref) bool { return !r.committed || r.id < lower || r.id >= upper })
 		for batch := range slices.Chunk(refs, min(max(n-len(found), readAtOnce), maxBatch)) {
-			reports, err := s.readRefs(ctx, batch)
+			reports, err := s.readRefs(ctx, batch, nil)
 			if err != nil {
 				return nil, "", err
 			}

@@ -43,10 +43,17 @@ func (s *Store) Run(ctx context.Context) error {
 	}
 }
 
+// patience is the pause from which on a start does without a few reports that cannot be read:
+// until then it may pass.
+const patience = 8 * time.Second
+
 // rebuild fills the index; false when ctx ended first.
 func (s *Store) rebuild(ctx context.Context) bool {
-	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
-		err := s.attempt(ctx, "rebuild", rebuildTimeout, s.fillFirst)
+	for wait, left := time.Second, (*unread)(nil); ; wait = min(2*wait, time.Minute) {
+		if wait >= patience {
+			left = &unread{}
+		}
+		err := s.attempt(ctx, "rebuild", rebuildTimeout, func(ctx context.Context) error { return s.fillFirst(ctx, left) })
 		s.ready.set(err)
 		if err == nil {
 			s.log.Info("index rebuilt", zap.Int("reports", s.index.len()))
@@ -79,15 +86,15 @@ func (s *Store) attempt(ctx context.Context, operation string, within time.Durat
 	return err
 }
 
-func (s *Store) fillFirst(ctx context.Context) error {
-	left, err := s.blobs.try(ctx)
+func (s *Store) fillFirst(ctx context.Context, left *unread) error {
+	stays, err := s.blobs.try(ctx)
 	if ctx.Err() == nil {
-		s.noteRefusal(left)
+		s.noteRefusal(stays)
 	}
 	if err != nil {
 		return err
 	}
-	return s.fill(ctx)
+	return s.fill(ctx, left)
 }
 
 // noteRefusal says, once, that the store does not let the blob of the trial be deleted.
@@ -105,8 +112,9 @@ func (s *Store) noteRefusal(left error) {
 		zap.String("key", s.blobs.trial), zap.Error(left))
 }
 
-// fill reads the newest reports into the index.
-func (s *Store) fill(ctx context.Context) error {
+// fill reads the newest reports into the index. What left takes is missing there until a sweep
+// can read it.
+func (s *Store) fill(ctx context.Context, left *unread) error {
 	clusters, err := s.clusters(ctx, Query{})
 	if err != nil {
 		return err
@@ -128,7 +136,7 @@ func (s *Store) fill(ctx context.Context) error {
 			break
 		}
 	}
-	entries, err := s.readEntries(ctx, newest)
+	entries, err := s.readEntries(ctx, newest, left)
 	if err != nil {
 		return fmt.Errorf("reading reports: %w", err)
 	}
@@ -150,25 +158,27 @@ func (s *Store) refresh(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// takeIn reads those committed reports into the index that it should hold and does not.
+// takeIn reads those committed reports into the index that it should hold and does not. A few
+// that cannot be read keep no others out.
 func (s *Store) takeIn(ctx context.Context, refs []ref) error {
 	missing := slices.DeleteFunc(slices.Clone(refs), func(r ref) bool {
 		return !r.committed || s.broken.has(r.id) || !s.index.lacks(r.id)
 	})
-	entries, err := s.readEntries(ctx, missing)
+	left := &unread{}
+	entries, err := s.readEntries(ctx, missing, left)
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
 		s.index.add(e)
 	}
-	return nil
+	return errors.Join(left.errs...)
 }
 
 // readEntries reads reports for the index: a few of them unpacked at a time.
-func (s *Store) readEntries(ctx context.Context, refs []ref) (entries []*entry, err error) {
+func (s *Store) readEntries(ctx context.Context, refs []ref, left *unread) (entries []*entry, err error) {
 	for batch := range slices.Chunk(refs, 4*readAtOnce) {
-		reports, err := s.readRefs(ctx, batch)
+		reports, err := s.readRefs(ctx, batch, left)
 		if err != nil {
 			return nil, err
 		}

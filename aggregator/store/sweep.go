@@ -13,7 +13,7 @@ import (
 // Sweep lists the whole store once and, where the configuration says so, deletes reports
 // above MaxAge, leftovers of captures that never became reports, and then the oldest
 // reports until MaxBytes is kept. It also brings the index in step with what was found.
-// One report that cannot be deleted does not hold the others, nor do its bytes cost another
+// One report that cannot be read, or deleted, does not hold the others, nor do its bytes cost another
 // report its place once its report.json is gone.
 func (s *Store) Sweep(ctx context.Context) error {
 	w := &sweep{Store: s, started: s.now()}
@@ -120,7 +120,10 @@ func (w *sweep) day(ctx context.Context, d day, indexed map[string]bool) error {
 		}
 	}
 	w.days = append(w.days, kept)
-	return w.takeIn(ctx, live)
+	if err := w.takeIn(ctx, live); err != nil {
+		w.errs.add(err)
+	}
+	return ctx.Err()
 }
 
 // cause tells why a folder must go; empty when it may stay.

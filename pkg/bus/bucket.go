@@ -159,13 +159,21 @@ func (b *Bucket) Delete(ctx context.Context, key string) error {
 // Forget removes a key without a trace: Delete leaves a marker, as large as a small value, for
 // as long as the bucket keeps anything, and a full bucket has no room for it. Nobody who
 // watches is told.
-func (b *Bucket) Forget(ctx context.Context, key string) error {
+func (b *Bucket) Forget(ctx context.Context, key string) error { return b.purge(ctx, key) }
+
+// ForgetUpTo is Forget for a revision of a key and those before it, and for none that was
+// written after it.
+func (b *Bucket) ForgetUpTo(ctx context.Context, key string, revision uint64) error {
+	return b.purge(ctx, key, jetstream.WithPurgeSequence(revision+1))
+}
+
+func (b *Bucket) purge(ctx context.Context, key string, opts ...jetstream.StreamPurgeOpt) error {
 	s, err := b.a.stream(ctx, bucketStream+b.name)
 	if err != nil {
 		return err
 	}
 	return b.do(ctx, "forgetting", key, func(ctx context.Context) error {
-		return s.Purge(ctx, jetstream.WithPurgeSubject(bucketSubject+b.name+"."+escapeKey(key)))
+		return s.Purge(ctx, append(opts, jetstream.WithPurgeSubject(bucketSubject+b.name+"."+escapeKey(key)))...)
 	})
 }
 

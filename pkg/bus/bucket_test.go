@@ -18,6 +18,7 @@ type records interface {
 	Update(ctx context.Context, key string, value []byte, revision uint64) (next uint64, err error)
 	Delete(ctx context.Context, key string) error
 	Watch(ctx context.Context, show func(key string, value []byte, revision uint64), shown func()) error
+	ForgetUpTo(ctx context.Context, key string, revision uint64) error
 }
 
 // eachBucket checks a bucket, and its double.
@@ -69,6 +70,48 @@ func changes(t *testing.T, bucket records) {
 	}
 	if _, err := bucket.Create(within(t), key, []byte("again")); err != nil {
 		t.Errorf("create after delete: %v", err)
+	}
+}
+
+// TestBucketForgets: a revision, without a trace, and none that was written after it.
+func TestBucketForgets(t *testing.T) { eachBucket(t, bus.BucketTold, forgets) }
+
+func forgets(t *testing.T, bucket records) {
+	const key = "group.ops.a *>ü"
+	first, err := bucket.Create(within(t), key, []byte("1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := bucket.Create(within(t), "other", []byte("1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := bucket.Update(within(t), key, []byte("2"), first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := bucket.ForgetUpTo(within(t), key, first); err != nil {
+		t.Error(err)
+	}
+	if v, _, err := bucket.Get(within(t), key); err != nil || string(v) != "2" {
+		t.Errorf("what was written later: %q, %v", v, err)
+	}
+	for range 2 {
+		if err := bucket.ForgetUpTo(within(t), key, second); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, _, err := bucket.Get(within(t), key); !errors.Is(err, bus.ErrNoKey) {
+		t.Errorf("get after it was forgotten: %v, want %v", err, bus.ErrNoKey)
+	}
+	if _, err := bucket.Update(within(t), key, []byte("3"), second); !errors.Is(err, bus.ErrConflict) {
+		t.Errorf("update of what was forgotten: %v, want %v", err, bus.ErrConflict)
+	}
+	if _, r, err := bucket.Get(within(t), "other"); err != nil || r != other {
+		t.Errorf("another key: revision %d, %v", r, err)
+	}
+	if _, err := bucket.Create(within(t), key, []byte("again")); err != nil {
+		t.Errorf("create after it was forgotten: %v", err)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"mime/quotedprintable"
 	"net/textproto"
 	"strings"
+	"time"
 
 	"github.com/gopprof/gopprof/aggregator/notify"
 )
@@ -160,11 +161,20 @@ type attachment struct {
 	data []byte
 }
 
-// attachments reads the pictures of the first report. One that cannot be read, or is too
+// readShare is the part of an attempt's time, one in so many, in which pictures are read: a store
+// that does not answer must not keep the mail from anybody.
+const readShare = 3
+
+// attachments reads the pictures of the first report. One that cannot be read in time, or is too
 // large, is left out: the links lead to it.
 func (c Channel) attachments(ctx context.Context, m notify.Message) []attachment {
 	if c.Files == nil || len(m.Parts) != 1 || len(m.Parts[0].Items) == 0 {
 		return nil
+	}
+	if end, ok := ctx.Deadline(); ok {
+		limited, done := context.WithTimeout(ctx, time.Until(end)/readShare)
+		defer done()
+		ctx = limited
 	}
 	var all []attachment
 	left := maxAttached

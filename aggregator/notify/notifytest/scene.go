@@ -90,9 +90,12 @@ func (s *Scene) Inside(d notify.Deps) *notify.Notifier {
 }
 
 // Bare returns a notifier that tells one receiver, by Slack's channel, without any server.
-func Bare(d notify.Deps) *notify.Notifier {
+func Bare(d notify.Deps) *notify.Notifier { return BareOf(notify.ChannelSlack, d) }
+
+// BareOf is Bare by another channel.
+func BareOf(channel string, d notify.Deps) *notify.Notifier {
 	c := notify.DefaultConfig()
-	c.Receivers = []notify.Receiver{{Name: "ops", Channel: notify.ChannelSlack, URL: "http://127.0.0.1:1"}}
+	c.Receivers = []notify.Receiver{{Name: "ops", Channel: channel, URL: "http://127.0.0.1:1"}}
 	c.Default.Receivers = []string{"ops"}
 	return notify.New(c, d, zap.NewNop(), prometheus.NewRegistry())
 }

@@ -55,21 +55,13 @@ func (h handlers) writeBundle(ctx context.Context, w io.Writer, r gopprof.Report
 	}
 	var missing []byte
 	for _, f := range filesOf(r) {
-		data, err := h.Reports.Read(ctx, f.key)
+		unread, err := h.putStored(ctx, z, f, r.MadeAt)
 		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
 		case err != nil:
-			h.Log.Warn("file of a bundle not read", zap.String("report", r.ID), zap.String("file", f.name), zap.Error(err))
-			missing = fmt.Appendf(missing, "%s: %s\n", f.name, cmp.Or(gopprof.ReasonOf(err), gopprof.ReasonInternal))
-			continue
-		}
-		method := zip.Deflate
-		if f.packed {
-			method = zip.Store
-		}
-		if err := put(z, f.name, r.MadeAt, data, method); err != nil {
 			return err
+		case unread != nil:
+			h.Log.Warn("file of a bundle not read", zap.String("report", r.ID), zap.String("file", f.name), zap.Error(unread))
+			missing = fmt.Appendf(missing, "%s: %s\n", f.name, cmp.Or(gopprof.ReasonOf(unread), gopprof.ReasonInternal))
 		}
 	}
 	if missing != nil {
@@ -78,6 +70,21 @@ func (h handlers) writeBundle(ctx context.Context, w io.Writer, r gopprof.Report
 		}
 	}
 	return z.Close()
+}
+
+// putStored reads a file and lets go of it once it is written. unread is why it cannot be read.
+func (h handlers) putStored(ctx context.Context, z *zip.Writer, f bundled, at time.Time) (unread, err error) {
+	holding, done := context.WithCancel(ctx)
+	defer done()
+	data, unread := h.Reports.Read(holding, f.key)
+	if unread != nil || ctx.Err() != nil {
+		return unread, ctx.Err()
+	}
+	method := zip.Deflate
+	if f.packed {
+		method = zip.Store
+	}
+	return nil, put(z, f.name, at, data, method)
 }
 
 // filesOf lists what is stored of a report beside itself. The names are the kinds', which are

@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -101,10 +102,16 @@ func (k *KV) Delete(_ context.Context, key string) error {
 }
 
 // Forget forgets a key, and nobody who watches is told.
-func (k *KV) Forget(_ context.Context, key string) error {
+func (k *KV) Forget(ctx context.Context, key string) error {
+	return k.ForgetUpTo(ctx, key, math.MaxUint64)
+}
+
+// ForgetUpTo forgets a key unless it was written after that revision, and nobody who watches is
+// told.
+func (k *KV) ForgetUpTo(_ context.Context, key string, revision uint64) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.broken == nil {
+	if k.broken == nil && k.values[key].revision <= revision {
 		delete(k.values, key)
 	}
 	return k.broken

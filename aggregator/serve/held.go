@@ -1,0 +1,103 @@
+package serve
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/gopprof/gopprof/pkg/gopprof"
+)
+
+// What callers may have in memory of stored files, in bytes. A file is there until its caller
+// has taken it, which is as slow as he likes within request_timeout.
+const (
+	heldMost   = 256 << 20 // all of them together
+	heldShare  = 96 << 20  // one of them: a slow one must leave room for the others
+	heldUnread = 24 << 20  // reckoned for a file whose size is not known yet
+)
+
+// heldPatience is how long a file waits for room.
+const heldPatience = 10 * time.Second
+
+var errHeld = &gopprof.Error{Reason: gopprof.ReasonBudget, Detail: "too much of what is stored is on its way to callers, or to you: ask again later"}
+
+// held bounds what requests hold of stored files until they end.
+type held struct {
+	all *semaphore.Weighted
+
+	mu sync.Mutex        // guards of
+	of map[string]*share // by caller; those who hold something, or wait
+}
+
+// share is what one caller holds.
+type share struct {
+	*semaphore.Weighted
+	users int // guarded by held.mu
+}
+
+func newHeld() *held {
+	return &held{all: semaphore.NewWeighted(heldMost), of: map[string]*share{}}
+}
+
+// within ends what a request holds with its answer.
+func (h *held) within(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, done := context.WithCancel(r.Context())
+		defer done()
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+// read reads a file once there is room for it; the caller holds it until ctx ends.
+func (h *held) read(ctx context.Context, caller string, read func() ([]byte, error)) ([]byte, error) {
+	own := h.enter(caller)
+	if err := h.take(ctx, own); err != nil {
+		h.leave(caller, own)
+		return nil, err
+	}
+	data, err := read()
+	size := int64(min(len(data), heldUnread))
+	give := func(n int64) { h.all.Release(n); own.Release(n) }
+	give(heldUnread - size)
+	context.AfterFunc(ctx, func() { give(size); h.leave(caller, own) })
+	return data, err
+}
+
+// take waits for room. The error is why there was none.
+func (h *held) take(ctx context.Context, own *share) error {
+	waiting, stop := context.WithTimeout(ctx, heldPatience)
+	defer stop()
+	err := own.Acquire(waiting, heldUnread)
+	if err == nil {
+		if err = h.all.Acquire(waiting, heldUnread); err != nil {
+			own.Release(heldUnread)
+		}
+	}
+	if err != nil && ctx.Err() == nil {
+		return errHeld
+	}
+	return err
+}
+
+func (h *held) enter(caller string) *share {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := h.of[caller]
+	if s == nil {
+		s = &share{Weighted: semaphore.NewWeighted(heldShare)}
+		h.of[caller] = s
+	}
+	s.users++
+	return s
+}
+
+func (h *held) leave(caller string, s *share) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if s.users--; s.users == 0 {
+		delete(h.of, caller)
+	}
+}
