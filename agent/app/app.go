@@ -224,6 +224,7 @@ func (a *App) newPipeline(taking taker, publishing publisher) *pipeline {
 		hand:     a.hand,
 		remember: a.memory.cooldowns, newID: newID, now: time.Now, version: ops.Version(), log: a.log,
 		guard: a.guard, heldFor: a.config.Agreement.Wait + heldLonger,
+		unheldMost: a.config.Take.MaxCaptureBytes,
 	}
 	if a.config.Judge.Policy == gopprof.PolicySeries {
 		p.windows = nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -66,6 +67,9 @@ type pipeline struct {
 	heldFor  time.Duration // the longest that a capture is held for the witness's answer
 	log      *zap.Logger
 	guard    *guard
+
+	unheldMost int64        // bytes of captures that may wait for the witness's answer in memory, beyond one
+	unheld     atomic.Int64 // those that do
 
 	turns    turns          // of the targets
 	captures sync.WaitGroup // running captures; turn adds, drain waits
@@ -167,7 +171,8 @@ func (p *pipeline) capture(ctx context.Context, f judge.Fired, id string, log *z
 const heldLonger = 5 * time.Minute
 
 // awaited waits for the witness's answer. Meanwhile what was taken is held in the spool and
-// not in memory: if the agent dies now, it is sent without the answer by the next one.
+// not in memory: if the agent dies now, it is sent without the answer by the next one. Where the
+// disk takes nothing, few wait in memory, and others go without the answer.
 func (p *pipeline) awaited(capture gopprof.Capture, agreement <-chan gopprof.Agreement, log *zap.Logger) (_ gopprof.Capture, held bool) {
 	select {
 	case capture.Agreement = <-agreement:
@@ -179,6 +184,13 @@ func (p *pipeline) awaited(capture gopprof.Capture, agreement <-chan gopprof.Agr
 	}
 	if err := p.publish.Hold(capture, p.now().Add(p.heldFor)); err != nil {
 		log.Warn("capture not held in the spool", zap.Error(err))
+		size := capture.SizeBytes()
+		if total := p.unheld.Add(size); total > p.unheldMost && total > size {
+			p.unheld.Add(-size)
+			capture.Agreement.Detail = "the capture could not be written down, and others wait in memory: it does not wait for the series"
+			return capture, false
+		}
+		defer p.unheld.Add(-size)
 	} else {
 		capture, held = withoutBytes(capture), true
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -272,5 +273,47 @@ func TestHeldCaptureIsNotInMemory(t *testing.T) {
 	}
 	if len(l.published) != 1 {
 		t.Errorf("%d published", len(l.published))
+	}
+}
+
+// diskless is publish, which can hold nothing.
+type diskless struct{ *fakes }
+
+func (diskless) Hold(gopprof.Capture, time.Time) error {
+	return &gopprof.Error{Reason: gopprof.ReasonSpoolFailed}
+}
+
+// Where captures cannot be written down, no more of them wait for the witness than one may be
+// large; the others go without its answer, and say so.
+func TestCapturesThatCannotBeHeld(t *testing.T) {
+	f := &fakes{}
+	p := newTestPipeline(f)
+	p.publish, p.unheldMost = diskless{f}, 100
+	log := zap.NewNop()
+	waiting := make(chan gopprof.Agreement)
+	wait := func(size int64) <-chan gopprof.Agreement {
+		ended := make(chan gopprof.Agreement, 1)
+		go func() {
+			c, _ := p.awaited(gopprof.Capture{Profiles: []gopprof.Profile{{SizeBytes: size}}}, waiting, log)
+			ended <- c.Agreement
+		}()
+		return ended
+	}
+	first, second := wait(60), wait(40)
+	poll.Until(t, "two wait", func() bool { return p.unheld.Load() == 100 })
+	if got := <-wait(1); got.Result != gopprof.AgreementUnavailable || !strings.Contains(got.Detail, "memory") {
+		t.Errorf("the third says %+v", got)
+	}
+	for range 2 {
+		waiting <- gopprof.Agreement{Result: gopprof.AgreementConfirmed}
+	}
+	if a, b := <-first, <-second; a.Result != gopprof.AgreementConfirmed || b.Result != gopprof.AgreementConfirmed {
+		t.Errorf("those that waited say %+v and %+v", a, b)
+	}
+	alone := wait(1000)
+	poll.Until(t, "a large one waits alone", func() bool { return p.unheld.Load() == 1000 })
+	waiting <- gopprof.Agreement{Result: gopprof.AgreementConfirmed}
+	if got := <-alone; got.Result != gopprof.AgreementConfirmed || p.unheld.Load() != 0 {
+		t.Errorf("it says %+v, and %d bytes are counted still", got, p.unheld.Load())
 	}
 }
