@@ -189,11 +189,12 @@ func (d developer) bare(ctx context.Context, t *testing.T, band []podOf) {
 	if out, err := d.run(ctx, "kubectl", "get", "--raw", "/apis/gopprof.io/v1/namespaces/gopprof-e2e/pods/x/proxy/debug/pprof/heap"); err == nil || !strings.Contains(out, "orbidden") {
 		t.Errorf("another namespace: %v\n%s", err, out)
 	}
-	proxy := d.command(ctx, "kubectl", "proxy", "--port=0")
+	// It goes on until the browser has ended, which may be loading a picture at the end.
+	proxy := d.command(context.WithoutCancel(ctx), "kubectl", "proxy", "--port=0")
 	lines, err := proxy.StdoutPipe()
 	must(t, err)
 	must(t, proxy.Start())
-	defer func() { _ = proxy.Process.Kill(); _ = proxy.Wait() }()
+	t.Cleanup(func() { _ = proxy.Process.Kill(); _ = proxy.Wait() })
 	for s := bufio.NewScanner(lines); s.Scan(); {
 		if m := serving.FindStringSubmatch(s.Text()); m != nil {
 			d.isProfile(ctx, t, "http://"+m[1]+at+"/pods/"+band[0].Name+"/proxy/debug/pprof/profile?seconds=2")
