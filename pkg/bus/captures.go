@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -31,7 +32,7 @@ func (a *Aggregator) Captures(ctx context.Context, workers int, handle func(cont
 		AckPolicy: jetstream.AckExplicitPolicy, AckWait: a.streamConfig().AckWait,
 		MaxDeliver: -1, MaxAckPending: pending,
 		DeliverPolicy: jetstream.DeliverAllPolicy,
-	}, a.turned}
+	}, a.turned, new(sync.Mutex)}
 	return source.run(ctx, workers, func(m jetstream.Msg) { handle(a.life, a.delivery(m)) })
 }
 
@@ -47,6 +48,10 @@ type consumer struct {
 	stream string
 	cfg    jetstream.ConsumerConfig
 	turned func() // called at each turn of a worker's loop; may be nil
+
+	// making is held by the worker who makes it. One that finds it half made is told that it is
+	// there, and by its first question that nobody answers.
+	making *sync.Mutex
 }
 
 // run pulls one message at a time for each worker, so that no message ages in a buffer.
@@ -102,7 +107,9 @@ func (c consumer) next(ctx context.Context, from *jetstream.Consumer) (jetstream
 	ctx, done := c.a.guard(ctx, "", c.a.pull)
 	defer done()
 	if *from == nil {
+		c.making.Lock()
 		made, err := c.a.js.CreateOrUpdateConsumer(ctx, c.stream, c.cfg)
+		c.making.Unlock()
 		if err != nil {
 			return nil, err
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"runtime/debug"
 	"time"
 
@@ -88,7 +89,7 @@ func (a *Aggregator) Reports(ctx context.Context, durable string, handle func(co
 		AckPolicy: jetstream.AckExplicitPolicy, AckWait: wait,
 		MaxDeliver: -1, MaxAckPending: reportsPending,
 		DeliverPolicy: jetstream.DeliverAllPolicy,
-	}, nil}
+	}, nil, new(sync.Mutex)}
 	return source.run(ctx, reportWorkers, func(m jetstream.Msg) { a.report(m, wait, handle) })
 }
 
