@@ -73,15 +73,16 @@ func (h *hand) note(o gopprof.Order) {
 		}
 	}
 	h.wrote(err)
-	if err != nil {
-		return
-	}
 	log := h.memory.log.With(append(fieldsOf(o.Target), zap.String("capture", o.Capture))...)
-	if isFiring(o) {
+	switch firing := isFiring(o); {
+	case firing && err != nil:
+		log.Warn("firing not in hand", zap.String("rule", o.Trigger.Evidence.Rule), // and its end is told by nobody if the agent is killed before it
+			zap.String("reason", string(gopprof.ReasonSpoolFailed)), zap.Error(err))
+	case firing:
 		log.Info("firing in hand", zap.String("rule", o.Trigger.Evidence.Rule))
-		return
+	case err == nil:
+		log.Info("capture in hand")
 	}
-	log.Info("capture in hand")
 }
 
 // isFiring tells whether nobody has granted it yet, as far as is known.

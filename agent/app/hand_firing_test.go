@@ -54,6 +54,35 @@ func incidents(dir string) (found []string) {
 	return found
 }
 
+// slowKeeper is a disk on which nothing is written until it is told.
+type slowKeeper struct {
+	keeper
+	goOn chan struct{}
+}
+
+func (s slowKeeper) note(gopprof.Order) { <-s.goOn }
+
+// What is said to have fired is in hand: the agent may be killed at once after it said so.
+func TestFiringIsInHandBeforeItIsSaid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakes{decision: gopprof.Decision{Go: true, Incident: "i"}}
+		p, logs := newLoggedPipeline(f)
+		goOn := make(chan struct{})
+		p.hand = slowKeeper{f, goOn}
+		p.fire(t.Context(), []judge.Fired{{Target: target, Rule: p.judge.Rules()[0]}})
+		synctest.Wait()
+		if logs.Len() > 0 {
+			t.Errorf("said before it was written down: %v", logs.All())
+		}
+		close(goOn)
+		if err := p.drain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		checkLine(t, logs, "rule fired", "", "id")
+		checkLine(t, logs, endHanded, "", "id")
+	})
+}
+
 // holdPanics is publish with a defect, between take and the spool.
 type holdPanics struct{ publisher }
 
@@ -157,6 +186,9 @@ func TestWhatFiredWhenTheAgentDied(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkLine(t, logs, endNothing, gopprof.ReasonAgentDied, id)
+	if since := logs.FilterMessage(endNothing).FilterField(zap.Time("since", noon)).Len(); since != 1 {
+		t.Errorf("since when it was in hand is not said: %v", logs.All())
+	}
 	if n, _ := next.publish.Pending(); n != 0 || len(written(dir)) > 0 {
 		t.Errorf("%d captures in the spool, want none; %v left", n, written(dir))
 	}

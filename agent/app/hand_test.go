@@ -291,6 +291,8 @@ func handOnAFullDisk(t *testing.T, dir string) {
 			t.Errorf("took with %v written down, %v", l.seen, err)
 		}
 	}
+	h.note(firedOrder(handID))
+	checkLine(t, logs, "firing not in hand", gopprof.ReasonSpoolFailed, handID)
 	free()
 	h.note(handOrder(gopprof.TriggerRule, handID))
 	if logs.FilterMessage("state not written").Len() != 1 || logs.FilterMessage("state written again").Len() != 1 || len(written(dir)) != 1 {

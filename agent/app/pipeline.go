@@ -117,15 +117,14 @@ func unreadReason(err error) gopprof.Reason {
 	return gopprof.ReasonNoReadings
 }
 
-// fire starts a capture for each rule that fired. That it fired is logged here, before
-// anything can fail or has to wait: what became of it stands in exactly one line after,
-// of the next agent when this one was killed meanwhile, or nowhere when it was killed before
-// the firing was written down.
+// fire starts a capture for each rule that fired. That it fired is logged when it is in hand,
+// before anything else can fail or has to wait: what became of it stands in exactly one line
+// after, of the next agent when this one was killed meanwhile; or nowhere, when it could not be
+// written down and the log says so.
 func (p *pipeline) fire(ctx context.Context, fired []judge.Fired) {
 	for _, f := range fired {
 		id := p.newID()
 		log := p.logOf(f).With(zap.String("capture", id))
-		log.Info("rule fired", zap.Float64("ratio", ratioOf(f)))
 		p.captures.Go(func() {
 			defer p.hand.strike(id) // also of what panicked: the agent lives, and the next one must not say that it died with it
 			p.guard.do(guardedCapture, func() { p.capture(ctx, f, id, log) }, append(fieldsOfFired(f), zap.String("capture", id)),
@@ -138,6 +137,7 @@ func (p *pipeline) fire(ctx context.Context, fired []judge.Fired) {
 // the series are asked → publish.
 func (p *pipeline) capture(ctx context.Context, f judge.Fired, id string, log *zap.Logger) {
 	p.hand.note(orderOf(f, id, "", p.now()))
+	log.Info("rule fired", zap.Float64("ratio", ratioOf(f)))
 	turn, err := p.turns.enter(ctx, f.Target.Key(), func(before *turn) bool { return p.join(f, before) })
 	if err != nil {
 		p.refuse(f, log, reasonOf(err), err)
@@ -273,7 +273,7 @@ func (p *pipeline) died(order gopprof.Order, err error) {
 			f.Rule = rule
 		}
 	}
-	log := p.logOf(f).With(zap.String("capture", order.Capture))
+	log := p.logOf(f).With(zap.String("capture", order.Capture), zap.Time("since", order.Trigger.At))
 	p.refuse(f, log, reasonOf(err), err)
 	if order.Incident == "" {
 		p.hand.strike(order.Capture)

@@ -2,7 +2,6 @@ package soak
 
 import (
 	"fmt"
-	"path"
 	"slices"
 	"time"
 
@@ -19,8 +18,8 @@ type Account struct {
 // seconds for its turn, and the profiles. What was killed later than that was not in hand.
 const longest = 2 * time.Minute
 
-// noted is the longest that a firing may take until it is written down, one small file on a
-// busy disk: what was killed sooner may be lost with the agent.
+// noted is the longest that it may take from a firing's being written down until that is
+// said, and from its end's being said until it is struck out: one small file on a busy disk.
 const noted = 2 * time.Second
 
 // written is the longest that a capture may lie between taken and spooled, on a busy disk.
@@ -75,9 +74,9 @@ func (a *Account) reports(b Books) {
 	}
 }
 
-// lost finds the triggers that ended with the agent: it was killed before it had written them
-// down, or said that it could not. Of what it had in hand the next one says that it died with
-// it, and the spool the rest.
+// lost finds the triggers that ended with the agent. What fires is in hand before it is said,
+// and the next agent says that this one died with it, or the spool has it. The rest the agent
+// could not write down, and has said why.
 func (a *Account) lost(b Books) {
 	safe := durable(b.Agent)
 	for _, t := range a.Triggers {
@@ -93,14 +92,10 @@ func (a *Account) lost(b Books) {
 			continue
 		case mentions(life, t.Capture, lineFiringInHand, lineInHand):
 			a.fault("%s: in hand when the agent was killed, and the next one did not say so", t)
-		case unwritten(life, t.Fired):
-			t.Ends = append(t.Ends, End{How: Lost})
-		case mentions(life, t.Capture, lineAsked, lineTaken):
-			a.fault("%s: asked for, and not in hand when the agent was killed", t)
-		case life.Killed.Sub(t.Fired) > noted:
-			a.fault("%s: killed %s after it fired, and it was not in hand", t, life.Killed.Sub(t.Fired))
+		case mentions(life, t.Capture, lineNotInHand):
+			t.Ends = append(t.Ends, End{How: Lost, Reason: first(life, t.Capture, lineNotInHand).Text("reason")})
 		default:
-			t.Ends = append(t.Ends, End{How: Lost})
+			a.fault("%s: fired, and was not in hand when the agent was killed", t)
 		}
 		if held := life.Killed.Sub(t.Fired); held > longest {
 			a.fault("%s: %s before the agent was killed, and still in hand", t, held)
@@ -113,44 +108,24 @@ func (a *Account) lost(b Books) {
 
 // mentions tells whether a life said one of the messages of the capture.
 func mentions(life Life, capture string, messages ...string) bool {
-	return capture != "" && slices.ContainsFunc(life.Lines, func(l rig.Line) bool {
-		return l.Text("capture") == capture && slices.Contains(messages, l.Text("msg"))
-	})
+	return first(life, capture, messages...) != nil
 }
 
-// unwritten tells whether a life said that it could not write down what fired then.
-func unwritten(life Life, fired time.Time) bool {
-	var since time.Time // zero: it can
-	during := func(until time.Time) bool {
-		return !since.IsZero() && since.Before(fired.Add(noted)) && until.After(fired)
-	}
+// first returns the first such line of the life, nil if there is none.
+func first(life Life, capture string, messages ...string) rig.Line {
 	for _, l := range life.Lines {
-		at, err := time.Parse(timeLayout, l.Text("time"))
-		if err != nil || path.Base(l.Text("file")) != filesInHand {
-			continue
-		}
-		switch l.Text("msg") {
-		case lineUnwritten:
-			since = at
-		case lineWritten:
-			if during(at) {
-				return true
-			}
-			since = time.Time{}
+		if capture != "" && l.Text("capture") == capture && slices.Contains(messages, l.Text("msg")) {
+			return l
 		}
 	}
-	return during(life.Killed)
+	return nil
 }
 
 // taken returns when the profiles of a capture were there; the end of the life if they
 // never were.
 func taken(life Life, capture string) time.Time {
-	for _, l := range life.Lines {
-		if l.Text("msg") == lineTaken && l.Text("capture") == capture {
-			if at, err := time.Parse(timeLayout, l.Text("time")); err == nil {
-				return at
-			}
-		}
+	if at, err := time.Parse(timeLayout, first(life, capture, lineTaken).Text("time")); err == nil {
+		return at
 	}
 	return life.Killed
 }
@@ -162,7 +137,7 @@ func (a *Account) check(t *Trigger, reasons map[string]bool) {
 		return
 	}
 	end := t.Ends[0]
-	if named := end.How == Refused || end.How == Dead; named && (!reasons[end.Reason] || end.Reason == "internal" || end.Reason == "fired") {
+	if named := end.How.hasReason(); named && (!reasons[end.Reason] || end.Reason == "internal" || end.Reason == "fired") {
 		a.fault("%s: %s for the reason %q, which is none", t, end.How, end.Reason)
 	}
 }

@@ -2,9 +2,8 @@
 // and accounts for every trigger afterwards.
 //
 // A length and a seed enter; a table leaves, and a failure for every trigger that did not
-// end in exactly one way: a report, a named reason, or with the agent that was killed in the
-// moment between the firing and its being written down. The account (books.go, read.go, account.go) is pure: logs and
-// findings enter, an account and its faults leave. It may believe neither program: that a
+// end in exactly one way: a report or a named reason. The account (books.go, read.go,
+// account.go) is pure: logs and findings enter, an account and its faults leave. It may believe neither program: that a
 // report exists is what the store, the API, the stream and the owner say of it.
 package soak
 
@@ -38,11 +37,10 @@ type Books struct {
 const (
 	lineFired        = "rule fired"
 	lineFiringInHand = "firing in hand"
+	lineNotInHand    = "firing not in hand"
 	lineAsked        = "capture asked for"
 	lineJoined       = "firing joined another rule's capture"
 	lineInHand       = "capture in hand"
-	lineUnwritten    = "state not written"
-	lineWritten      = "state written again"
 	lineTaken        = "capture taken"
 	lineNothing      = "firing came to nothing"
 	lineHanded       = "witnesses compared"
@@ -55,9 +53,6 @@ const (
 	lineAnnounced    = "report announced"
 	lineStarted      = "aggregator started"
 )
-
-// filesInHand is the directory in which the agent writes down what it has in hand.
-const filesInHand = "in-hand"
 
 // Underway tells what has not come to its end, going by the logs; nothing when all has.
 func (b Books) Underway() (what []string) {

@@ -32,7 +32,7 @@ func (t *Trigger) String() string {
 // End is how a trigger ended.
 type End struct {
 	How    How
-	Reason string // of Refused and Dead
+	Reason string // of those that have one; of Joined, the capture
 }
 
 // How is a way in which a trigger may end.
@@ -43,9 +43,12 @@ const (
 	Reported How = "report"          // committed under its own ID
 	Joined   How = "joined"          // another rule's capture of the target was its, too
 	Refused  How = "refused"         // by agent or aggregator, with a reason
-	Lost     How = "lost with agent" // killed before it was written down
+	Lost     How = "lost with agent" // killed, and could not write it down, with that reason
 	Dead     How = "dead letter"
 )
+
+// hasReason tells whether it must be for one of the closed set.
+func (h How) hasReason() bool { return h == Refused || h == Lost || h == Dead }
 
 // agentDied is the reason that the next life gives for what one had in hand.
 const agentDied = "agent_died"
@@ -119,6 +122,9 @@ func (r *reader) line(l rig.Line) {
 // was in the spool: then it is told anew, and is no further end.
 func (r *reader) died(l rig.Line, target string) {
 	t := r.left[l.Text("capture")]
+	if t == nil {
+		t = r.unsaid(l, target)
+	}
 	if t == nil || l.Text("capture") == "" || t.Target != target || t.Rule != l.Text("rule") {
 		r.faults = append(r.faults, fmt.Sprintf("%s of %s: no agent before had it in hand", agentDied, l.Text("capture")))
 		return
@@ -128,6 +134,23 @@ func (r *reader) died(l rig.Line, target string) {
 		t.Ends = append(t.Ends, End{How: Refused, Reason: agentDied})
 	}
 	t.closed, t.said, t.at = true, r.lives[r.life], at
+}
+
+// unsaid returns the trigger whose life was killed when it had written it down and not said
+// yet that the rule fired; nil if there was no such life.
+func (r *reader) unsaid(l rig.Line, target string) *Trigger {
+	fired, err := time.Parse(timeLayout, l.Text("since"))
+	if err != nil || l.Text("capture") == "" {
+		return nil
+	}
+	for i, life := range r.lives[:r.life] {
+		if life.Killed.Sub(fired).Abs() < noted {
+			t := &Trigger{Target: target, Rule: l.Text("rule"), Fired: fired, Capture: l.Text("capture"), life: i}
+			r.triggers, r.left[t.Capture] = append(r.triggers, t), t
+			return t
+		}
+	}
+	return nil
 }
 
 // again tells whether that the agent died with it may be told though its end is known.

@@ -61,7 +61,7 @@ func (o outcome) table() string {
 	for _, t := range o.account.Triggers {
 		for _, e := range t.Ends {
 			name := string(e.How)
-			if e.How == Refused || e.How == Dead {
+			if e.How.hasReason() {
 				name += ": " + e.Reason
 			}
 			ends[name]++
