@@ -157,7 +157,7 @@ func (a *App) makeSources(context.Context) error {
 		Version: ops.Version(),
 	}, a.log, a.reg)
 	historian := &historian{local: a.observe, series: &a.witness.past, guard: a.guard, log: a.log}
-	taking, publishing := historyTaker{handTaker{a.take, a.hand}, historian}, historyPublisher{handPublisher{a.publish, a.hand}, historian}
+	taking, publishing := historyTaker{newHandTaker(a.take, a.hand), historian}, historyPublisher{handPublisher{a.publish, a.hand}, historian}
 	a.accept = accept.New(taking, a.targets, publishing, a.log, a.reg)
 	a.pipeline = a.newPipeline(taking, publishing)
 	return nil

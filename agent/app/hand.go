@@ -18,6 +18,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/gopprof/gopprof/agent/take"
 	"github.com/gopprof/gopprof/pkg/durable"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/pkg/wire"
@@ -31,8 +32,9 @@ import (
 // the agent that it happened to; what an earlier agent left stays until it was told. What
 // cannot be written down, or not in time, costs nobody the capture.
 type hand struct {
-	memory *memory
-	dir    string
+	memory   *memory
+	dir      string
+	handedOn func(capture string) // told of each one that ended, however it did; set before the first note
 
 	mu      sync.Mutex
 	held    map[string]bool // IDs that may have a file. guarded by mu
@@ -46,7 +48,7 @@ const (
 )
 
 func newHand(m *memory) *hand {
-	h := &hand{memory: m, dir: filepath.Join(m.dir, handDir), held: map[string]bool{}, earlier: map[string]bool{}}
+	h := &hand{memory: m, dir: filepath.Join(m.dir, handDir), handedOn: func(string) {}, held: map[string]bool{}, earlier: map[string]bool{}}
 	err := durable.MkdirAll(h.dir, 0o700)
 	if err == nil {
 		_, err = durable.RemoveTemps(h.dir)
@@ -106,6 +108,7 @@ func (h *hand) hold(capture string) (before bool, err error) {
 
 // strike removes what note wrote: what became of it is safe, or was told.
 func (h *hand) strike(capture string) {
+	h.handedOn(capture)
 	h.mu.Lock()
 	held := h.held[capture]
 	delete(h.held, capture)
@@ -254,6 +257,12 @@ func (a *App) settle() {
 type handTaker struct {
 	fullTaker
 	*hand
+}
+
+// newHandTaker has take told when captures are safe: as long as they are not, they are in memory.
+func newHandTaker(t *take.Taker, h *hand) handTaker {
+	h.handedOn = t.HandedOn
+	return handTaker{t, h}
 }
 
 // Take implements taker. It is the pipeline's, which strikes out what it has done with, also

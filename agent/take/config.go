@@ -38,6 +38,7 @@ type Config struct {
 	// memory until the capture is in the spool. Default 20 MiB. Kinds that find no room any
 	// more are missing from the capture, which says so. As much may be in memory of all captures
 	// together that wait for others between two kinds: one that finds no room goes without the rest.
+	// And while more than that waits for a slow disk, the next captures wait for their turn.
 	MaxCaptureBytes int64 `yaml:"max_capture_bytes"`
 	// MaxDecompressedBytes bounds one profile unpacked, and a trace. Default 32 MiB.
 	MaxDecompressedBytes int64 `yaml:"max_decompressed_bytes"`

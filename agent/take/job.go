@@ -91,30 +91,40 @@ func (j *job) takeInTurn() (gopprof.Capture, error) {
 		return gopprof.Capture{}, err
 	}
 	defer j.leave()
-	return j.take()
+	c, err := j.take()
+	if err == nil {
+		j.hand()
+	}
+	return c, err
 }
 
-// enter waits for the node's gate until the order's deadline, unless it is held already.
+// enter waits for the node's gate until the order's deadline, and for room, unless it holds the
+// gate already.
 func (j *job) enter() error {
 	if j.ctx.Err() != nil {
 		return cancelled()
 	}
-	if j.inside || j.enterNow() {
-		j.back()
+	if j.inside {
 		return nil
 	}
 	turn := time.NewTimer(j.order.Deadline.Sub(j.t.deps.Now()))
 	defer turn.Stop()
-	select {
-	case j.t.slots <- struct{}{}:
-		j.inside = true
-		j.back()
-		return nil
-	case <-turn.C:
-		return &Error{Reason: gopprof.ReasonNodeBusy, Detail: fmt.Sprintf("%d others were profiled until the deadline", cap(j.t.slots))}
-	case <-j.ctx.Done():
-		return cancelled()
+	if !j.enterNow() {
+		select {
+		case j.t.slots <- struct{}{}:
+			j.inside = true
+		case <-turn.C:
+			return &Error{Reason: gopprof.ReasonNodeBusy, Detail: fmt.Sprintf("%d others were profiled until the deadline", cap(j.t.slots))}
+		case <-j.ctx.Done():
+			return cancelled()
+		}
 	}
+	if err := j.awaitRoom(turn.C); err != nil {
+		j.leave()
+		return err
+	}
+	j.back()
+	return nil
 }
 
 func (j *job) enterNow() bool {

@@ -71,6 +71,7 @@ type Taker struct {
 	jobs   map[string]*job // by target key: the target's gate. guarded by mu
 	paused bool            // guarded by mu
 	aside  int64           // bytes taken by captures that gave the node's gate back for a while. guarded by mu
+	hands  hands           // guarded by mu
 }
 
 // New returns a Taker.
@@ -93,6 +94,7 @@ func New(cfg Config, deps Deps, log *zap.Logger, reg prometheus.Registerer) *Tak
 	return &Taker{
 		cfg: cfg, deps: deps, log: log, metrics: newMetrics(reg),
 		slots: make(chan struct{}, cfg.MaxAtOnce), reading: make(chan struct{}, 1), jobs: make(map[string]*job),
+		hands: hands{of: make(map[string]int64), less: make(chan struct{})},
 	}
 }
 
@@ -100,7 +102,8 @@ func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d+1) }
 
 // Take takes the capture that the order asks for and returns when it is done, cancelled or
 // refused. A capture has at least one profile; what else was asked for and could not be had
-// is in its Failures. Without any profile the error is an *Error.
+// is in its Failures. Without any profile the error is an *Error. Who has a capture in memory
+// no more says so with HandedOn: too much of them holds the next ones up.
 func (t *Taker) Take(ctx context.Context, o Order) (gopprof.Capture, error) {
 	j, err := t.begin(ctx, o)
 	if err != nil {
