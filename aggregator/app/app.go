@@ -24,7 +24,6 @@ import (
 	"github.com/gopprof/gopprof/aggregator/dispatch/siblings"
 	"github.com/gopprof/gopprof/aggregator/draw"
 	"github.com/gopprof/gopprof/aggregator/draw/views"
-	"github.com/gopprof/gopprof/aggregator/explain"
 	"github.com/gopprof/gopprof/aggregator/explain/picture"
 	"github.com/gopprof/gopprof/aggregator/notify"
 	"github.com/gopprof/gopprof/aggregator/receive"
@@ -33,7 +32,6 @@ import (
 	"github.com/gopprof/gopprof/aggregator/store"
 	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/bus/embedded"
-	"github.com/gopprof/gopprof/pkg/gopprof"
 	"github.com/gopprof/gopprof/pkg/ops"
 	"github.com/gopprof/gopprof/pkg/profile"
 )
@@ -48,6 +46,7 @@ type App struct {
 	reg    *prometheus.Registry
 	health *ops.Health
 	stages *ops.Stages
+	gate   *profile.Gate // of all who read profiles in this process
 
 	tokens   *kubernetes.Verifier  // nil: not for Kubernetes
 	owners   *resolve.Resolver     // nil: not for Kubernetes
@@ -79,7 +78,7 @@ type Workers struct {
 func New(ctx context.Context, config Config, workers Workers, log *zap.Logger) (*App, error) {
 	a := &App{
 		config: config, log: log, reg: ops.NewRegistry(),
-		health: ops.NewHealth(time.Now), stages: ops.NewStages(log, config.ShutdownTimeout),
+		health: ops.NewHealth(time.Now), stages: ops.NewStages(log, config.ShutdownTimeout), gate: profile.NewGate(),
 	}
 	starting, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
@@ -190,7 +189,7 @@ func (a *App) makeDispatch(ctx context.Context) error {
 
 func (a *App) makeServers(context.Context) (err error) {
 	deps := serve.Deps{
-		Reports: reports{a.store}, Captures: byHand{a.manual, a.dispatch}, Groups: newGroups(reports{a.store}), Telling: telling{a.notify},
+		Reports: reports{a.store}, Captures: byHand{a.manual, a.dispatch}, Groups: newGroups(reports{a.store}, a.gate), Telling: telling{a.notify},
 		Alerts: alerts.New(a.config.Alerts), AlertSecret: a.config.Alerts.SecretFile, AlertNamespaces: a.config.Alerts.Namespaces,
 		Views: a.pages(), Tokens: a.users.tokens(), APIServer: a.users.apiServer(),
 	}
@@ -215,14 +214,10 @@ const atEnd = time.Minute
 
 func (a *App) makeReceive(context.Context) error {
 	a.bus.Watch(a.health.Loop("receive", a.config.Receive.HandleTimeout+atEnd).Turn)
-	limits := profile.DefaultLimits()
 	p := &pipeline{
-		store:   a.store,
-		compare: comparing{a.siblings, a.store, a.log},
-		explain: func(c gopprof.Capture, around explain.Around) (gopprof.Explanation, reduced) {
-			less, held := reduced{}, c.SizeBytes()
-			return explain.Reading(c, around, limits, func(k gopprof.Kind, p *profile.Profile) { less[k] = draw.Reduced(k, p, held) }), less
-		},
+		store:    a.store,
+		compare:  comparing{a.siblings, a.store, a.log},
+		explain:  explaining(a.gate),
 		picture:  picture.Draw,
 		draw:     a.draw,
 		announce: announce.New(a.bus, a.log, a.reg),

@@ -3,8 +3,10 @@ package app
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/gopprof/gopprof/aggregator/explain/group"
 	"github.com/gopprof/gopprof/pkg/api"
@@ -16,6 +18,7 @@ import (
 // group at a time. The last few of operations that have ended are kept, if they are small.
 type groups struct {
 	reports reportReader
+	gate    *profile.Gate
 	turn    chan struct{} // holds one who merges
 	line    chan struct{} // holds those who wait for it
 	kept    *[]keptGroup  // newest last; whoever holds turn may read and change it
@@ -33,6 +36,8 @@ const (
 	maxKeptGroups = 8
 	maxKeptBytes  = 8 << 20 // of the profiles of those; a usual one has some ten thousand
 	maxGroupsLine = 16
+	// mergeWithin is the longest that one may take: large profiles wait for it (profile.Gate).
+	mergeWithin = 2 * time.Minute
 )
 
 // reportReader is the store as groups need it, with named errors.
@@ -41,8 +46,8 @@ type reportReader interface {
 	Read(ctx context.Context, key string) ([]byte, error)
 }
 
-func newGroups(r reportReader) groups {
-	return groups{r, make(chan struct{}, 1), make(chan struct{}, maxGroupsLine), &[]keptGroup{}}
+func newGroups(r reportReader, gate *profile.Gate) groups {
+	return groups{r, gate, make(chan struct{}, 1), make(chan struct{}, maxGroupsLine), &[]keptGroup{}}
 }
 
 // Merged implements serve.Groups.
@@ -98,6 +103,8 @@ func (g groups) merge(ctx context.Context, op gopprof.Operation, kind gopprof.Ki
 	case <-ctx.Done():
 		return group.Result{}, ctx.Err()
 	}
+	ctx, cancel := context.WithTimeout(ctx, mergeWithin)
+	defer cancel()
 	stored := 0
 	for _, oc := range op.Captures {
 		if oc.State == gopprof.CaptureStored {
@@ -110,6 +117,9 @@ func (g groups) merge(ctx context.Context, op gopprof.Operation, kind gopprof.Ki
 		}
 	}
 	result, err := g.mergeNow(ctx, op, kind)
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		err = &gopprof.Error{Reason: gopprof.ReasonTimeout, Detail: fmt.Sprintf("the group's profiles could not be read and merged within %v: the store is slow, or they are large: ask again, or for fewer pods", mergeWithin)}
+	}
 	if err == nil && op.Ended() && ctx.Err() == nil {
 		g.keep(keptGroup{op.ID, kind, stored, result})
 	}
@@ -148,7 +158,9 @@ func (g groups) mergeNow(ctx context.Context, op gopprof.Operation, kind gopprof
 			failed = append(failed, api.LeftOut{Pod: oc.Target.Pod, Reason: oc.Reason, Detail: oc.Detail})
 		}
 	}
-	result, err := group.Merge(kind, members, profile.DefaultLimits())
+	limits, leave := g.gate.Through(profile.DefaultLimits())
+	defer leave()
+	result, err := group.Merge(kind, members, limits)
 	result.Kind.LeftOut = append(result.Kind.LeftOut, failed...)
 	return result, err
 }

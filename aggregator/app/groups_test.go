@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+	"testing/synctest"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/pkg/profile"
 	"github.com/gopprof/gopprof/pkg/profile/profiletest"
 )
 
@@ -67,7 +69,7 @@ func TestKeptGroupsAreBounded(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(c.size, " bytes"), func(t *testing.T) {
 			shelf := &profileShelf{data: incompressible(max(c.size, 10_000))}
-			g := newGroups(shelf)
+			g := newGroups(shelf, profile.NewGate())
 			for i := range c.operations {
 				got, err := g.MergedProfile(t.Context(), endedOperation(fmt.Sprint(i)), gopprof.KindCPU)
 				if err != nil || len(got) < c.size*9/10 {
@@ -95,4 +97,40 @@ func TestKeptGroupsAreBounded(t *testing.T) {
 			}
 		})
 	}
+}
+
+// hungShelf is a store that answers no read, once.
+type hungShelf struct {
+	profileShelf
+	hung bool
+}
+
+func (s *hungShelf) Read(ctx context.Context, key string) ([]byte, error) {
+	if s.hung {
+		return s.profileShelf.Read(ctx, key)
+	}
+	s.hung = true
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// A store that hangs costs who asks for a group an answer, and not those who ask after them;
+// what was made without the profile is not kept.
+func TestMergeOnAStoreThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGroups(&hungShelf{profileShelf: profileShelf{data: profiletest.CPU(30, profiletest.On(1e7, "main.f"))}}, profile.NewGate())
+		for range 2 {
+			if _, err := g.MergedProfile(t.Context(), endedOperation("a"), gopprof.KindCPU); err != nil {
+				if gopprof.ReasonOf(err) != gopprof.ReasonTimeout {
+					t.Errorf("%v", err)
+				}
+				continue
+			}
+			if len(*g.kept) != 1 {
+				t.Errorf("%d are kept", len(*g.kept))
+			}
+			return
+		}
+		t.Error("no answer at all")
+	})
 }

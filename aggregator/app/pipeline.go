@@ -6,11 +6,13 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/gopprof/gopprof/aggregator/draw"
 	"github.com/gopprof/gopprof/aggregator/explain"
 	"github.com/gopprof/gopprof/aggregator/receive"
 	"github.com/gopprof/gopprof/aggregator/store"
 	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/pkg/profile"
 )
 
 // The stages as the pipeline needs them.
@@ -60,6 +62,16 @@ type pipeline struct {
 
 	page func(id string) string // the report's page, as a person outside would open it
 	now  func() time.Time
+}
+
+// explaining makes an explanation, and the files to be drawn while the profiles are in memory.
+func explaining(gate *profile.Gate) func(gopprof.Capture, explain.Around) (gopprof.Explanation, reduced) {
+	return func(c gopprof.Capture, around explain.Around) (gopprof.Explanation, reduced) {
+		limits, leave := gate.Through(profile.DefaultLimits())
+		defer leave()
+		less, held := reduced{}, c.SizeBytes()
+		return explain.Reading(c, around, limits, func(k gopprof.Kind, p *profile.Profile) { less[k] = draw.Reduced(k, p, held) }), less
+	}
 }
 
 // Resume finishes a capture whose report was committed before: it is announced again,

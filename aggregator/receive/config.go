@@ -6,7 +6,8 @@ import "time"
 type Config struct {
 	// Workers is how many captures are worked on at the same time. One holds its profiles
 	// in memory (a few megabytes as a rule, max. the bus's capture_max_bytes) and may run
-	// one drawing.
+	// one drawing. What reading a large profile takes besides (100 MB at most), one has at a
+	// time, groups that are merged included; the others wait.
 	Workers int `yaml:"workers"`
 	// HandleTimeout ends the work on one capture, which is then tried again later.
 	HandleTimeout time.Duration `yaml:"handle_timeout"`

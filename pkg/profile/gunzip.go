@@ -27,12 +27,14 @@ func gunzip(data []byte, lim Limits) ([]byte, error) {
 		if int64(len(data)) > lim.DecompressedBytes {
 			return nil, fmt.Errorf("%w: %d bytes, at most %d allowed", ErrTooLarge, len(data), lim.DecompressedBytes)
 		}
+		lim.enter(int64(len(data)))
 		return bytes.Clone(data), nil
 	}
 	size, err := trailerSize(data, lim)
 	if err != nil {
 		return nil, err
 	}
+	lim.enter(int64(size))
 	out, err := inflate(data, size)
 	if err != nil {
 		return nil, err

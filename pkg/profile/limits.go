@@ -33,6 +33,8 @@ type Limits struct {
 	Functions         int // each is counted, weighed and drawn by itself
 	Depth             int // frames of one stack, inlined ones counted
 	Frames            int // of all stacks together: bounds the time that counting them takes
+
+	large func() // waits until there may be a large one (Gate); nil: at once
 }
 
 // DefaultLimits returns limits that hold a heap profile of 100,000 stacks and 10,000

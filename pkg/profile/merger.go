@@ -53,6 +53,7 @@ func (m *Merger) Add(p *Profile) error {
 	if err != nil {
 		return err
 	}
+	m.lim.enter(m.size.bytes + m.size.cost + p.cost)
 	a := &adder{Merger: m, before: m.size, locationOf: make(map[*profile.Location]*profile.Location, len(p.raw.Location))}
 	if err := a.add(p.raw); err != nil {
 		a.undo()

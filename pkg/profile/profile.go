@@ -50,6 +50,7 @@ func Parse(data []byte, lim Limits) (*Profile, error) {
 	if err != nil {
 		return nil, err
 	}
+	lim.enter(cost)
 	if cost > largeCost { // nothing that was left before, or is left by the parser, stands beside it
 		debug.FreeOSMemory()
 		defer runtime.GC()
@@ -67,9 +68,9 @@ func Parse(data []byte, lim Limits) (*Profile, error) {
 	return &Profile{raw: raw, cost: cost}, nil
 }
 
-// largeCost is the cost in bytes from which a file is worth a collection of garbage: a part of
-// what one may cost, since what a capture holds beside it and the garbage of either add up. A
-// usual profile costs a fifth of it.
+// largeCost is the cost in bytes from which a file waits for others (Gate), and is worth a
+// collection of garbage: a part of what one may cost, since what a capture holds beside it and
+// the garbage of either add up. A usual profile costs a fifth of it.
 const largeCost = 8 << 20
 
 // checkFrames bounds what inlined calls multiply: one small location may stand for many
