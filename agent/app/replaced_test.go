@@ -91,11 +91,18 @@ func (p *place) list(t gopprof.Target) {
 // start starts a burner where none runs, and lists it by its cgroup's path.
 func (p *place) start() {
 	p.t.Helper()
-	path, err := program()
-	if err != nil {
+	var err error
+	if p.cgroup, err = p.above.Child("app", parts.CgroupLimits{CPUCores: 0.5}); err != nil {
 		p.t.Fatal(err)
 	}
-	if p.cgroup, err = p.above.Child("app", parts.CgroupLimits{CPUCores: 0.5}); err != nil {
+	p.run()
+}
+
+// run runs a burner in the cgroup.
+func (p *place) run() {
+	p.t.Helper()
+	path, err := program()
+	if err != nil {
 		p.t.Fatal(err)
 	}
 	if p.burner, err = parts.StartBurner(path, p.cgroup, "-listen", p.listen); err != nil {
@@ -255,6 +262,31 @@ func TestTargetIsReplacedInMidProfile(t *testing.T) {
 				t.Errorf("the successor's own capture: %v", err)
 			}
 		})
+	}
+}
+
+// A program that is started anew within its container, by what watches over it there, is the
+// same target: nothing outside tells the two apart. That the connection broke in the middle is
+// in the capture, and the report warns of it.
+func TestTargetRestartsWithinItsContainer(t *testing.T) {
+	p := newPlace(t)
+	order := orderFor(p.seen(), time.Minute, gopprof.KindCPU, gopprof.KindGoroutine)
+	order.CPUSeconds = 50 * time.Second
+	restarted := make(chan struct{})
+	wait, err := p.taker(nil, func() { <-restarted }).Start(t.Context(), order)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.profiling()
+	if err := p.burner.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	p.run()
+	close(restarted)
+	c, err := wait()
+	if err != nil || len(c.Profiles) != 1 || c.Profiles[0].Kind != gopprof.KindGoroutine || len(c.Failures) != 1 ||
+		c.Failures[0].Kind != gopprof.KindCPU || c.Failures[0].Reason != gopprof.ReasonUnreachable {
+		t.Errorf("capture with %d profiles, %+v, %v; want the goroutines, and that the connection broke", len(c.Profiles), c.Failures, err)
 	}
 }
 

@@ -299,6 +299,22 @@ func TestWarnings(t *testing.T) {
 			},
 			[]string{"no heap profile: timeout (after 30s)", "no block profile: too_large"},
 		},
+		"broken off": {
+			func(c *gopprof.Capture) {
+				c.Failures = []gopprof.Failure{{Kind: gopprof.KindHeap, Reason: gopprof.ReasonUnreachable, Detail: "unexpected EOF"}, {Kind: gopprof.KindBlock, Reason: gopprof.ReasonTooLarge}}
+			},
+			[]string{
+				"restarted? The connection broke while the heap profile was taken: the program may have ended then, and what was taken afterwards be of its successor",
+				"no heap profile: unreachable (unexpected EOF)", "no block profile: too_large",
+			},
+		},
+		"broken off at the end": {
+			func(c *gopprof.Capture) {
+				c.Failures = []gopprof.Failure{{Kind: gopprof.KindHeap, Reason: gopprof.ReasonUnreachable}, {Kind: gopprof.KindBlock, Reason: gopprof.ReasonGone}}
+				c.Profiles = nil
+			},
+			[]string{"no heap profile: unreachable", "no block profile: gone"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := capture(hot(gopprof.ResourceCPU, nil), file(gopprof.KindCPU, burner()))

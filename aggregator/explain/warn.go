@@ -32,6 +32,7 @@ func warnings(c gopprof.Capture, found findings, ratio *float64) []string {
 	}
 	add(agreement(c))
 	add(process(c, ratio))
+	add(broken(c))
 	add(fewCPU(found))
 	add(lostCPU(found))
 	add(fewHeap(found))
@@ -88,6 +89,17 @@ func process(c gopprof.Capture, ratio *float64) string {
 		return fmt.Sprintf("the CPU profile holds %s of the %s: the rest went to another process, or to code that the profiler cannot see", figures.Percent(*ratio), used)
 	case *ratio > foreignCPU:
 		return fmt.Sprintf("the CPU profile holds %s of the %s: the profiled process does not live in this container alone", figures.Percent(*ratio), used)
+	}
+	return ""
+}
+
+// broken says that what was taken after a connection broke need not be of the same process:
+// a program that is started anew in its container is not told from the one before it.
+func broken(c gopprof.Capture) string {
+	for _, f := range c.Failures {
+		if f.Reason == gopprof.ReasonUnreachable && len(c.Profiles) > 0 {
+			return fmt.Sprintf("restarted? The connection broke while the %s profile was taken: the program may have ended then, and what was taken afterwards be of its successor", f.Kind)
+		}
 	}
 	return ""
 }
