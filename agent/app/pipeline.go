@@ -164,7 +164,10 @@ func (p *pipeline) capture(ctx context.Context, f judge.Fired, id string, log *z
 	}
 	capture.Agent = p.version
 	capture, held := p.awaited(capture, agreement, log)
-	turn.agreement, turn.published = capture.Agreement, p.handOn(ctx, f, capture, held, log)
+	err = p.handOn(ctx, f, capture, held, log)
+	if turn.agreement, turn.published = capture.Agreement, err == nil; err != nil {
+		p.tellNothing(order, log, err)
+	}
 }
 
 // heldLonger is how much longer a capture is held than its witness is waited for.
@@ -234,7 +237,7 @@ func (p *pipeline) granted(ctx context.Context, f judge.Fired, id string, log *z
 }
 
 // handOn publishes what was taken, also when the captures were cancelled meanwhile.
-func (p *pipeline) handOn(ctx context.Context, f judge.Fired, capture gopprof.Capture, held bool, log *zap.Logger) (published bool) {
+func (p *pipeline) handOn(ctx context.Context, f judge.Fired, capture gopprof.Capture, held bool, log *zap.Logger) error {
 	ctx = context.WithoutCancel(ctx)
 	hand := func() error { return p.publish.Publish(ctx, capture) }
 	if held {
@@ -244,13 +247,13 @@ func (p *pipeline) handOn(ctx context.Context, f judge.Fired, capture gopprof.Ca
 	}
 	if err := hand(); err != nil {
 		p.refuse(f, log, reasonOf(err), err)
-		return false
+		return err
 	}
 	p.judge.Captured(f, capture.ID, capture.Agreement, p.now())
 	p.remember()
 	log.Info("witnesses compared", zap.String("agreement", string(capture.Agreement.Result)),
 		zap.String("reason", string(capture.Agreement.Reason)), zap.String("detail", capture.Agreement.Detail))
-	return true
+	return nil
 }
 
 // tellNothing tells who allowed a capture that it will not come, and gives its place in the

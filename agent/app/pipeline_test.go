@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 	"weak"
 
@@ -194,6 +195,33 @@ func TestFiringThatCameToNothing(t *testing.T) {
 				t.Errorf("%d captures: the aggregator must be told of those that it granted, and of no others", len(c.fakes.published))
 			}
 		})
+	}
+}
+
+// noRoom is publish, which has room for nothing that holds a profile.
+type noRoom struct{ *fakes }
+
+func (n noRoom) Publish(ctx context.Context, c gopprof.Capture) error {
+	if len(c.Profiles) > 0 {
+		return &gopprof.Error{Reason: gopprof.ReasonSpoolFailed}
+	}
+	return n.fakes.Publish(ctx, c)
+}
+
+func (noRoom) Hold(gopprof.Capture, time.Time) error {
+	return &gopprof.Error{Reason: gopprof.ReasonSpoolFailed}
+}
+
+// Who granted a capture that was taken and lost is told: its place in the budget is another's.
+func TestCaptureThatIsLostIsToldToWhoGrantedIt(t *testing.T) {
+	f := &fakes{hot: true, decision: gopprof.Decision{Go: true, Incident: "i"}}
+	p := newTestPipeline(f)
+	p.publish, p.take = noRoom{f}, &slowTaker{}
+	synctest.Test(t, func(t *testing.T) {
+		p.turnOnce(t)
+	})
+	if len(f.published) != 1 || f.published[0].Incident != "i" || len(f.published[0].Failures) == 0 || f.published[0].Failures[0].Reason != gopprof.ReasonSpoolFailed {
+		t.Errorf("told %+v, want that the capture came to nothing", f.published)
 	}
 }
 
