@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"gocloud.dev/blob/memblob"
@@ -228,6 +229,40 @@ func TestSweepLooksAgainBeforeLeftoversGo(t *testing.T) {
 		}
 		if keys := b.Keys(t); len(keys) != 5 {
 			t.Errorf("left: %v", keys)
+		}
+	})
+}
+
+// What another aggregator stores is listed while a sweep takes long.
+func TestRefreshDuringASweep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := directory(t.TempDir())
+		another := d.Open(t, func(c *store.Config) { c.Sweep = false })
+		storetest.Store(t, another, storetest.Capture(time.Now().Add(-48*time.Hour), 1))
+		s := d.Open(t, func(c *store.Config) { c.MaxAge = 24 * time.Hour })
+		ctx, stop := context.WithCancel(t.Context())
+		s.FailRemove(func(key string) error {
+			if strings.HasSuffix(key, "/report.json") { // not the blob of the trial
+				<-ctx.Done()
+			}
+			return ctx.Err()
+		})
+		ended := make(chan error, 1)
+		go func() { ended <- s.Run(ctx) }()
+		synctest.Wait()
+		if err := s.Ready(); err != nil {
+			t.Fatal(err)
+		}
+		fresh := storetest.Store(t, another, storetest.Capture(time.Now(), 2))
+		time.Sleep(2 * store.DefaultConfig().RefreshInterval)
+		synctest.Wait()
+		page, err := s.List(t.Context(), store.Query{Limit: 1})
+		if err != nil || len(page.Reports) != 1 || page.Reports[0].ID != fresh.ID {
+			t.Errorf("listed %v, %v, want the new report", page.Reports, err)
+		}
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
 		}
 	})
 }
