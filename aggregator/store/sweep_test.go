@@ -52,6 +52,26 @@ func TestSweepLeftovers(t *testing.T) {
 	})
 }
 
+// A report of an agent whose clock is years ahead is kept as long as the others.
+func TestSweepOfTheFuture(t *testing.T) {
+	testBuckets(t, func(t *testing.T, b storetest.Bucket) {
+		s := b.Open(t, func(c *store.Config) { c.MaxAge = 24 * time.Hour })
+		storetest.Store(t, s, storetest.Capture(time.Now().AddDate(3, 0, 0), 1))
+		for _, c := range []struct {
+			after time.Duration
+			swept float64
+		}{{-time.Hour, 0}, {23 * time.Hour, 0}, {25 * time.Hour, 1}} {
+			later(s, c.after)
+			if err := s.Sweep(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if n := s.Swept("age"); n != c.swept {
+				t.Errorf("after %s: %g swept, want %g", c.after, n, c.swept)
+			}
+		}
+	})
+}
+
 // A capture that is delivered again after most of a day is stored again, as far as the
 // sweep goes: its report must not lose a profile between storing and commit.
 func TestSweepSparesWhatIsStoredAgain(t *testing.T) {
