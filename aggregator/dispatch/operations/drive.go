@@ -2,7 +2,6 @@ package operations
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -87,9 +86,10 @@ func (k *Keeper) watched(key string, value []byte, revision uint64) {
 		k.forget(key)
 		return
 	}
-	var op gopprof.Operation
-	if err := json.Unmarshal(value, &op); err != nil || op.ID != key {
+	op, err := decode(key, value)
+	if err != nil {
 		k.log.Warn("record of an operation is unreadable", zap.String("operation", key), zap.Error(err))
+		k.forget(key) // nothing of it could be written down
 		return
 	}
 	k.note(op, revision, len(value))

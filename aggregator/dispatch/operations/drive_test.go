@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -362,6 +363,43 @@ func TestRecordsAway(t *testing.T) {
 		l.kv.Break(nil)
 		if op := wait(t, k, id); states(op)["stored"] != 3 {
 			t.Errorf("%v", states(op))
+		}
+	})
+}
+
+// A record that nobody can read keeps no capture from being closed: it came again and again
+// until the record was forgotten.
+func TestUnreadableRecord(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		l.pods("web", 1, "a")
+		k, stop := l.start()
+		defer stop()
+		op := ask(t, k, gopprof.Manual{Pod: "web-0"})
+		another := strings.Replace(fuzzID, "0", "1", 1)
+		for _, value := range []string{"{", `{"captures":"none"}`, `{"id":"` + another + `"}`} {
+			_, revision, err := l.kv.Get(t.Context(), op.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := l.kv.Update(t.Context(), op.ID, []byte(value), revision); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			if _, err := k.Operation(t.Context(), op.ID); gopprof.ReasonOf(err) != gopprof.ReasonUnknown {
+				t.Errorf("%s: %v", value, err)
+			}
+			c := captureOf("a", gopprof.CaptureRequest{Capture: op.Captures[0].Capture, Request: gopprof.Request{Operation: op.ID}})
+			for name, err := range map[string]error{
+				"stored": k.Stored(t.Context(), gopprof.Report{ID: c.ID, Capture: c}),
+				"failed": k.Failed(t.Context(), c), "given up": k.GivenUp(t.Context(), c, gopprof.ReasonInternal, ""),
+			} {
+				if err != nil {
+					t.Errorf("%s, %s: %v", value, name, err)
+				}
+			}
+			if _, err := k.Cancel(t.Context(), op.ID); gopprof.ReasonOf(err) != gopprof.ReasonUnknown {
+				t.Errorf("%s, cancelled: %v", value, err)
+			}
 		}
 	})
 }

@@ -130,13 +130,22 @@ func (k *Keeper) read(ctx context.Context, id string) (gopprof.Operation, uint64
 	if errors.Is(err, bus.ErrNoKey) {
 		return op, 0, unknown
 	}
-	if err == nil {
-		err = json.Unmarshal(value, &op)
-	}
 	if err != nil {
 		return op, 0, away(fmt.Errorf("reading operation %q: %w", id, err))
 	}
+	if op, err = decode(id, value); err != nil {
+		// Nobody will ever read it: what waits to be closed must not be tried again until it is forgotten.
+		return op, 0, &gopprof.Error{Reason: gopprof.ReasonUnknown, Detail: "the record of this operation cannot be read", Err: err}
+	}
 	return op, revision, nil
+}
+
+// decode reads the record of an operation.
+func decode(id string, value []byte) (op gopprof.Operation, err error) {
+	if err = json.Unmarshal(value, &op); err == nil && op.ID != id {
+		err = fmt.Errorf("it is of operation %q", op.ID)
+	}
+	return op, err
 }
 
 // away gives the error of who keeps the records a name for callers, when it may be none in
