@@ -3,6 +3,7 @@ package serve
 import (
 	"context"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 
@@ -28,10 +29,17 @@ const (
 	wholeShare = 8  // one of them
 )
 
-// heldPatience is how long a file, or a report, waits for room.
+// How many operations callers may follow, which they do for as long as these go on; one caller
+// leaves room for the others.
+const (
+	followMost  = 1000 // all of them together
+	followShare = 500  // one of them
+)
+
+// heldPatience is how long a file, or a request, waits for room.
 const heldPatience = 10 * time.Second
 
-var errHeld = &gopprof.Error{Reason: gopprof.ReasonBudget, Detail: "too much of what is stored is on its way to callers, or to you: ask again later"}
+var errHeld = &gopprof.Error{Reason: gopprof.ReasonBudget, Detail: "too much is on its way to callers, or to you: ask again later"}
 
 // held bounds what requests hold until they end.
 type held struct {
@@ -59,6 +67,7 @@ func (h *held) one(refuse func(http.ResponseWriter, *http.Request, api.Problem),
 		own := h.enter(caller)
 		defer h.leave(caller, own)
 		if h.take(r.Context(), own) != nil {
+			w.Header().Set("Retry-After", strconv.Itoa(int(heldPatience.Seconds())))
 			refuse(w, r, api.Problem{Status: http.StatusTooManyRequests, Reason: errHeld.Reason, Detail: errHeld.Detail})
 			return
 		}

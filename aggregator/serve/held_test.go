@@ -59,8 +59,9 @@ func (r *reads) Read(ctx context.Context, key string) ([]byte, error) {
 // crowd is a server with callers who have their tokens.
 type crowd struct {
 	*serve.Server
-	shelf  *reads
-	report gopprof.Report
+	shelf     *reads
+	report    gopprof.Report
+	operation string
 }
 
 // testCrowd runs a test of callers within a clock of its own.
@@ -77,16 +78,22 @@ func testCrowd(t *testing.T, test func(t *testing.T, c crowd)) {
 	synctest.Test(t, func(t *testing.T) {
 		shelf, cfg := &reads{shelf: base.shelf}, serve.DefaultConfig()
 		cfg.TokensFile = config.SecretFile(path)
-		server, err := serve.New(cfg, serve.Deps{Reports: shelf, Captures: &desk{}, Groups: &desk{}}, zap.NewNop(), prometheus.NewRegistry())
+		op := operationOf("shop", gopprof.CaptureWaiting)
+		behind := &desk{op: op, shows: []gopprof.Operation{op}, hang: true}
+		server, err := serve.New(cfg, serve.Deps{Reports: shelf, Captures: behind, Groups: behind}, zap.NewNop(), prometheus.NewRegistry())
 		if err != nil {
 			t.Fatal(err)
 		}
-		test(t, crowd{server, shelf, report})
+		test(t, crowd{server, shelf, report, op.ID})
 	})
 }
 
 func (c crowd) ask(t *testing.T, token, path string, w http.ResponseWriter) {
-	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
+	c.askWithin(t.Context(), token, path, w)
+}
+
+func (c crowd) askWithin(ctx context.Context, token, path string, w http.ResponseWriter) {
+	r := httptest.NewRequestWithContext(ctx, http.MethodGet, path, nil)
 	r.Header.Set("Authorization", "Bearer "+token)
 	c.ServeHTTP(w, r)
 }
@@ -179,5 +186,40 @@ func TestCallersWhoTakeNoReports(t *testing.T) {
 				t.Errorf("once they were taken: %d", after.Code)
 			}
 		}
+	})
+}
+
+// Who follows operations leaves room for others who do.
+func TestFollowersWithoutEnd(t *testing.T) {
+	testCrowd(t, func(t *testing.T, c crowd) {
+		var all sync.WaitGroup
+		ctx, stop := context.WithCancel(t.Context())
+		path, refused := api.PathEvents(c.operation), atomic.Int64{}
+		follow := func(token string) {
+			w := httptest.NewRecorder()
+			c.askWithin(ctx, token, path, w)
+			switch {
+			case w.Code == http.StatusTooManyRequests && w.Header().Get("Retry-After") != "":
+				refused.Add(1)
+			case w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "event: state"):
+				t.Errorf("%d %s", w.Code, w.Body)
+			}
+		}
+		for range 600 {
+			all.Go(func() { follow(shopToken) })
+		}
+		time.Sleep(time.Minute)
+		if n := refused.Load(); n != 100 {
+			t.Errorf("%d of 600 followers refused, want 100", n)
+		}
+		for range 500 {
+			all.Go(func() { follow(adminToken) })
+		}
+		time.Sleep(time.Minute)
+		if n := refused.Load(); n != 100 {
+			t.Errorf("%d of another caller's refused", n-100)
+		}
+		stop()
+		all.Wait()
 	})
 }

@@ -105,6 +105,7 @@ type Server struct {
 	metrics  *metrics
 	held     *held // stored files
 	whole    *held // reports
+	followed *held // operations
 	handler  http.Handler
 	listener listener
 	stopping chan struct{} // closed when it is told to stop
@@ -118,7 +119,7 @@ func New(cfg Config, deps Deps, log *zap.Logger, reg prometheus.Registerer) (*Se
 	}
 	s := &Server{
 		cfg: cfg, log: log, metrics: newMetrics(reg), stopping: make(chan struct{}),
-		held: newHeld(heldMost, heldShare, heldUnread), whole: newHeld(wholeMost, wholeShare, 1),
+		held: newHeld(heldMost, heldShare, heldUnread), whole: newHeld(wholeMost, wholeShare, 1), followed: newHeld(followMost, followShare, 1),
 	}
 	guard := auth.Options{Hosts: cfg.hosts(), Origins: cfg.origins(), Log: log, Refuse: s.refuse}
 	if cfg.TokenReview {
@@ -174,6 +175,7 @@ func (s *Server) rooms(deps Deps, prefix string, base func(*http.Request) string
 	mux.Handle("/api/", programs)
 	mux.Handle("GET "+api.PathReport("{id}"), s.whole.one(s.refuse, programs))
 	mux.Handle("GET "+api.PathBundle("{id}"), s.whole.one(s.refuse, programs))
+	mux.Handle("GET "+api.PathEvents("{id}"), s.followed.one(s.refuse, programs))
 	mux.Handle("/", pages)
 	mux.Handle("GET /reports/{id}", s.whole.one(s.refuse, pages))
 	return s.held.within(mux)
