@@ -4,9 +4,16 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/gopprof/gopprof/aggregator/serve"
 	"github.com/gopprof/gopprof/pkg/api"
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
@@ -162,4 +169,56 @@ func TestUnknownFieldsOfNotifications(t *testing.T) {
 	if status, got := told(t, s, "", string(more)); status != 202 || got[0].State != api.AlertAsked {
 		t.Errorf("%d %+v", status, got)
 	}
+}
+
+// A notification of very many things that are none is refused in a few words, and takes no
+// more memory than it is worth.
+func TestAlertsThatAreNone(t *testing.T) {
+	sc := &scene{shelf: &shelf{blobs: map[string][]byte{}}, desk: &desk{}}
+	server, err := serve.New(serve.DefaultConfig(), serve.Deps{Reports: sc.shelf, Captures: sc.desk, Alerts: reader{20}}, zap.NewNop(), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	full := func(head, unit, tail string, n int) string {
+		return head + strings.TrimSuffix(strings.Repeat(unit, min(n, (1<<20-100-len(head)-len(tail))/len(unit))), ",") + tail
+	}
+	const most = 1 << 20
+	for _, body := range []string{
+		full(`{"version":"4","alerts":[`, "{},", `]}`, most), full(`{"version":"4","alerts":[`, "0,", `]}`, most),
+		full(`{"version":"4","alerts":[`, "{},", `]}`, 2000), full(`{"version":"4","x":[`, "[0],", `]}`, most),
+		full(`{"version":"4","alerts":[{"labels":{`, `"x":0,`, `}}]}`, most), full(`{"x":[`, `{"":0},`, `]}`, most),
+		full(`{"version":"4","alerts":[{"x":"`, `y`, `"}]}`, most), full(``, `[`, ``, 9000), full(`{"version":"4","alerts":[`, "{},", ``, most),
+	} {
+		w := httptest.NewRecorder()
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://localhost"+api.PathAlerts, strings.NewReader(body))
+		server.ServeHTTP(w, r)
+		runtime.ReadMemStats(&after)
+		took := (after.TotalAlloc - before.TotalAlloc) >> 20
+		if w.Code < 400 || w.Code >= 500 || w.Body.Len() > 8<<20 || took > 64 {
+			t.Errorf("%.40s: %d, answered by %d bytes, took %d MiB", body, w.Code, w.Body.Len(), took)
+		}
+	}
+}
+
+// Nor is a large notification that is one refused: a thousand alerts with many labels.
+func TestManyAlerts(t *testing.T) {
+	s := start(t, true)
+	s.desk.op = operationOf("shop", gopprof.CaptureWaiting)
+	body := strings.ReplaceAll(notification(slices.Repeat([]string{"cart"}, 1000)...), `"alertname":"Hot",`, `"alertname":"Hot",`+labels(18)+",")
+	if len(body) < 600<<10 {
+		t.Fatalf("%d bytes only", len(body))
+	}
+	if status, got := told(t, s, shopToken, body); status != http.StatusAccepted || len(got) != 1000 {
+		t.Errorf("%d, %d answers", status, len(got))
+	}
+}
+
+func labels(n int) string {
+	var out []string
+	for i := range n {
+		out = append(out, fmt.Sprintf(`"label_%d":"value, [%d]"`, i, i))
+	}
+	return strings.Join(out, ",")
 }

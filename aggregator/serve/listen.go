@@ -113,7 +113,7 @@ func (s *Server) answer(ctx context.Context, d *door) error {
 		WriteTimeout:      s.cfg.RequestTimeout,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          zap.NewStdLog(s.log),
+		ErrorLog:          zap.NewStdLog(doorLog(s.log)),
 		BaseContext:       func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
 	}
 	failed := make(chan error, 1)

@@ -29,7 +29,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}, []string{"room"}),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gopprof_aggregator_serve_refused_total",
-			Help: "Requests refused before they were looked at: no token or an unknown one, a foreign host or site.",
+			Help: "Requests refused before they were looked at: no token or an unknown one, a foreign host or site, too many reports on their way or operations followed.",
 		}, []string{"reason"}),
 		alerts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gopprof_aggregator_serve_alerts_total",

@@ -103,7 +103,9 @@ type Server struct {
 	cfg      Config
 	log      *zap.Logger
 	metrics  *metrics
-	held     *held
+	held     *held // stored files
+	whole    *held // reports
+	followed *held // operations
 	handler  http.Handler
 	listener listener
 	stopping chan struct{} // closed when it is told to stop
@@ -115,7 +117,10 @@ func New(cfg Config, deps Deps, log *zap.Logger, reg prometheus.Registerer) (*Se
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}
-	s := &Server{cfg: cfg, log: log, metrics: newMetrics(reg), held: newHeld(), stopping: make(chan struct{})}
+	s := &Server{
+		cfg: cfg, log: log, metrics: newMetrics(reg), stopping: make(chan struct{}),
+		held: newHeld(heldMost, heldShare, heldUnread), whole: newHeld(wholeMost, wholeShare, 1), followed: newHeld(followMost, followShare, 1),
+	}
 	guard := auth.Options{Hosts: cfg.hosts(), Origins: cfg.origins(), Log: log, Refuse: s.refuse}
 	if cfg.TokenReview {
 		if guard.Reviews = deps.Tokens; guard.Reviews == nil {
@@ -163,11 +168,16 @@ func below(prefix string, h http.Handler) http.Handler {
 func (s *Server) rooms(deps Deps, prefix string, base func(*http.Request) string) http.Handler {
 	see := scope{deps, s.metrics, s.held}
 	mux := http.NewServeMux()
-	mux.Handle("/api/", s.api(deps, prefix))
-	mux.Handle("/", web.New(web.Deps{
+	programs, pages := s.api(deps, prefix), web.New(web.Deps{
 		Reports: see, Captures: see, Views: deps.Views, Nodes: see.Nodes, MayProfile: see.MayProfile, Who: signedIn,
 		StaleAfter: deps.Captures.StaleAfter(), Now: deps.Now, Base: base, Token: s.cfg.TokensFile != "" || s.cfg.TokenReview, Log: s.log,
-	}))
+	})
+	mux.Handle("/api/", programs)
+	mux.Handle("GET "+api.PathReport("{id}"), s.whole.one(s.refuse, programs))
+	mux.Handle("GET "+api.PathBundle("{id}"), s.whole.one(s.refuse, programs))
+	mux.Handle("GET "+api.PathEvents("{id}"), s.followed.one(s.refuse, programs))
+	mux.Handle("/", pages)
+	mux.Handle("GET /reports/{id}", s.whole.one(s.refuse, pages))
 	return s.held.within(mux)
 }
 

@@ -30,8 +30,8 @@ type Config struct {
 	// parameter profile names another section. It is read again every few minutes. Empty
 	// leaves credentials to the AWS SDK.
 	CredentialsFile string `yaml:"credentials_file"`
-	// MaxAge is how long a report is kept, counted from the moment its capture was decided;
-	// 0 keeps reports for ever.
+	// MaxAge is how long a report is kept, counted from the moment its capture was decided, or
+	// stored where its agent's clock is ahead; 0 keeps reports for ever.
 	MaxAge time.Duration `yaml:"max_age"`
 	// MaxBytes bounds what reports hold, all their files together: above it the oldest are
 	// deleted; 0 is no bound. It is kept at each sweep, so leave room for what arrives

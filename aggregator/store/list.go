@@ -2,15 +2,19 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
+
+	"go.uber.org/zap"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
 // Page is one page of reports, newest first, in the order of their identifiers. A report
-// that is neither added nor deleted while the pages are read is on exactly one of them.
+// that is neither added nor deleted while the pages are read is on exactly one of them. A few
+// that cannot be read are on none, which is logged and counted: a folder says no more than a name.
 type Page struct {
 	// Reports have what a list shows of each: its target, trigger, times, files and page, and
 	// of what it explains the first line, the warnings and the causes' names. The rest, which
@@ -66,6 +70,8 @@ func (s *Store) listStored(ctx context.Context, q Query, lower, upper string, n 
 	if err != nil {
 		return nil, "", err
 	}
+	left := &unread{}
+	defer s.noteUnread(left)
 	days, read := 0, 0
 	for d, err := range s.days(ctx, clusters, lower, upper) {
 		if err != nil {
@@ -77,7 +83,7 @@ func (s *Store) listStored(ctx context.Context, q Query, lower, upper string, n 
 		}
 		refs = slices.DeleteFunc(refs, func(r ref) bool { return !r.committed || r.id < lower || r.id >= upper })
 		for batch := range slices.Chunk(refs, min(max(n-len(found), readAtOnce), maxBatch)) {
-			reports, err := s.readRefs(ctx, batch, nil)
+			reports, err := s.readRefs(ctx, batch, left)
 			if err != nil {
 				return nil, "", err
 			}
@@ -96,6 +102,14 @@ func (s *Store) listStored(ctx context.Context, q Query, lower, upper string, n 
 		}
 	}
 	return found, "", nil
+}
+
+// noteUnread says what a list was left without.
+func (s *Store) noteUnread(left *unread) {
+	if n := len(left.errs); n > 0 {
+		s.metrics.failures.WithLabelValues("list_read").Add(float64(n))
+		s.log.Warn("reports that cannot be read are missing in a list", zap.Int("reports", n), zap.Error(errors.Join(left.errs...)))
+	}
 }
 
 func firstOfDay(date string) string {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -26,19 +27,29 @@ func (s *Store) Run(ctx context.Context) error {
 	if !s.rebuild(ctx) {
 		return nil
 	}
-	s.attempt(ctx, "sweep", sweepTimeout, s.Sweep)
-	refresh := time.NewTicker(s.cfg.RefreshInterval)
-	defer refresh.Stop()
-	sweep := time.NewTicker(s.cfg.SweepInterval)
-	defer sweep.Stop()
+	var both sync.WaitGroup // a sweep of a large store takes hours, and lists show what is new meanwhile
+	both.Go(func() {
+		every(ctx, s.cfg.RefreshInterval, func() { s.attempt(ctx, "refresh", rebuildTimeout, s.refresh) })
+	})
+	both.Go(func() {
+		sweep := func() { s.attempt(ctx, "sweep", sweepTimeout, s.Sweep) }
+		sweep()
+		every(ctx, s.cfg.SweepInterval, sweep)
+	})
+	both.Wait()
+	return nil
+}
+
+// every does something again and again until ctx ends.
+func every(ctx context.Context, interval time.Duration, do func()) {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
-		case <-refresh.C:
-			s.attempt(ctx, "refresh", rebuildTimeout, s.refresh)
-		case <-sweep.C:
-			s.attempt(ctx, "sweep", sweepTimeout, s.Sweep)
+			return
+		case <-tick.C:
+			do()
 		}
 	}
 }
@@ -194,10 +205,15 @@ func (s *Store) readEntries(ctx context.Context, refs []ref, left *unread) (entr
 }
 
 // turns remembers how each loop's last turn ended.
-type turns struct{ failed map[string]bool }
+type turns struct {
+	mu     sync.Mutex // guards failed
+	failed map[string]bool
+}
 
 // set returns whether the outcome changed, and whether there was one before.
 func (t *turns) set(operation string, err error) (changed, before bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if t.failed == nil {
 		t.failed = make(map[string]bool)
 	}

@@ -51,7 +51,7 @@ type Store struct {
 	metrics *metrics
 	now     func() time.Time
 	ready   *readiness
-	turns   turns // of Run only
+	turns   turns
 }
 
 // Open opens the store at cfg.URL. It does not wait for a remote one to answer: Ready

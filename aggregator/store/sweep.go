@@ -132,10 +132,19 @@ func (w *sweep) cause(r ref) string {
 	case !w.cfg.Sweep:
 	case !r.committed && w.started.Sub(r.newest) > orphanAge:
 		return "orphan"
-	case r.committed && w.cfg.MaxAge > 0 && w.started.Sub(idTime(r.id)) > w.cfg.MaxAge:
+	case r.committed && w.cfg.MaxAge > 0 && w.started.Sub(w.since(r)) > w.cfg.MaxAge:
 		return "age"
 	}
 	return ""
+}
+
+// since returns from when a report's age counts: when its capture was decided or, where its
+// agent's clock was far ahead, when it was stored. It would stay for years.
+func (w *sweep) since(r ref) time.Time {
+	if decided := idTime(r.id); !decided.After(w.started) {
+		return decided
+	}
+	return r.newest
 }
 
 // mostRefused is how many reports in a row may fail to be deleted before the pass over bytes

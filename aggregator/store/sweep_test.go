@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"gocloud.dev/blob/memblob"
@@ -47,6 +48,26 @@ func TestSweepLeftovers(t *testing.T) {
 		}
 		if _, err := s.Report(t.Context(), report.ID); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// A report of an agent whose clock is years ahead is kept as long as the others.
+func TestSweepOfTheFuture(t *testing.T) {
+	testBuckets(t, func(t *testing.T, b storetest.Bucket) {
+		s := b.Open(t, func(c *store.Config) { c.MaxAge = 24 * time.Hour })
+		storetest.Store(t, s, storetest.Capture(time.Now().AddDate(3, 0, 0), 1))
+		for _, c := range []struct {
+			after time.Duration
+			swept float64
+		}{{-time.Hour, 0}, {23 * time.Hour, 0}, {25 * time.Hour, 1}} {
+			later(s, c.after)
+			if err := s.Sweep(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if n := s.Swept("age"); n != c.swept {
+				t.Errorf("after %s: %g swept, want %g", c.after, n, c.swept)
+			}
 		}
 	})
 }
@@ -228,6 +249,40 @@ func TestSweepLooksAgainBeforeLeftoversGo(t *testing.T) {
 		}
 		if keys := b.Keys(t); len(keys) != 5 {
 			t.Errorf("left: %v", keys)
+		}
+	})
+}
+
+// What another aggregator stores is listed while a sweep takes long.
+func TestRefreshDuringASweep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := directory(t.TempDir())
+		another := d.Open(t, func(c *store.Config) { c.Sweep = false })
+		storetest.Store(t, another, storetest.Capture(time.Now().Add(-48*time.Hour), 1))
+		s := d.Open(t, func(c *store.Config) { c.MaxAge = 24 * time.Hour })
+		ctx, stop := context.WithCancel(t.Context())
+		s.FailRemove(func(key string) error {
+			if strings.HasSuffix(key, "/report.json") { // not the blob of the trial
+				<-ctx.Done()
+			}
+			return ctx.Err()
+		})
+		ended := make(chan error, 1)
+		go func() { ended <- s.Run(ctx) }()
+		synctest.Wait()
+		if err := s.Ready(); err != nil {
+			t.Fatal(err)
+		}
+		fresh := storetest.Store(t, another, storetest.Capture(time.Now(), 2))
+		time.Sleep(2 * store.DefaultConfig().RefreshInterval)
+		synctest.Wait()
+		page, err := s.List(t.Context(), store.Query{Limit: 1})
+		if err != nil || len(page.Reports) != 1 || page.Reports[0].ID != fresh.ID {
+			t.Errorf("listed %v, %v, want the new report", page.Reports, err)
+		}
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
 		}
 	})
 }

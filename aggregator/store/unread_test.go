@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -80,4 +81,41 @@ func TestStartWithAReportThatCannotBeRead(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// A list of what the index does not hold is without those few that cannot be read, and says so;
+// where many cannot be read it is the store that fails.
+func TestListWithAReportThatCannotBeRead(t *testing.T) {
+	d := directory(t.TempDir())
+	s := d.Open(t, func(c *store.Config) { c.Sweep = false })
+	var want []string
+	for i := range 30 {
+		r := storetest.Store(t, s, storetest.Capture(storetest.Noon().Add(-time.Duration(i)*time.Hour), i))
+		if i%10 == 3 {
+			unreadable(t, d, r)
+			continue
+		}
+		want = append(want, r.ID)
+	}
+	anew := d.Open(t, func(c *store.Config) { c.Sweep = false })
+	var got []string
+	for q, more := (store.Query{Limit: 7}), true; more; more = q.After != "" {
+		page, err := anew.List(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range page.Reports {
+			got = append(got, r.ID)
+		}
+		q.After = page.Next
+	}
+	if !slices.Equal(got, want) || anew.Failures("list_read") < 3 {
+		t.Errorf("listed %d reports, %g left out, want %d and 3 or, by pages that overlap, more", len(got), anew.Failures("list_read"), len(want))
+	}
+	for i := range 9 {
+		unreadable(t, d, storetest.Store(t, s, storetest.Capture(storetest.Noon(), 100+i)))
+	}
+	if _, err := anew.List(t.Context(), store.Query{Limit: 100}); err == nil {
+		t.Error("a list of a store of which twelve reports cannot be read")
+	}
 }

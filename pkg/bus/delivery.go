@@ -61,8 +61,10 @@ func believe(from origin, data []byte) (gopprof.Capture, error) {
 }
 
 // Deliveries is how often the message was handed over, this time included.
-func (d *Delivery) Deliveries() int {
-	meta, err := d.msg.Metadata()
+func (d *Delivery) Deliveries() int { return deliveries(d.msg) }
+
+func deliveries(m jetstream.Msg) int {
+	meta, err := m.Metadata()
 	if err != nil {
 		return 1
 	}

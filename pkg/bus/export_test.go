@@ -82,6 +82,15 @@ func (a *Aggregator) Waiting(ctx context.Context, stream, durable string) (uint6
 	return i.NumPending + uint64(i.NumAckPending), nil
 }
 
+// Returned is how many messages a consumer was given more than once and has not ended.
+func (a *Aggregator) Returned(ctx context.Context, stream, durable string) (int, error) {
+	c, err := a.js.Consumer(ctx, stream, durable)
+	if err != nil {
+		return 0, err
+	}
+	return c.CachedInfo().NumRedelivered, nil
+}
+
 // DeleteConsumer removes a consumer as an administrator would.
 func (a *Aggregator) DeleteConsumer(ctx context.Context, stream, durable string) error {
 	return a.js.DeleteConsumer(ctx, stream, durable)

@@ -28,6 +28,9 @@ const (
 	// The pauses before a report is handed over again double between these.
 	reportPause    = time.Second
 	reportMaxPause = 5 * time.Minute
+	// newerTries is how often a report of a newer version is handed over before it is ended, for
+	// about an hour: while replicas are updated one after the other, one of them can read it.
+	newerTries = 20
 )
 
 // PublishReport publishes a report, once: if it is there already, that is success, and
@@ -95,6 +98,11 @@ func (a *Aggregator) Reports(ctx context.Context, durable string, handle func(co
 
 func (a *Aggregator) report(m jetstream.Msg, wait time.Duration, handle func(context.Context, gopprof.Report) error) {
 	r, err := wire.DecodeReport(m.Data())
+	if errors.Is(err, wire.ErrVersion) && deliveries(m) < newerTries {
+		a.log.Warn("report of a newer version left to a newer aggregator", zap.String("subject", clip(m.Subject())), zap.Error(err))
+		a.settled(r, m.NakWithDelay(reportDelay(m)))
+		return
+	}
 	if err != nil || reportSubject(r) != m.Subject() {
 		a.met.refuse(gopprof.ReasonUndecodable)
 		a.log.Error("report not believed", zap.String("subject", clip(m.Subject())), zap.Error(err))
@@ -154,9 +162,5 @@ func keepAlive(m jetstream.Msg, wait time.Duration) (stop func()) {
 
 // reportDelay doubles with each delivery.
 func reportDelay(m jetstream.Msg) time.Duration {
-	meta, err := m.Metadata()
-	if err != nil {
-		return reportPause
-	}
-	return min(reportPause<<min(meta.NumDelivered-1, 16), reportMaxPause)
+	return min(reportPause<<min(deliveries(m)-1, 16), reportMaxPause)
 }

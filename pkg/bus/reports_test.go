@@ -1,6 +1,7 @@
 package bus_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"strings"
@@ -301,4 +302,37 @@ func TestReportThatIsNone(t *testing.T) {
 	if n := calls.Load(); n != 1 {
 		t.Errorf("%d reports were handed over, want 1", n)
 	}
+}
+
+// TestReportOfANewerVersion: while replicas are updated one after the other, an old one does
+// not end what a new one has reported.
+func TestReportOfANewerVersion(t *testing.T) {
+	b := bustest.Start(t, bustest.Options{})
+	agg := b.Aggregator()
+	r := report(capture(t, "a"))
+	body, err := wire.EncodeReport(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	newer := bytes.Replace(body, []byte(`"data":{"version":1,`), []byte(`"data":{"version":2,`), 1)
+	if bytes.Equal(newer, body) {
+		t.Fatal("not newer")
+	}
+	if err := agg.PublishRaw(within(t), &nats.Msg{Subject: bus.ReportSubject(r), Data: newer}); err != nil {
+		t.Fatal(err)
+	}
+	background(t, "reports", func(ctx context.Context) error {
+		return agg.Reports(ctx, "x", func(context.Context, gopprof.Report) error {
+			t.Error("handed over")
+			return nil
+		})
+	})
+	poll.Until(t, "it comes again", func() bool {
+		waiting, err := agg.Waiting(within(t), bus.StreamReports, "x")
+		if err == nil && waiting == 0 {
+			t.Fatal("ended by a replica that cannot read it")
+		}
+		n, err := agg.Returned(within(t), bus.StreamReports, "x")
+		return err == nil && n == 1
+	})
 }

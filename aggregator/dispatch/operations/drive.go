@@ -2,7 +2,6 @@ package operations
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -44,7 +43,9 @@ func (k *Keeper) Run(ctx context.Context) error {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
-		k.prune(k.deps.Now())
+		now := k.deps.Now()
+		k.clock.look(now)
+		k.prune(now)
 		if k.caughtUp.Load() && k.lease.hold(ctx, k) {
 			k.turn(ctx)
 		}
@@ -85,9 +86,10 @@ func (k *Keeper) watched(key string, value []byte, revision uint64) {
 		k.forget(key)
 		return
 	}
-	var op gopprof.Operation
-	if err := json.Unmarshal(value, &op); err != nil || op.ID != key {
+	op, err := decode(key, value)
+	if err != nil {
 		k.log.Warn("record of an operation is unreadable", zap.String("operation", key), zap.Error(err))
+		k.forget(key) // nothing of it could be written down
 		return
 	}
 	k.note(op, revision, len(value))
@@ -154,7 +156,7 @@ func (k *Keeper) snapshot() (ops []gopprof.Operation, busy map[string]bool) {
 // tend looks after what an operation has begun: what is overdue, what shall stop, and what
 // its agents say.
 func (k *Keeper) tend(ctx context.Context, op gopprof.Operation, now time.Time) {
-	if _, overdue := expire(op, now, k.cfg); overdue {
+	if _, overdue := k.expire(op, now); overdue {
 		k.every(op.ID, now, func() { k.writeExpired(ctx, op.ID) })
 	}
 	for _, oc := range op.Captures {
@@ -183,7 +185,7 @@ func (k *Keeper) every(id string, now time.Time, f func()) {
 
 func (k *Keeper) writeExpired(ctx context.Context, id string) {
 	if _, err := k.change(ctx, id, func(op *gopprof.Operation) (changed bool) {
-		*op, changed = expire(*op, k.deps.Now(), k.cfg)
+		*op, changed = k.expire(*op, k.deps.Now())
 		return changed
 	}); err != nil {
 		k.log.Warn("operation not written", zap.String("operation", id), zap.Error(err))

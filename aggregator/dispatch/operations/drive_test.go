@@ -5,6 +5,8 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -365,6 +367,43 @@ func TestRecordsAway(t *testing.T) {
 	})
 }
 
+// A record that nobody can read keeps no capture from being closed: it came again and again
+// until the record was forgotten.
+func TestUnreadableRecord(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		l.pods("web", 1, "a")
+		k, stop := l.start()
+		defer stop()
+		op := ask(t, k, gopprof.Manual{Pod: "web-0"})
+		another := strings.Replace(fuzzID, "0", "1", 1)
+		for _, value := range []string{"{", `{"captures":"none"}`, `{"id":"` + another + `"}`} {
+			_, revision, err := l.kv.Get(t.Context(), op.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := l.kv.Update(t.Context(), op.ID, []byte(value), revision); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			if _, err := k.Operation(t.Context(), op.ID); gopprof.ReasonOf(err) != gopprof.ReasonUnknown {
+				t.Errorf("%s: %v", value, err)
+			}
+			c := captureOf("a", gopprof.CaptureRequest{Capture: op.Captures[0].Capture, Request: gopprof.Request{Operation: op.ID}})
+			for name, err := range map[string]error{
+				"stored": k.Stored(t.Context(), gopprof.Report{ID: c.ID, Capture: c}),
+				"failed": k.Failed(t.Context(), c), "given up": k.GivenUp(t.Context(), c, gopprof.ReasonInternal, ""),
+			} {
+				if err != nil {
+					t.Errorf("%s, %s: %v", value, name, err)
+				}
+			}
+			if _, err := k.Cancel(t.Context(), op.ID); gopprof.ReasonOf(err) != gopprof.ReasonUnknown {
+				t.Errorf("%s, cancelled: %v", value, err)
+			}
+		}
+	})
+}
+
 // Without room for its record a request is refused by that name, and counted so.
 func TestRecordsFull(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
@@ -403,6 +442,64 @@ func TestNoTurn(t *testing.T) {
 		op := wait(t, k, ask(t, k, gopprof.Manual{Pod: "web-0"}).ID)
 		if states(op)["expired"] != 1 || time.Since(op.At) > 2*time.Minute+5*time.Second {
 			t.Errorf("%v after %s", states(op), time.Since(op.At))
+		}
+	})
+}
+
+// set gives a lab's aggregators a wall clock that can be set.
+func (l *lab) set() (by func(time.Duration)) {
+	var off atomic.Int64
+	l.now = func() time.Time { return time.Now().Round(0).Add(time.Duration(off.Load())) }
+	return func(d time.Duration) { off.Add(int64(d)) }
+}
+
+// Captures that wait for their turn, run, or are on their way do not end because the clock is
+// set by an hour.
+func TestCapturesThoughTheClockIsSet(t *testing.T) {
+	for _, by := range []time.Duration{time.Hour, -time.Hour} {
+		bubble(t, func(t *testing.T, l *lab) {
+			l.cfg.AtOnce = 1
+			l.pods("web", 4, "a", "b")
+			set := l.set()
+			k, stop := l.start()
+			defer stop()
+			first := ask(t, k, gopprof.Manual{Workload: deployment("web"), CPUSeconds: 20}).ID
+			second := ask(t, k, gopprof.Manual{Pod: "web-0", CPUSeconds: 20}).ID
+			for _, d := range []time.Duration{by, -by, by} {
+				time.Sleep(30 * time.Second)
+				set(d)
+			}
+			for _, id := range []string{first, second} {
+				if op := wait(t, k, id); len(op.Captures) != states(op)["stored"] {
+					t.Errorf("set by %s: %v", by, states(op))
+				}
+			}
+		})
+	}
+}
+
+// What has no turn ends in its time all the same, whenever the clock was set forward.
+func TestNoTurnThoughTheClockIsSet(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		l.cfg.QueueTime, l.cfg.StartWithin = 2*time.Minute, 24*time.Hour
+		l.pods("web", 1, "a")
+		l.change("a", func(a *agent) { a.refuse = gopprof.ReasonCapturing })
+		set := l.set()
+		k, stop := l.start()
+		defer stop()
+		for range 2 {
+			asked := time.Now()
+			id := ask(t, k, gopprof.Manual{Pod: "web-0"}).ID
+			time.Sleep(time.Minute)
+			set(time.Hour)
+			time.Sleep(30 * time.Second)
+			if op, err := k.Operation(t.Context(), id); err != nil || op.Ended() {
+				t.Fatalf("ended before its time: %v, %v", states(op), err)
+			}
+			op := wait(t, k, id)
+			if after := time.Since(asked); states(op)["expired"] != 1 || after < 2*time.Minute || after > 2*time.Minute+5*time.Second {
+				t.Errorf("%v after %s", states(op), after)
+			}
 		}
 	})
 }

@@ -25,7 +25,8 @@ type lab struct {
 	kv   *buckettest.KV
 	cfg  Config
 	room int64
-	most int // bytes of a record; 0: no bound
+	most int              // bytes of a record; 0: no bound
+	now  func() time.Time // nil: the bubble's
 
 	mu      sync.Mutex // guards what follows
 	nodes   []gopprof.NodeState
@@ -101,7 +102,7 @@ func (l *lab) change(node string, f func(*agent)) {
 
 // start runs an aggregator until stop is called, or the test ends.
 func (l *lab) start() (k *Keeper, stop func()) {
-	k = New(l.cfg, Deps{Records: narrow{l.kv, l.most}, Keys: l.kv, Control: l.kv, Room: l.room, Agents: l, Nodes: l, Selector: selector}, zap.NewNop(), prometheus.NewRegistry())
+	k = New(l.cfg, Deps{Records: narrow{l.kv, l.most}, Keys: l.kv, Control: l.kv, Room: l.room, Agents: l, Nodes: l, Selector: selector, Now: l.now}, zap.NewNop(), prometheus.NewRegistry())
 	l.mu.Lock()
 	l.keeper = k
 	l.mu.Unlock()

@@ -74,6 +74,7 @@ type Keeper struct {
 	log     *zap.Logger
 	metrics *metrics
 	lease   lease
+	clock   clock
 
 	woken    chan struct{} // something may have to be done now
 	paused   atomic.Pointer[gopprof.Pause]

@@ -69,7 +69,7 @@ func (c Config) latest(op gopprof.Operation, oc gopprof.OperationCapture) time.T
 // called failed that never arrived.
 func (k *Keeper) shown(op gopprof.Operation) gopprof.Operation {
 	now := k.deps.Now()
-	op, _ = expire(op, now, k.cfg)
+	op, _ = k.expire(op, now)
 	for i, oc := range op.Captures {
 		if oc.State == gopprof.CaptureProfiling {
 			op.Captures[i].SecondsLeft = max(0, oc.Until.Sub(now).Seconds())
@@ -80,7 +80,8 @@ func (k *Keeper) shown(op gopprof.Operation) gopprof.Operation {
 
 // expire calls captures failed that never arrived, or never had their turn. What was given
 // stays as it is. A capture that arrives late after all is stored, not failed.
-func expire(op gopprof.Operation, now time.Time, c Config) (gopprof.Operation, bool) {
+func (k *Keeper) expire(op gopprof.Operation, now time.Time) (gopprof.Operation, bool) {
+	over := func(due time.Time, within time.Duration) bool { return now.After(k.clock.meant(due, now).Add(within)) }
 	changed := false
 	turn := op.At // since when the next one waits
 	for _, oc := range op.Captures {
@@ -95,9 +96,9 @@ func expire(op gopprof.Operation, now time.Time, c Config) (gopprof.Operation, b
 		}
 		var end gopprof.OperationCapture
 		switch {
-		case oc.State == gopprof.CaptureWaiting && now.After(turn.Add(c.QueueTime)):
-			end = failed(gopprof.ReasonExpired, fmt.Sprintf("it had no turn within %s", c.QueueTime))
-		case oc.State == gopprof.CaptureProfiling && now.After(oc.Until.Add(c.ArriveWithin)):
+		case oc.State == gopprof.CaptureWaiting && over(turn, k.cfg.QueueTime):
+			end = failed(gopprof.ReasonExpired, fmt.Sprintf("it had no turn within %s", k.cfg.QueueTime))
+		case oc.State == gopprof.CaptureProfiling && over(oc.Until, k.cfg.ArriveWithin):
 			end = failed(gopprof.ReasonNoAnswer, "the capture did not arrive in time; the agent's log says what became of it")
 		default:
 			continue
@@ -129,13 +130,22 @@ func (k *Keeper) read(ctx context.Context, id string) (gopprof.Operation, uint64
 	if errors.Is(err, bus.ErrNoKey) {
 		return op, 0, unknown
 	}
-	if err == nil {
-		err = json.Unmarshal(value, &op)
-	}
 	if err != nil {
 		return op, 0, away(fmt.Errorf("reading operation %q: %w", id, err))
 	}
+	if op, err = decode(id, value); err != nil {
+		// Nobody will ever read it: what waits to be closed must not be tried again until it is forgotten.
+		return op, 0, &gopprof.Error{Reason: gopprof.ReasonUnknown, Detail: "the record of this operation cannot be read", Err: err}
+	}
 	return op, revision, nil
+}
+
+// decode reads the record of an operation.
+func decode(id string, value []byte) (op gopprof.Operation, err error) {
+	if err = json.Unmarshal(value, &op); err == nil && op.ID != id {
+		err = fmt.Errorf("it is of operation %q", op.ID)
+	}
+	return op, err
 }
 
 // away gives the error of who keeps the records a name for callers, when it may be none in

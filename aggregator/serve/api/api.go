@@ -129,7 +129,7 @@ func config(prefix string) huma.Config {
 			},
 			Security: []map[string][]string{{"token": {}}, {"password": {}}, {}},
 		},
-		Formats:                      map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
+		Formats:                      map[string]huma.Format{"application/json": format, "json": format},
 		DefaultFormat:                "application/json",
 		RejectUnknownQueryParameters: true,
 	}

@@ -23,6 +23,9 @@ const (
 	// is there soon, and one that was taken away is gone soon.
 	yesFor = 10 * time.Second
 	noFor  = 5 * time.Second
+	// knownFor is how long a token that was somebody's is asked about again before those of
+	// strangers, who may take all of their places.
+	knownFor = time.Hour
 	// maxKept bounds the answers that are kept, of each sort.
 	maxKept = 10_000
 	// maxAsked bounds the questions that run at once, of each sort. Strangers who bring tokens
@@ -43,6 +46,7 @@ type Callers struct {
 	now     func() time.Time
 
 	users  *kept[tokenSum, auth.User] // whose token it is; no name: nobody's
+	known  *kept[tokenSum, struct{}]  // tokens that were somebody's
 	rights *kept[question, bool]
 	asking map[string]chan struct{} // by sort; a place is taken by each question that runs
 
@@ -52,6 +56,7 @@ type Callers struct {
 // The sorts of questions, as the metric calls them.
 const (
 	sortToken  = "token"
+	sortKnown  = "known"
 	sortAccess = "access"
 )
 
@@ -71,13 +76,16 @@ func NewCallers(c CallersConfig, cluster string, rc *rest.Config, reg prometheus
 	}
 	k := &Callers{
 		cfg: c, cluster: cluster, tokens: tokens.TokenReviews(), access: access.SubjectAccessReviews(), now: time.Now,
-		asking: map[string]chan struct{}{sortToken: make(chan struct{}, maxAsked), sortAccess: make(chan struct{}, maxAsked)},
+		asking: map[string]chan struct{}{},
 		reviews: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gopprof_aggregator_caller_reviews_total",
-			Help: "Questions to the API server about callers, by sort (token: whose it is; access: whether somebody may) and result (yes, no, failed, busy).",
+			Help: "Questions to the API server about callers, by sort (token: whose it is; known: whether it still is; access: whether somebody may) and result (yes, no, failed, busy).",
 		}, []string{"sort", "result"}),
 	}
-	k.users, k.rights = newKept[tokenSum, auth.User](maxKept), newKept[question, bool](maxKept)
+	for _, sort := range []string{sortToken, sortKnown, sortAccess} {
+		k.asking[sort] = make(chan struct{}, maxAsked)
+	}
+	k.users, k.known, k.rights = newKept[tokenSum, auth.User](maxKept), newKept[tokenSum, struct{}](maxKept), newKept[question, bool](maxKept)
 	reg.MustRegister(k.reviews)
 	return k, nil
 }
@@ -105,8 +113,12 @@ func (k *Callers) whose(ctx context.Context, token string) (auth.User, error) {
 	if user, ok := k.users.get(sum, k.now()); ok {
 		return user, nil
 	}
+	sort := sortToken
+	if _, ok := k.known.get(sum, k.now()); ok {
+		sort = sortKnown
+	}
 	var user auth.User
-	err := k.ask(ctx, sortToken, func(ctx context.Context) (yes bool, err error) {
+	err := k.ask(ctx, sort, func(ctx context.Context) (yes bool, err error) {
 		user, err = k.review(ctx, token)
 		return user.Name != "", err
 	})
@@ -114,6 +126,9 @@ func (k *Callers) whose(ctx context.Context, token string) (auth.User, error) {
 		return auth.User{}, err
 	}
 	k.users.put(sum, user, k.now(), k.keepFor(user.Name != ""))
+	if user.Name != "" {
+		k.known.put(sum, struct{}{}, k.now(), knownFor)
+	}
 	return user, nil
 }
 
@@ -140,11 +155,11 @@ func (k *Callers) review(ctx context.Context, token string) (auth.User, error) {
 }
 
 // ask has one question answered, within the time and the number that there may be. One
-// about a known user waits for a place.
+// about a stranger's token does not wait for a place.
 func (k *Callers) ask(ctx context.Context, sort string, f func(context.Context) (yes bool, err error)) error {
 	ctx, cancel := context.WithTimeout(ctx, k.cfg.Timeout)
 	defer cancel()
-	if !take(ctx, k.asking[sort], sort == sortAccess) {
+	if !take(ctx, k.asking[sort], sort != sortToken) {
 		k.reviews.WithLabelValues(sort, "busy").Inc()
 		return errBusy
 	}

@@ -194,6 +194,43 @@ func TestFind(t *testing.T) {
 	}
 }
 
+// TestStrangersKeepNobodyOutWhoWasKnown: whose token it is is asked again after seconds, and
+// strangers may have taken all places by then.
+func TestStrangersKeepNobodyOutWhoWasKnown(t *testing.T) {
+	x := newSigner(t, "one", jose.ES256)
+	s := startAPIServer(t, x)
+	k, clock := newTestCallers(t, s)
+	mine := x.sign(t, token("node-1"))
+	if _, ok, err := k.Find(t.Context(), mine); err != nil || !ok {
+		t.Fatalf("%t, %v", ok, err)
+	}
+	hold := make(chan struct{})
+	s.set(func(s *apiServer) { s.hold = hold })
+	done := make(chan error)
+	for i := range maxAsked {
+		go func() {
+			_, _, err := k.Find(t.Context(), fmt.Sprint("made up ", i))
+			done <- err
+		}()
+	}
+	poll.Until(t, "all places are taken", func() bool { return s.reviews.Load() == 1+maxAsked })
+	s.set(func(s *apiServer) { s.hold = nil })
+	clock.forward(yesFor)
+	if _, ok, err := k.Find(t.Context(), mine); err != nil || !ok || k.counted(sortKnown, "yes") != 1 {
+		t.Errorf("known: %t, %v", ok, err)
+	}
+	clock.forward(knownFor)
+	if _, ok, err := k.Find(t.Context(), mine); !errors.Is(err, ErrUnavailable) || ok {
+		t.Errorf("known long ago: %t, %v", ok, err)
+	}
+	close(hold)
+	for range maxAsked {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // TestStrangersCannotFloodTheAPIServer: only so many questions about tokens run at once,
 // and rights of known users are asked for all the same.
 func TestStrangersCannotFloodTheAPIServer(t *testing.T) {
