@@ -77,8 +77,15 @@ func DecodeDecision(capture string, data []byte) (gopprof.Decision, error) {
 	return d, nil
 }
 
-// checkDecision requires the incident of a go; a refusal may have none.
+// checkDecision requires the incident of a go, and the reason of a refusal, which may have no
+// incident.
 func checkDecision(d gopprof.Decision) error {
+	if !d.Go && d.Reason == "" {
+		return fmt.Errorf("reason: %w: none of a refusal", ErrInvalid)
+	}
+	if err := checkWords("reason", maxWord, string(d.Reason)); err != nil {
+		return err
+	}
 	if !d.Go && d.Incident == "" {
 		return nil
 	}

@@ -542,6 +542,22 @@ func TestEncodeRefusesWhatDecodeWould(t *testing.T) {
 	}
 }
 
+// A refusal names its reason: what an agent did not do would otherwise be told without one.
+func TestRefusalsHaveAReason(t *testing.T) {
+	said, err := wire.EncodeDecision(captureID, gopprof.Decision{Reason: gopprof.ReasonBudget})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, reason := range map[string]any{"none": nil, "empty": "", "not printed": "a\nb", "long": strings.Repeat("a", 65)} {
+		if d, err := wire.DecodeDecision(captureID, change(t, said, "data.reason", reason)); !errors.Is(err, wire.ErrInvalid) {
+			t.Errorf("%s: %+v, %v, want %v", name, d, err, wire.ErrInvalid)
+		}
+	}
+	if _, err := wire.EncodeDecision(captureID, gopprof.Decision{}); !errors.Is(err, wire.ErrInvalid) {
+		t.Errorf("encoding: %v, want %v", err, wire.ErrInvalid)
+	}
+}
+
 // TestMessagesOfBefore: agents and aggregators are not updated together.
 func TestMessagesOfBefore(t *testing.T) {
 	c, f := capture(), firing()
