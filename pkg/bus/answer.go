@@ -87,10 +87,11 @@ func ownReply(reply string, from origin) bool {
 	return strings.HasPrefix(reply, serviceReply) || strings.HasPrefix(reply, agentInbox(from.cluster, from.node)+".")
 }
 
-// States hands over what the nodes tell of themselves until ctx ends.
+// States hands over what the nodes tell of themselves until ctx ends. A state of which some
+// targets are not believed is counted as refused, and handed over without them.
 func (a *Aggregator) States(ctx context.Context, take func(gopprof.NodeState)) error {
 	sub, err := a.nc.Subscribe(root+"state.*.*", func(m *nats.Msg) {
-		s, err := wire.DecodeState(m.Data)
+		s, left, err := wire.DecodeState(m.Data)
 		if err != nil {
 			a.met.refuse(gopprof.ReasonUndecodable)
 			return
@@ -99,6 +100,9 @@ func (a *Aggregator) States(ctx context.Context, take func(gopprof.NodeState)) e
 		if err != nil || from != (origin{s.Cluster, s.Node, ""}) {
 			a.met.refuse(gopprof.ReasonImposter)
 			return
+		}
+		if len(left) > 0 {
+			a.met.refuse(gopprof.ReasonUndecodable)
 		}
 		take(s)
 	})

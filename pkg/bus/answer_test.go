@@ -134,6 +134,42 @@ func TestStates(t *testing.T) {
 	}
 }
 
+// A target that is not believed, as a newer agent may send it, does not hide the others of its
+// node; that there was one is counted.
+func TestStateIsBelievedInPart(t *testing.T) {
+	b := bustest.Start(t, bustest.Options{Nodes: []string{"a"}})
+	agg := b.Aggregator()
+	heard := make(chan gopprof.NodeState, 100)
+	background(t, "states", func(ctx context.Context) error {
+		return agg.States(ctx, func(s gopprof.NodeState) { heard <- s })
+	})
+	good, bad := target("a"), target("a")
+	bad.Workload.Kind = "Newer"
+	s := gopprof.NodeState{Cluster: bustest.Cluster, Node: "a", At: time.Now(), Targets: []gopprof.TargetState{{Target: good}, {Target: bad}}, Refused: []gopprof.Refusal{{Target: bad}, {Target: good}}}
+	data, err := wire.EncodeState(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nc, _ := signIn(t, b, "a")
+	poll.Until(t, "the state", func() bool {
+		if err := nc.Publish("gopprof.v1.state.test.a", []byte(strings.ReplaceAll(string(data), "Newer", strings.Repeat("A", 300)))); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case got := <-heard:
+			if len(got.Targets) != 1 || got.Targets[0].Target != good || len(got.Refused) != 1 || got.Refused[0].Target != good {
+				t.Errorf("%+v", got)
+			}
+			return true
+		case <-time.After(100 * time.Millisecond):
+			return false
+		}
+	})
+	if agg.Refused(gopprof.ReasonUndecodable) < 1 {
+		t.Error("not counted")
+	}
+}
+
 // What cannot be sent is left out, and the rest is told.
 func TestStateIsToldInPart(t *testing.T) {
 	b := bustest.Start(t, bustest.Options{Nodes: []string{"a"}})

@@ -89,10 +89,11 @@ func checkSent(t *testing.T, from any, got found) {
 		s.Refused = []gopprof.Refusal{{Target: got.target, Reason: got.reason, Detail: got.detail}}
 	}
 	data, err := wire.EncodeState(s)
+	var left []error
 	if err == nil {
-		_, err = wire.DecodeState(data)
+		_, left, err = wire.DecodeState(data)
 	}
-	if err != nil {
+	if err != nil || len(left) > 0 {
 		t.Errorf("%.200q: its node cannot tell its state: %v", from, err)
 	}
 	firing := gopprof.Firing{Capture: "0199a1b2-0000-7000-8000-000000000001", Target: got.target, Rule: "cpu", At: since}
