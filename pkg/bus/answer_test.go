@@ -134,6 +134,67 @@ func TestStates(t *testing.T) {
 	}
 }
 
+// A panic, which a defect of ours or of a library may bring about on what one node says, costs that
+// message: it would come again, and end the program each time.
+func TestPanicCostsTheMessage(t *testing.T) {
+	b := bustest.Start(t, bustest.Options{Nodes: []string{"a", "b"}})
+	agg := b.Aggregator()
+	heard := make(chan string, 1000)
+	background(t, "states", func(ctx context.Context) error {
+		return agg.States(ctx, func(s gopprof.NodeState) {
+			if s.Node == "a" {
+				panic("a defect")
+			}
+			heard <- s.Node
+		})
+	})
+	background(t, "answer", func(ctx context.Context) error {
+		return agg.Answer(ctx, func(_ context.Context, f gopprof.Firing) gopprof.Decision {
+			if f.Target.Node == "a" {
+				panic("a defect")
+			}
+			return gopprof.Decision{Reason: gopprof.ReasonBudget}
+		})
+	})
+	agents := map[string]*bus.Agent{"a": b.Agent("a"), "b": b.Agent("b")}
+	poll.Until(t, "what the other node says is heard", func() bool {
+		for node, agent := range agents {
+			if err := agent.PublishState(t.Context(), gopprof.NodeState{Cluster: bustest.Cluster, Node: node, At: time.Now()}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return len(heard) > 0
+	})
+	poll.Until(t, "the other node is answered", func() bool {
+		if _, err := agents["a"].Ask(within(t), firing(t, "a")); err == nil {
+			t.Fatal("an answer of a panic")
+		}
+		d, err := agents["b"].Ask(within(t), firing(t, "b"))
+		return err == nil && d.Reason == gopprof.ReasonBudget
+	})
+}
+
+// The same at the other end: an agent that panics says so, and goes on.
+func TestPanicIsAnswered(t *testing.T) {
+	b := bustest.Start(t, bustest.Options{Nodes: []string{"a"}})
+	agg, agent := b.Aggregator(), b.Agent("a")
+	serve(t, agent, panicking{})
+	id := newID(t)
+	poll.Until(t, "an answer", func() bool {
+		reply, err := agg.RequestStatus(within(t), bustest.Cluster, "a", gopprof.StatusRequest{Capture: id})
+		if err == nil && reply.Reason != gopprof.ReasonInternal {
+			t.Fatalf("%+v", reply)
+		}
+		return err == nil
+	})
+}
+
+type panicking struct{ *asked }
+
+func (panicking) Status(context.Context, gopprof.StatusRequest) gopprof.CaptureReply {
+	panic("a defect")
+}
+
 // A target that is not believed, as a newer agent may send it, does not hide the others of its
 // node; that there was one is counted.
 func TestStateIsBelievedInPart(t *testing.T) {
