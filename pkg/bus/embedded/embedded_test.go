@@ -240,6 +240,35 @@ func TestAgentsFileIsReadAgain(t *testing.T) {
 	}
 }
 
+// What is changed between the start, which may take a minute, and the first look is not missed; nor
+// is a file of the same size and time: keys are of one length, and times are copied with files.
+func TestAgentsFileIsReadAgainWhateverItLooksLike(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "agents.yaml")
+	seeds, texts := make([]string, 3), make([]string, 3)
+	for i := range seeds {
+		var key string
+		seeds[i], key = bustest.NewKeyFile(t)
+		texts[i] = "agents: [{cluster: prod, node: a, nkey: " + key + "}]\n"
+	}
+	replace(t, file, texts[0])
+	c := loopback(t)
+	c.AgentsFile = file
+	s := start(t, c)
+	s.WatchEvery(20 * time.Millisecond)
+	replace(t, file, texts[1])
+	run(t.Context(), t, s.Run)
+	early, last := agentOf(t, s, "", seeds[1], "a"), agentOf(t, s, "", seeds[2], "a")
+	poll.Until(t, "the key of before the first look connects", func() bool { return early.Connected() == nil })
+	info, err := os.Stat(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.WriteFile(file+".new", []byte(texts[2]), 0o600), os.Chtimes(file+".new", info.ModTime(), info.ModTime()), os.Rename(file+".new", file)); err != nil {
+		t.Fatal(err)
+	}
+	poll.Until(t, "the last key connects", func() bool { return last.Connected() == nil })
+}
+
 func TestCertificateIsReadAgain(t *testing.T) {
 	one, two := newAuthority(t), newAuthority(t)
 	seed, key := bustest.NewKeyFile(t)
