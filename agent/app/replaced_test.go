@@ -157,7 +157,7 @@ func (p *place) taker(change func(*take.Config), between func()) *take.Taker {
 		Meter: p.observe,
 		Allow: func(string) error { p.dialled.Add(1); return nil },
 		Verify: func(t gopprof.Target) (gopprof.Target, gopprof.Reason) {
-			if asked++; asked > 1 && between != nil {
+			if asked++; asked > 2 && between != nil { // two looks at each connection
 				between()
 			}
 			return p.app.verify(t)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -65,7 +66,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// fetch makes one request: verify, dial, read, validate. Around it, and a CPU profile alone, the
+// fetch makes one request: verify, dial, verify, read, validate. Around it, and a CPU profile alone, the
 // target's requests and its CPU time are read.
 func (j *job) fetch(k gopprof.Kind) (fetched, error) {
 	if j.ctx.Err() != nil {
@@ -172,12 +173,37 @@ func (j *job) page(ctx context.Context, e gopprof.Endpoint, at *url.URL, maxByte
 	if err := j.t.cfg.authorize(req, e); err != nil {
 		return nil, err
 	}
-	tr, err := transport(j.t.cfg, e, j.t.deps.Allow)
+	var conn net.Conn
+	tr, err := transport(j.t.cfg, e, func() net.Conn { return conn })
 	if err != nil {
 		return nil, &Error{Reason: gopprof.ReasonUnreachable, Err: err}
 	}
+	if conn, err = j.connect(ctx, e); err != nil {
+		return nil, classify(j.ctx, err)
+	}
+	defer conn.Close()
 	data, err := get(tr, req, maxBytes)
 	return data, classify(j.ctx, err)
+}
+
+// connect makes a connection to an endpoint of the target that was verified, and looks once more
+// whether that target is there: connecting takes seconds where packets are lost, and by then
+// another pod may have the address.
+func (j *job) connect(ctx context.Context, e gopprof.Endpoint) (net.Conn, error) {
+	was := j.order.Target.Endpoint
+	conn, err := dial(ctx, j.t.cfg, e, j.t.deps.Allow)
+	if err != nil {
+		return nil, err
+	}
+	now, err := j.verified()
+	if err == nil && now.Endpoint != was {
+		err = &Error{Reason: gopprof.ReasonGone, Detail: "it moved while it was dialled"}
+	}
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return conn, nil
 }
 
 // get makes the request by RoundTrip, which follows no redirect, and reads the answer.

@@ -232,13 +232,57 @@ func TestValidatorsVerdict(t *testing.T) {
 	wantReason(t, err, gopprof.ReasonInvalidProfile)
 }
 
+// Connecting takes seconds where packets are lost: a target that was replaced meanwhile, so that
+// another has its address now, is sent nothing.
+func TestTargetIsReplacedWhileItIsDialled(t *testing.T) {
+	other := serve(t, realPprof())
+	for name, as := range map[string]struct {
+		now  func(gopprof.Target) (gopprof.Target, gopprof.Reason)
+		want gopprof.Reason
+	}{
+		"gone":        {func(tg gopprof.Target) (gopprof.Target, gopprof.Reason) { return tg, gopprof.ReasonGone }, gopprof.ReasonGone},
+		"terminating": {func(tg gopprof.Target) (gopprof.Target, gopprof.Reason) { return tg, gopprof.ReasonTerminating }, gopprof.ReasonTerminating},
+		"moved": {func(tg gopprof.Target) (gopprof.Target, gopprof.Reason) {
+			tg.Endpoint = other.target(t, "a").Endpoint
+			return tg, ""
+		}, gopprof.ReasonGone},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t, realPprof())
+			for _, kind := range []gopprof.Kind{gopprof.KindHeap, gopprof.KindCPU} {
+				if name == "moved" && kind == gopprof.KindCPU {
+					continue // taken where it is now, without the count
+				}
+				target, dialled := s.target(t, "a"), 0
+				target.Counter = gopprof.Counter{Metric: "http_requests_total", Path: "/metrics"}
+				_, err := newTaker(testConfig(), Deps{
+					Allow: func(string) error { dialled++; return nil },
+					Verify: func(tg gopprof.Target) (gopprof.Target, gopprof.Reason) {
+						if dialled > 0 {
+							return as.now(tg)
+						}
+						return tg, ""
+					},
+				}).Take(t.Context(), byHand(id1, target, kind))
+				wantReason(t, err, as.want)
+				if dialled == 0 {
+					t.Error("it was not dialled")
+				}
+			}
+			if asked := s.asked(); len(asked) != 0 {
+				t.Errorf("asked for %q", asked)
+			}
+		})
+	}
+}
+
 func TestVerifyComesBeforeEachDial(t *testing.T) {
 	old := serve(t, realPprof())
 	moved := serve(t, realPprof())
 	var steps []string
 	verify := func(tg gopprof.Target) (gopprof.Target, gopprof.Reason) {
 		steps = append(steps, fmt.Sprintf("verify after %d requests", len(moved.asked())))
-		if len(steps) == 3 {
+		if len(steps) == 5 {
 			return tg, gopprof.ReasonTerminating
 		}
 		tg.Endpoint, tg.ContainerID, tg.Labels = moved.target(t, "a").Endpoint, "new", "app.kubernetes.io/name=web,track="
@@ -254,7 +298,7 @@ func TestVerifyComesBeforeEachDial(t *testing.T) {
 	}
 	wantFailure(t, c, gopprof.KindGoroutine, gopprof.ReasonTerminating)
 	wantFailure(t, c, gopprof.KindMutex, gopprof.ReasonTerminating)
-	want := []string{"verify after 0 requests", "verify after 1 requests", "verify after 2 requests"}
+	want := []string{"verify after 0 requests", "verify after 0 requests", "verify after 1 requests", "verify after 1 requests", "verify after 2 requests"}
 	if !slices.Equal(steps, want) {
 		t.Errorf("steps %q, want %q", steps, want)
 	}

@@ -39,8 +39,8 @@ type Meter interface {
 type Deps struct {
 	// Verify returns the target as it is now, or why it may not be dialled: gone, when what
 	// runs there is not what the order or, from the second connection on, what Verify itself
-	// named before. It is called before each connection. Nil takes every target as the order
-	// names it.
+	// named before. It is called before each connection, and once more when there is one, before
+	// anything is sent. Nil takes every target as the order names it.
 	Verify func(gopprof.Target) (gopprof.Target, gopprof.Reason)
 	// Meter may be nil: then captures do not know how much their profile explains.
 	Meter Meter

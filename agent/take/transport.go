@@ -15,20 +15,22 @@ import (
 	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
-// transport makes connections to one endpoint and nowhere else: no proxy, no kept
-// connection, HTTP/1.1 only, so that ending a request closes its connection.
-func transport(cfg Config, e gopprof.Endpoint, allow func(address string) error) (*http.Transport, error) {
+// dial makes a connection to one endpoint and nowhere else.
+func dial(ctx context.Context, cfg Config, e gopprof.Endpoint, allow func(address string) error) (net.Conn, error) {
 	dialer := &net.Dialer{Timeout: cfg.ConnectTimeout, Control: func(_, address string, _ syscall.RawConn) error {
 		if err := refuseAddr(address); err != nil {
 			return err
 		}
 		return allow(address)
 	}}
-	address := net.JoinHostPort(e.Host, strconv.Itoa(e.Port))
+	return dialer.DialContext(ctx, "tcp", net.JoinHostPort(e.Host, strconv.Itoa(e.Port)))
+}
+
+// transport asks over one connection, which is made already: no proxy, no kept connection,
+// HTTP/1.1 only, so that ending a request closes its connection.
+func transport(cfg Config, e gopprof.Endpoint, made func() net.Conn) (*http.Transport, error) {
 	tr := &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return dialer.DialContext(ctx, "tcp", address)
-		},
+		DialContext:            func(context.Context, string, string) (net.Conn, error) { return made(), nil },
 		TLSHandshakeTimeout:    cfg.ConnectTimeout,
 		DisableKeepAlives:      true,
 		DisableCompression:     true, // the bytes are kept as they come

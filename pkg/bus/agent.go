@@ -112,12 +112,18 @@ func (a *Agent) Serve(ctx context.Context, r Requests) error {
 }
 
 func (a *Agent) serve(verb string, answer func(data []byte) []byte) (*nats.Subscription, error) {
-	return a.nc.Subscribe(requestSubject(a.cluster, a.node, verb), func(m *nats.Msg) {
-		if out := answer(m.Data); out != nil {
-			if err := m.Respond(out); err != nil {
-				a.log.Warn("answer not sent", zap.String("verb", verb), zap.Error(err))
-			}
+	respond := func(m *nats.Msg, out []byte) {
+		if out == nil {
+			return
 		}
+		if err := m.Respond(out); err != nil {
+			a.log.Warn("answer not sent", zap.String("verb", verb), zap.Error(err))
+		}
+	}
+	return a.nc.Subscribe(requestSubject(a.cluster, a.node, verb), func(m *nats.Msg) {
+		a.guarded(m, func() { respond(m, answer(m.Data)) }, func() {
+			respond(m, a.reply(wire.EventID(m.Data), gopprof.CaptureReply{Reason: gopprof.ReasonInternal, Detail: "panicked"}))
+		})
 	})
 }
 

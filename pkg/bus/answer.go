@@ -31,7 +31,7 @@ func (a *Aggregator) Answer(ctx context.Context, decide func(context.Context, go
 		gate <- struct{}{}
 		running.Go(func() {
 			defer func() { <-gate }()
-			a.answer(a.life, m, decide)
+			a.guarded(m, func() { a.answer(a.life, m, decide) })
 		})
 	})
 	if err != nil {
@@ -87,20 +87,11 @@ func ownReply(reply string, from origin) bool {
 	return strings.HasPrefix(reply, serviceReply) || strings.HasPrefix(reply, agentInbox(from.cluster, from.node)+".")
 }
 
-// States hands over what the nodes tell of themselves until ctx ends.
+// States hands over what the nodes tell of themselves until ctx ends. A state of which some
+// targets are not believed is counted as refused, and handed over without them.
 func (a *Aggregator) States(ctx context.Context, take func(gopprof.NodeState)) error {
 	sub, err := a.nc.Subscribe(root+"state.*.*", func(m *nats.Msg) {
-		s, err := wire.DecodeState(m.Data)
-		if err != nil {
-			a.met.refuse(gopprof.ReasonUndecodable)
-			return
-		}
-		from, err := parseOrigin("state", m.Subject)
-		if err != nil || from != (origin{s.Cluster, s.Node, ""}) {
-			a.met.refuse(gopprof.ReasonImposter)
-			return
-		}
-		take(s)
+		a.guarded(m, func() { a.state(m, take) })
 	})
 	if err != nil {
 		return fmt.Errorf("listening to states: %w", err)
@@ -110,6 +101,23 @@ func (a *Aggregator) States(ctx context.Context, take func(gopprof.NodeState)) e
 		return fmt.Errorf("listening to states: %w", err)
 	}
 	return nil
+}
+
+func (a *Aggregator) state(m *nats.Msg, take func(gopprof.NodeState)) {
+	s, left, err := wire.DecodeState(m.Data)
+	if err != nil {
+		a.met.refuse(gopprof.ReasonUndecodable)
+		return
+	}
+	from, err := parseOrigin("state", m.Subject)
+	if err != nil || from != (origin{s.Cluster, s.Node, ""}) {
+		a.met.refuse(gopprof.ReasonImposter)
+		return
+	}
+	if len(left) > 0 {
+		a.met.refuse(gopprof.ReasonUndecodable)
+	}
+	take(s)
 }
 
 // RequestCapture asks a node's agent for a capture and returns its answer; ErrNoAgent if

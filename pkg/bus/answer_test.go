@@ -134,6 +134,103 @@ func TestStates(t *testing.T) {
 	}
 }
 
+// A panic, which a defect of ours or of a library may bring about on what one node says, costs that
+// message: it would come again, and end the program each time.
+func TestPanicCostsTheMessage(t *testing.T) {
+	b := bustest.Start(t, bustest.Options{Nodes: []string{"a", "b"}})
+	agg := b.Aggregator()
+	heard := make(chan string, 1000)
+	background(t, "states", func(ctx context.Context) error {
+		return agg.States(ctx, func(s gopprof.NodeState) {
+			if s.Node == "a" {
+				panic("a defect")
+			}
+			heard <- s.Node
+		})
+	})
+	background(t, "answer", func(ctx context.Context) error {
+		return agg.Answer(ctx, func(_ context.Context, f gopprof.Firing) gopprof.Decision {
+			if f.Target.Node == "a" {
+				panic("a defect")
+			}
+			return gopprof.Decision{Reason: gopprof.ReasonBudget}
+		})
+	})
+	agents := map[string]*bus.Agent{"a": b.Agent("a"), "b": b.Agent("b")}
+	poll.Until(t, "what the other node says is heard", func() bool {
+		for node, agent := range agents {
+			if err := agent.PublishState(t.Context(), gopprof.NodeState{Cluster: bustest.Cluster, Node: node, At: time.Now()}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return len(heard) > 0
+	})
+	poll.Until(t, "the other node is answered", func() bool {
+		if _, err := agents["a"].Ask(within(t), firing(t, "a")); err == nil {
+			t.Fatal("an answer of a panic")
+		}
+		d, err := agents["b"].Ask(within(t), firing(t, "b"))
+		return err == nil && d.Reason == gopprof.ReasonBudget
+	})
+}
+
+// The same at the other end: an agent that panics says so, and goes on.
+func TestPanicIsAnswered(t *testing.T) {
+	b := bustest.Start(t, bustest.Options{Nodes: []string{"a"}})
+	agg, agent := b.Aggregator(), b.Agent("a")
+	serve(t, agent, panicking{})
+	id := newID(t)
+	poll.Until(t, "an answer", func() bool {
+		reply, err := agg.RequestStatus(within(t), bustest.Cluster, "a", gopprof.StatusRequest{Capture: id})
+		if err == nil && reply.Reason != gopprof.ReasonInternal {
+			t.Fatalf("%+v", reply)
+		}
+		return err == nil
+	})
+}
+
+type panicking struct{ *asked }
+
+func (panicking) Status(context.Context, gopprof.StatusRequest) gopprof.CaptureReply {
+	panic("a defect")
+}
+
+// A target that is not believed, as a newer agent may send it, does not hide the others of its
+// node; that there was one is counted.
+func TestStateIsBelievedInPart(t *testing.T) {
+	b := bustest.Start(t, bustest.Options{Nodes: []string{"a"}})
+	agg := b.Aggregator()
+	heard := make(chan gopprof.NodeState, 100)
+	background(t, "states", func(ctx context.Context) error {
+		return agg.States(ctx, func(s gopprof.NodeState) { heard <- s })
+	})
+	good, bad := target("a"), target("a")
+	bad.Workload.Kind = "Newer"
+	s := gopprof.NodeState{Cluster: bustest.Cluster, Node: "a", At: time.Now(), Targets: []gopprof.TargetState{{Target: good}, {Target: bad}}, Refused: []gopprof.Refusal{{Target: bad}, {Target: good}}}
+	data, err := wire.EncodeState(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nc, _ := signIn(t, b, "a")
+	poll.Until(t, "the state", func() bool {
+		if err := nc.Publish("gopprof.v1.state.test.a", []byte(strings.ReplaceAll(string(data), "Newer", strings.Repeat("A", 300)))); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case got := <-heard:
+			if len(got.Targets) != 1 || got.Targets[0].Target != good || len(got.Refused) != 1 || got.Refused[0].Target != good {
+				t.Errorf("%+v", got)
+			}
+			return true
+		case <-time.After(100 * time.Millisecond):
+			return false
+		}
+	})
+	if agg.Refused(gopprof.ReasonUndecodable) < 1 {
+		t.Error("not counted")
+	}
+}
+
 // What cannot be sent is left out, and the rest is told.
 func TestStateIsToldInPart(t *testing.T) {
 	b := bustest.Start(t, bustest.Options{Nodes: []string{"a"}})

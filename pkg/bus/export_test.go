@@ -6,6 +6,9 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
 // What the tests look at from outside.
@@ -147,3 +150,8 @@ func (a *Aggregator) OrphansEvery(d time.Duration) { a.orphansEvery = d }
 
 // BucketOver is a bucket on whatever keeps it.
 func BucketOver(kv jetstream.KeyValue) *Bucket { return &Bucket{kv: kv} }
+
+// Refused is how many messages were not believed for a reason.
+func (a *Aggregator) Refused(reason gopprof.Reason) float64 {
+	return testutil.ToFloat64(a.met.refused.WithLabelValues(string(reason)))
+}

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/gopprof/gopprof/pkg/bus"
 	"github.com/gopprof/gopprof/pkg/bus/bustest"
 	"github.com/gopprof/gopprof/pkg/gopprof"
@@ -57,6 +59,39 @@ func TestWhatFindsNoRoomIsTakenBack(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Chunks of no size take room as well, that of their subjects in the server's memory: a node that
+// sends them without end is refused, as others are until they are gone, and what these sent of a
+// capture is taken back.
+func TestChunksAreBoundedInNumber(t *testing.T) {
+	cfg := streams(func(c *bus.StreamConfig) { c.CapturesMax, c.WaitingBytes = 1, 2<<20 })
+	most := len(gopprof.Kinds()) + 2<<20/bus.ChunkBytes
+	b := bustest.Start(t, bustest.Options{Nodes: []string{"a", "b"}, Streams: cfg})
+	agg, agent, other := b.Aggregator(), b.Agent("a"), b.Agent("b")
+	for n := range most - 2 {
+		raw(t, other, "bytes.test.b.x."+strconv.Itoa(n), nil)
+	}
+	c := capture(t, "a", 10, 20, 30, 40)
+	raw(t, agent, "bytes.test.a."+c.ID+".3", c.Profiles[3].Bytes) // of an earlier attempt
+	findsNoRoom(t, agent, c)
+	poll.Until(t, "nothing of it is left", func() bool { return messages(t, agg, bus.StreamBytes) == uint64(most-2) })
+	raw(t, other, "bytes.test.b.x.y", nil)
+	raw(t, other, "bytes.test.b.x.z", nil)
+	if err := other.PublishRaw(within(t), &nats.Msg{Subject: bus.Root + "bytes.test.b.x.0z"}); !errors.Is(err, bus.ErrFull) {
+		t.Errorf("one more: %v, want %v", err, bus.ErrFull)
+	}
+	var seen map[string]uint64
+	for range 2 {
+		var err error
+		if seen, err = agg.RemoveOrphans(within(t), seen); err != nil {
+			t.Fatal(err)
+		}
+	}
+	publish(t, agent, c)
+	if d := handled(t, receive(t, agg)); d.Capture.ID != c.ID {
+		t.Errorf("delivered %s, want %s", d.Capture.ID, c.ID)
 	}
 }
 

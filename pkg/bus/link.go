@@ -7,12 +7,15 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"regexp"
+	"runtime/debug"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
+
+	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
 // ackWait is how long JetStream may take to acknowledge one message before it counts as
@@ -257,6 +260,21 @@ func (l *link) request(ctx context.Context, subject string, data []byte, within 
 		return nil, classify(ctx, err)
 	}
 	return m, nil
+}
+
+// guarded calls what handles one message; after a panic it calls each of after. What a message
+// brings to light comes again with the next one, and would end the program each time.
+func (l *link) guarded(m *nats.Msg, handle func(), after ...func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			l.log.Error("handling a message panicked", zap.String("subject", clip(m.Subject)), zap.String("reason", string(gopprof.ReasonInternal)),
+				zap.Any("error", p), zap.ByteString("stack", debug.Stack()))
+			for _, end := range after {
+				end()
+			}
+		}
+	}()
+	handle()
 }
 
 // Close lets handlers and what is on its way finish, as long as ctx allows.

@@ -37,7 +37,7 @@ func newMetrics(reg prometheus.Registerer, s side) *metrics {
 		}),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gopprof_" + string(s) + "_bus_messages_refused_total",
-			Help: "Messages from NATS that were not believed, by reason.",
+			Help: "Messages from NATS that were not believed, or a node's state not all of it, by reason.",
 		}, []string{"reason"}),
 	}
 	reg.MustRegister(m.connected, m.lost, m.denied, m.refused)

@@ -123,11 +123,11 @@ func (a *Agent) waits(ctx context.Context, capture string) (bool, error) {
 
 // takeBack puts nothing in the place of every chunk of the capture, those of earlier attempts
 // included: of removing messages an agent has no right. What takes less room than what it
-// replaces is taken by a full stream as well.
+// replaces is taken by a full stream as well; what a full stream refuses replaces nothing.
 func (a *Agent) takeBack(ctx context.Context, c gopprof.Capture) error {
 	for n := range chunks(c) {
 		m := &nats.Msg{Subject: bytesSubject(a.cluster, a.node, c.ID, n)}
-		if _, err := a.publish(ctx, m, jetstream.WithMsgTTL(takenBack)); err != nil {
+		if _, err := a.publish(ctx, m, jetstream.WithMsgTTL(takenBack)); err != nil && !errors.Is(err, ErrFull) {
 			return fmt.Errorf("chunk %d: %w", n, err)
 		}
 	}

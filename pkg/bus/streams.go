@@ -8,6 +8,8 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
+
+	"github.com/gopprof/gopprof/pkg/gopprof"
 )
 
 // StreamConfig is the bounds of gopprof's streams and buckets.
@@ -16,7 +18,8 @@ type StreamConfig struct {
 	// cluster. Default 1.
 	Replicas int `yaml:"replicas"`
 	// Most bytes of profiles that wait in NATS to be stored. At this bound agents keep
-	// new captures in their spools. Default 1 GiB.
+	// new captures in their spools, as they do where so many bytes of captures_max captures
+	// come in more chunks than agents make of them. Default 1 GiB.
 	WaitingBytes int64 `yaml:"waiting_bytes"`
 	// How long profiles wait in NATS before they are given up: longer than any outage of
 	// the aggregator that should lose nothing. Default 72h.
@@ -196,13 +199,20 @@ func (a *Aggregator) ensureBucket(ctx context.Context, c jetstream.KeyValueConfi
 // ones, with all that both witnesses saw, take some half of it.
 const capturesBytes = 512 << 20
 
+// chunksMost is as many chunks as agents make of all captures that may wait: of each profile one
+// for each chunkBytes, and one that is not full. Whoever sends empty ones takes no bytes, and the
+// server remembers the subject of each.
+func (c StreamConfig) chunksMost() int64 {
+	return c.CapturesMax*int64(len(gopprof.Kinds())) + c.WaitingBytes/chunkBytes
+}
+
 func (c StreamConfig) streams() []jetstream.StreamConfig {
 	return []jetstream.StreamConfig{
 		{
 			Name: StreamBytes, Description: "Bytes of profiles on their way to the store, in chunks",
 			Subjects: []string{bytesChannel().Wildcard()}, Storage: jetstream.FileStorage, Replicas: c.Replicas,
 			Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardNew, MaxMsgsPerSubject: 1,
-			MaxBytes: c.WaitingBytes, MaxAge: c.WaitingMaxAge, Duplicates: min(c.DedupeWindow, c.WaitingMaxAge),
+			MaxMsgs: c.chunksMost(), MaxBytes: c.WaitingBytes, MaxAge: c.WaitingMaxAge, Duplicates: min(c.DedupeWindow, c.WaitingMaxAge),
 			AllowMsgTTL: true, // for what is taken back
 		},
 		{

@@ -77,8 +77,15 @@ func DecodeDecision(capture string, data []byte) (gopprof.Decision, error) {
 	return d, nil
 }
 
-// checkDecision requires the incident of a go; a refusal may have none.
+// checkDecision requires the incident of a go, and the reason of a refusal, which may have no
+// incident.
 func checkDecision(d gopprof.Decision) error {
+	if !d.Go && d.Reason == "" {
+		return fmt.Errorf("reason: %w: none of a refusal", ErrInvalid)
+	}
+	if err := checkWords("reason", maxWord, string(d.Reason)); err != nil {
+		return err
+	}
 	if !d.Go && d.Incident == "" {
 		return nil
 	}
@@ -95,16 +102,20 @@ func EncodeState(s gopprof.NodeState) ([]byte, error) {
 	return encode(event{ID: id, Source: agentSource(s.Cluster, s.Node), Type: TypeState, Time: s.At}, s)
 }
 
-// DecodeState reads what EncodeState wrote.
-func DecodeState(data []byte) (gopprof.NodeState, error) {
-	var s gopprof.NodeState
+// DecodeState reads what EncodeState wrote. Of another's it leaves out the targets and refused
+// ones that are not as they should be, and returns what is wrong with each: an agent that is
+// newer, or means harm, does not hide the rest of its node.
+func DecodeState(data []byte) (s gopprof.NodeState, left []error, err error) {
 	if _, err := decode(data, TypeState, &s); err != nil {
-		return gopprof.NodeState{}, err
+		return gopprof.NodeState{}, nil, err
 	}
-	if err := checkState(s); err != nil {
-		return gopprof.NodeState{}, fmt.Errorf("decoding %s: %w", TypeState, err)
+	if err := checkNode(s); err != nil {
+		return gopprof.NodeState{}, nil, fmt.Errorf("decoding %s: %w", TypeState, err)
 	}
-	return tidyState(s), nil
+	if checkState(s) != nil {
+		s, left = Sendable(s)
+	}
+	return tidyState(s), left, nil
 }
 
 // Sendable returns the state without those of its targets and refused ones for which the
@@ -126,8 +137,8 @@ func Sendable(s gopprof.NodeState) (gopprof.NodeState, []error) {
 	return s, left
 }
 
-// checkState also refuses a state that speaks of another node's targets.
-func checkState(s gopprof.NodeState) error {
+// checkNode checks what a state says of the node itself.
+func checkNode(s gopprof.NodeState) error {
 	if s.Node == "" {
 		return fmt.Errorf("%w: no node", ErrInvalid)
 	}
@@ -137,7 +148,12 @@ func checkState(s gopprof.NodeState) error {
 	if err := checkWords("state", maxText, s.Version); err != nil {
 		return err
 	}
-	if err := checkTimes("state", s.At); err != nil {
+	return checkTimes("state", s.At)
+}
+
+// checkState also refuses a state that speaks of another node's targets.
+func checkState(s gopprof.NodeState) error {
+	if err := checkNode(s); err != nil {
 		return err
 	}
 	for _, t := range s.Targets {

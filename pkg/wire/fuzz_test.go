@@ -27,7 +27,7 @@ func FuzzDecode(f *testing.F) {
 		"capture":         keeps(wire.DecodeCapture, wire.EncodeCapture),
 		"report":          keeps(wire.DecodeReport, wire.EncodeReport),
 		"firing":          keeps(wire.DecodeFiring, wire.EncodeFiring),
-		"state":           keeps(wire.DecodeState, wire.EncodeState),
+		"state":           keeps(func(data []byte) (gopprof.NodeState, error) { s, _, err := wire.DecodeState(data); return s, err }, wire.EncodeState),
 		"capture request": keeps(wire.DecodeCaptureRequest, wire.EncodeCaptureRequest),
 		"cancel request":  keeps(wire.DecodeCancelRequest, wire.EncodeCancelRequest),
 		"status request":  keeps(wire.DecodeStatusRequest, wire.EncodeStatusRequest),

@@ -149,7 +149,7 @@ func messages() []message {
 		{"report", report(), func() ([]byte, error) { return wire.EncodeReport(report()) }, read(wire.DecodeReport)},
 		{"firing", firing(), func() ([]byte, error) { return wire.EncodeFiring(firing()) }, read(wire.DecodeFiring)},
 		{"decision", decision, func() ([]byte, error) { return wire.EncodeDecision(captureID, decision) }, read(decodeDecision)},
-		{"state", state(), func() ([]byte, error) { return wire.EncodeState(state()) }, read(wire.DecodeState)},
+		{"state", state(), func() ([]byte, error) { return wire.EncodeState(state()) }, read(decodeState)},
 		{"capture-request", captureRequest(), func() ([]byte, error) { return wire.EncodeCaptureRequest(captureRequest()) }, read(wire.DecodeCaptureRequest)},
 		{"capture-request-alert", alertRequest(), func() ([]byte, error) { return wire.EncodeCaptureRequest(alertRequest()) }, read(wire.DecodeCaptureRequest)},
 		{"capture-alert", alertCapture(), func() ([]byte, error) { return wire.EncodeCapture(alertCapture()) }, read(wire.DecodeCapture)},
@@ -162,6 +162,12 @@ func messages() []message {
 
 func read[T any](decode func([]byte) (T, error)) func([]byte) (any, error) {
 	return func(data []byte) (any, error) { return decode(data) }
+}
+
+// decodeState takes no state in part.
+func decodeState(data []byte) (gopprof.NodeState, error) {
+	s, left, err := wire.DecodeState(data)
+	return s, errors.Join(append(left, err)...)
 }
 
 func decodeDecision(data []byte) (gopprof.Decision, error) {
@@ -542,6 +548,22 @@ func TestEncodeRefusesWhatDecodeWould(t *testing.T) {
 	}
 }
 
+// A refusal names its reason: what an agent did not do would otherwise be told without one.
+func TestRefusalsHaveAReason(t *testing.T) {
+	said, err := wire.EncodeDecision(captureID, gopprof.Decision{Reason: gopprof.ReasonBudget})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, reason := range map[string]any{"none": nil, "empty": "", "not printed": "a\nb", "long": strings.Repeat("a", 65)} {
+		if d, err := wire.DecodeDecision(captureID, change(t, said, "data.reason", reason)); !errors.Is(err, wire.ErrInvalid) {
+			t.Errorf("%s: %+v, %v, want %v", name, d, err, wire.ErrInvalid)
+		}
+	}
+	if _, err := wire.EncodeDecision(captureID, gopprof.Decision{}); !errors.Is(err, wire.ErrInvalid) {
+		t.Errorf("encoding: %v, want %v", err, wire.ErrInvalid)
+	}
+}
+
 // TestMessagesOfBefore: agents and aggregators are not updated together.
 func TestMessagesOfBefore(t *testing.T) {
 	c, f := capture(), firing()
@@ -603,6 +625,31 @@ func TestSendable(t *testing.T) {
 	}
 	if got, left := wire.Sendable(state()); len(left) > 0 || !reflect.DeepEqual(got, state()) {
 		t.Errorf("left out %v of a good state: %+v", left, got)
+	}
+}
+
+// The same on the other side: a target that is not as it should be does not hide the others, and
+// what is read in part can be written.
+func TestStateIsReadInPart(t *testing.T) {
+	s := state()
+	s.Targets = append(s.Targets, gopprof.TargetState{Target: target(), Rules: []gopprof.RuleState{{Rule: "spoilt", FiredAt: at}}})
+	s.Refused = append(s.Refused, gopprof.Refusal{Target: target(), Reason: "spoilt"})
+	data, err := wire.EncodeState(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data = bytes.ReplaceAll(data, []byte("spoilt"), bytes.Repeat([]byte("x"), 100))
+	got, left, err := wire.DecodeState(data)
+	if err != nil || !reflect.DeepEqual(got, state()) || len(left) != 2 || !errors.Is(left[0], wire.ErrInvalid) || !errors.Is(left[1], wire.ErrInvalid) {
+		t.Errorf("%v, left out %v: %+v", err, left, got)
+	}
+	if _, _, err := wire.DecodeState(change(t, data, "data.node", "node-2")); err != nil {
+		t.Errorf("of another node: %v", err)
+	}
+	for path, value := range map[string]any{"data.node": "", "data.cluster": "a\nb", "data.version": strings.Repeat("v", 2000)} {
+		if _, _, err := wire.DecodeState(change(t, data, path, value)); !errors.Is(err, wire.ErrInvalid) {
+			t.Errorf("%s: %v, want %v", path, err, wire.ErrInvalid)
+		}
 	}
 }
 

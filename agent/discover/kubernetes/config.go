@@ -20,7 +20,9 @@ import (
 // the name of a counter of requests among the Prometheus metrics that the pod shows at
 // gopprof.io/metrics-path (default /metrics) on gopprof.io/metrics-port (default that of
 // net/http/pprof): it is read before and after a CPU profile, and reports tell what a request
-// costs. gopprof.io/enabled: "false" keeps a pod out, whatever else says that it is in.
+// costs. gopprof.io/enabled: "false" keeps a pod out, whatever else says that it is in. A pod
+// whose labels, containers and annotations that are read here take more than 32 KiB is not
+// profiled, reason bad_input.
 //
 // The agent needs the rights get, list and watch on pods, and no other.
 type Config struct {

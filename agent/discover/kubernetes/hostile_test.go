@@ -1,13 +1,16 @@
 package kubernetes
 
 import (
+	"fmt"
 	"net/url"
+	"reflect"
 	"strings"
 	"testing"
 	"unicode"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/gopprof/gopprof/agent/discover"
 	"github.com/gopprof/gopprof/pkg/gopprof"
@@ -89,10 +92,11 @@ func checkSent(t *testing.T, from any, got found) {
 		s.Refused = []gopprof.Refusal{{Target: got.target, Reason: got.reason, Detail: got.detail}}
 	}
 	data, err := wire.EncodeState(s)
+	var left []error
 	if err == nil {
-		_, err = wire.DecodeState(data)
+		_, left, err = wire.DecodeState(data)
 	}
-	if err != nil {
+	if err != nil || len(left) > 0 {
 		t.Errorf("%.200q: its node cannot tell its state: %v", from, err)
 	}
 	firing := gopprof.Firing{Capture: "0199a1b2-0000-7000-8000-000000000001", Target: got.target, Rule: "cpu", At: since}
@@ -139,5 +143,69 @@ func checkFound(t *testing.T, from any, got found) {
 	if err != nil || u.Hostname() != "10.88.0.17" || strings.TrimSuffix(u.Path, "/") != on.Path || u.User != nil || u.RawQuery != "" || u.Fragment != "" ||
 		on.Port < 1 || on.Port > 65535 || discover.CheckCounter(x.Counter) != nil {
 		t.Errorf("%.200q: %+v is read at %v, %v", from, x.Counter, u, err)
+	}
+}
+
+// A pod may be as large as the API server lets it be, of labels, annotations or containers: an
+// agent keeps little of it, and says why it is not profiled.
+func TestPodsWithoutEnd(t *testing.T) {
+	many := func(n int, each func(i int)) {
+		for i := range n {
+			each(i)
+		}
+	}
+	r := reader{node: here, optIn: optIn{selector: labels.SelectorFromSet(labels.Set{"app": "web"})}, peers: true}
+	for name, grow := range map[string]func(p *corev1.Pod){
+		"labels": func(p *corev1.Pod) {
+			many(10_000, func(i int) { p.Labels[fmt.Sprint("label-", i)] = strings.Repeat("x", 63) })
+		},
+		"annotations": func(p *corev1.Pod) { p.Annotations["gopprof.io/x"] = strings.Repeat("x", 256<<10) },
+		"containers": func(p *corev1.Pod) {
+			many(10_000, func(i int) { p.Spec.Containers = append(p.Spec.Containers, container(fmt.Sprint("c", i))) })
+		},
+		"ports": func(p *corev1.Pod) {
+			many(65_535, func(i int) { p.Spec.Containers[0].Ports = append(p.Spec.Containers[0].Ports, port("", int32(i+1))) })
+		},
+		"owners": func(p *corev1.Pod) {
+			many(10_000, func(i int) { p.OwnerReferences = append(p.OwnerReferences, metav1.OwnerReference{Name: fmt.Sprint(i)}) })
+		},
+	} {
+		for enabled, want := range map[string]gopprof.Reason{"true": gopprof.ReasonBadInput, "": gopprof.ReasonBadInput, "yes": gopprof.ReasonBadInput, "false": ""} {
+			p := web(grow)
+			if p.Annotations[annotationEnabled] = enabled; enabled == "" {
+				delete(p.Annotations, annotationEnabled) // in by its label
+			}
+			kept, err := r.fits(p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if again, err := r.fits(kept); err != nil || !reflect.DeepEqual(again, kept) {
+				t.Errorf("%s: stripped again: %v", name, err)
+			}
+			pod := kept.(*corev1.Pod)
+			if pod.Size() > 1<<10 {
+				t.Errorf("%s: %d bytes are kept", name, pod.Size())
+			}
+			got, listed := r.read(pod)
+			if listed != (want != "") || got.reason != want || got.target.Pod != p.Name && listed {
+				t.Errorf("%s, enabled %q: listed %v, %q (%s)", name, enabled, listed, got.reason, got.detail)
+			}
+			if listed {
+				checkSent(t, name, got)
+			}
+		}
+	}
+	full := web(func(p *corev1.Pod) {
+		many(40, func(i int) {
+			p.Spec.Containers = append(p.Spec.Containers, container(fmt.Sprint("container-", i), port("http", 8080), port("metrics", 9090)))
+			p.Status.ContainerStatuses = append(p.Status.ContainerStatuses, running(fmt.Sprint("container-", i), "containerd://"+strings.Repeat("1", 64)))
+		})
+	}, annotated(annotationContainer, "container-7"))
+	kept, err := r.fits(full)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, listed := r.read(kept.(*corev1.Pod)); !listed || got.reason != "" {
+		t.Errorf("a pod of 41 containers: %+v", got)
 	}
 }

@@ -82,7 +82,7 @@ func newDiscoverer(cfg Config, node discover.Node, api pods, log *zap.Logger, re
 		log:    log, metrics: newMetrics(reg), now: time.Now, found: make(map[string]found), changed: true,
 	}
 	d.informer = cache.NewSharedIndexInformer(&source{api: api, node: node.Name, note: d.note}, &corev1.Pod{}, 0, cache.Indexers{})
-	if err := d.informer.SetTransform(strip); err != nil {
+	if err := d.informer.SetTransform(d.reader.fits); err != nil {
 		return nil, err
 	}
 	// The reflector's errors are noted by source, once each; it logs them again and again.

@@ -3,6 +3,7 @@ package kubernetes
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -110,6 +111,36 @@ func (s *source) Watch(opts metav1.ListOptions) (watch.Interface, error) {
 // IsWatchListSemanticsUnSupported makes the reflector list and then watch: the pods of one
 // node are few, and API servers before 1.34 do not stream lists.
 func (*source) IsWatchListSemanticsUnSupported() bool { return true }
+
+// podMost is how large a pod may be, encoded, of which strip has left what is read here: fifty
+// containers fit. In memory it takes up to thirty times that, and there are hundreds on a node.
+const podMost = 32 << 10
+
+// fits strips a pod, and keeps of one that is too large nothing but who it is and whether it has
+// opted in: look refuses it, because it has no container.
+func (r reader) fits(obj any) (any, error) {
+	obj, err := strip(obj)
+	pod, ok := obj.(*corev1.Pod)
+	if err != nil || !ok || pod.Size() <= podMost {
+		return obj, err
+	}
+	in, decided, problem := annotations{pod.Annotations, r.peers}.enabled()
+	if !decided {
+		in = r.optIn.holds(pod)
+	}
+	said := strconv.FormatBool(in)
+	if problem != "" {
+		said = clip(pod.Annotations[annotationEnabled])
+	}
+	return &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: pod.Name, Namespace: pod.Namespace, UID: pod.UID, ResourceVersion: pod.ResourceVersion,
+			CreationTimestamp: pod.CreationTimestamp, DeletionTimestamp: pod.DeletionTimestamp,
+			Annotations: map[string]string{annotationEnabled: said},
+		},
+		Spec: corev1.PodSpec{NodeName: pod.Spec.NodeName},
+	}, nil
+}
 
 // strip keeps of a pod what is read here, so that an agent's memory does not grow with
 // what else is written into pods. The informer may hand it what it has stripped already.

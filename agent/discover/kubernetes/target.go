@@ -92,6 +92,9 @@ func (r reader) look(pod *corev1.Pod) (found, bool) {
 	if !in {
 		return found{}, false
 	}
+	if len(pod.Spec.Containers) == 0 {
+		return f.refuse(gopprof.ReasonBadInput, fmt.Sprintf("the pod is too large: its labels, annotations and containers take more than %d bytes", podMost)), true
+	}
 	for _, step := range []func(found, *corev1.Pod, annotations) found{r.choose, r.words, r.counter, r.endpoint, r.life} {
 		if f = step(f, pod, a); f.reason != "" {
 			return f, true

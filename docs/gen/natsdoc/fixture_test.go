@@ -3,6 +3,7 @@ package natsdoc
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -46,9 +47,13 @@ func codecs() map[string]codec {
 	reply := func(r gopprof.CaptureReply) ([]byte, error) {
 		return wire.EncodeCaptureReply(wire.From{Cluster: "prod", Node: "node-1.eu"}, anID, r)
 	}
+	state := func(b []byte) (gopprof.NodeState, error) {
+		s, left, err := wire.DecodeState(b)
+		return s, errors.Join(append(left, err)...)
+	}
 	return map[string]codec{
 		"report": codecOf(wire.EncodeReport, wire.DecodeReport), "capture": codecOf(wire.EncodeCapture, wire.DecodeCapture),
-		"firing": codecOf(wire.EncodeFiring, wire.DecodeFiring), "state": codecOf(wire.EncodeState, wire.DecodeState),
+		"firing": codecOf(wire.EncodeFiring, wire.DecodeFiring), "state": codecOf(wire.EncodeState, state),
 		"decision":        codecOf(decision, func(b []byte) (gopprof.Decision, error) { return wire.DecodeDecision(anID, b) }),
 		"capture-request": codecOf(wire.EncodeCaptureRequest, wire.DecodeCaptureRequest),
 		"cancel-request":  codecOf(wire.EncodeCancelRequest, wire.DecodeCancelRequest),

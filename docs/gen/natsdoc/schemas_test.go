@@ -46,6 +46,9 @@ func TestAnEmptyMessageIsOfItsSchema(t *testing.T) {
 		if f := noun.FieldByName("Node"); f.IsValid() {
 			f.SetString("n")
 		}
+		if f := noun.FieldByName("Reason"); f.IsValid() { // of a refusal
+			f.SetString("budget")
+		}
 		event, err := c.encode(noun.Interface())
 		if err != nil {
 			t.Fatal(err)

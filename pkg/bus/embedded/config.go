@@ -27,6 +27,10 @@ type Config struct {
 	// Most bytes of all streams together; the sum of the bounds under `streams` must fit.
 	// Default 4 GiB.
 	StoreBytes int64 `yaml:"store_bytes"`
+	// Most connections at once: one for each node and consumer, and room for those that come
+	// back before the server knows that they were lost. Whoever reaches the port counts, for as
+	// long as he may take to say who he is (10 s), and takes 14 KB or more. Default 8192.
+	ConnectionsMax int `yaml:"connections_max"`
 	// Agents that may connect, each with its node. Default: none.
 	Agents []AgentUser `yaml:"agents"`
 	// File with more agents, in the form "agents: [{cluster: …, node: …, nkey: …}]". Read
@@ -59,7 +63,7 @@ type ConsumerUser struct {
 
 // DefaultConfig returns the defaults.
 func DefaultConfig() Config {
-	return Config{Listen: "127.0.0.1:4222", Dir: "/var/lib/gopprof/nats", StoreBytes: 4 << 30, OwnCA: selfca.DefaultConfig()}
+	return Config{Listen: "127.0.0.1:4222", Dir: "/var/lib/gopprof/nats", StoreBytes: 4 << 30, ConnectionsMax: 8192, OwnCA: selfca.DefaultConfig()}
 }
 
 // Check reports every mistake.
@@ -70,6 +74,9 @@ func (c Config) Check(report func(key, problem string)) {
 	}
 	if (c.CertFile == "") != (c.KeyFile == "") {
 		report("cert_file", "cert_file and key_file must be given together")
+	}
+	if c.ConnectionsMax < 2 {
+		report("connections_max", "must be 2 or more: one is the aggregator's own")
 	}
 	if c.StoreBytes < 64<<20 {
 		report("store_bytes", "must be 67108864 (64 MiB) or more")

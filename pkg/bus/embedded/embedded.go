@@ -44,6 +44,7 @@ type Server struct {
 	cert  atomic.Pointer[tls.Certificate]
 	ca    *selfca.CA    // nil: certificate from files, or none
 	every time.Duration // between two looks at the files, and at what the server refuses
+	read  [3]stamp      // the files as they were when the server began to read them
 	stop  context.CancelFunc
 
 	stuck atomic.Pointer[error] // why writes are refused for good, as Stuck saw it; nil: they are not
@@ -75,6 +76,7 @@ func (s *Server) start() (err error) {
 	if s.pub, err = s.self.PublicKey(); err != nil {
 		return err
 	}
+	s.read = s.files()
 	users, err := s.cfg.load()
 	if err != nil {
 		return err

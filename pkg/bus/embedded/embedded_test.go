@@ -1,9 +1,11 @@
 package embedded_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -54,6 +56,7 @@ func TestCheck(t *testing.T) {
 		"impossible port":      {func(c *embedded.Config) { c.Listen = "127.0.0.1:70000" }, []string{"listen"}},
 		"no directory":         {func(c *embedded.Config) { c.Dir = "" }, []string{"dir"}},
 		"half a certificate":   {func(c *embedded.Config) { c.CertFile = "a" }, []string{"cert_file"}},
+		"no connections":       {func(c *embedded.Config) { c.ConnectionsMax = 1 }, []string{"connections_max"}},
 		"no room":              {func(c *embedded.Config) { c.StoreBytes = 1 }, []string{"store_bytes"}},
 		"agent without a key":  {func(c *embedded.Config) { c.Agents = []embedded.AgentUser{{Node: "a"}} }, []string{"agents"}},
 		"agent without a node": {func(c *embedded.Config) { c.Agents = []embedded.AgentUser{{NKey: key}} }, []string{"agents"}},
@@ -75,6 +78,47 @@ func TestCheck(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, got, tc.want)
 		}
 	}
+}
+
+// Whoever reaches the port and says nothing takes memory and a file: there is a bound to how many
+// may, and when they are gone there is room again.
+func TestConnectionsWithoutEnd(t *testing.T) {
+	c := loopback(t)
+	c.ConnectionsMax = 5
+	s := start(t, c)
+	dial := func() (net.Conn, *bufio.Reader) {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL(), "nats://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		lines := bufio.NewReader(conn)
+		if _, err := lines.ReadString('\n'); err != nil { // INFO
+			t.Fatal(err)
+		}
+		return conn, lines
+	}
+	refused := func() string {
+		conn, lines := dial()
+		_, _ = conn.Write([]byte("CONNECT {}\r\n")) // it may be closed
+		said, err := lines.ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		return said
+	}
+	var held []net.Conn
+	for range c.ConnectionsMax {
+		conn, _ := dial()
+		held = append(held, conn)
+	}
+	if said := refused(); !strings.Contains(said, "maximum connections exceeded") {
+		t.Errorf("beyond the bound: %q", said)
+	}
+	for _, conn := range held {
+		_ = conn.Close()
+	}
+	poll.Until(t, "there is room again", func() bool { return strings.Contains(refused(), "Authorization Violation") })
 }
 
 func TestStartRefusesWhatCheckReports(t *testing.T) {
@@ -194,6 +238,35 @@ func TestAgentsFileIsReadAgain(t *testing.T) {
 	if err := b.Connected(); err != nil {
 		t.Errorf("b: %v", err)
 	}
+}
+
+// What is changed between the start, which may take a minute, and the first look is not missed; nor
+// is a file of the same size and time: keys are of one length, and times are copied with files.
+func TestAgentsFileIsReadAgainWhateverItLooksLike(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "agents.yaml")
+	seeds, texts := make([]string, 3), make([]string, 3)
+	for i := range seeds {
+		var key string
+		seeds[i], key = bustest.NewKeyFile(t)
+		texts[i] = "agents: [{cluster: prod, node: a, nkey: " + key + "}]\n"
+	}
+	replace(t, file, texts[0])
+	c := loopback(t)
+	c.AgentsFile = file
+	s := start(t, c)
+	s.WatchEvery(20 * time.Millisecond)
+	replace(t, file, texts[1])
+	run(t.Context(), t, s.Run)
+	early, last := agentOf(t, s, "", seeds[1], "a"), agentOf(t, s, "", seeds[2], "a")
+	poll.Until(t, "the key of before the first look connects", func() bool { return early.Connected() == nil })
+	info, err := os.Stat(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.WriteFile(file+".new", []byte(texts[2]), 0o600), os.Chtimes(file+".new", info.ModTime(), info.ModTime()), os.Rename(file+".new", file)); err != nil {
+		t.Fatal(err)
+	}
+	poll.Until(t, "the last key connects", func() bool { return last.Connected() == nil })
 }
 
 func TestCertificateIsReadAgain(t *testing.T) {

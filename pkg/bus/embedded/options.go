@@ -22,7 +22,7 @@ func (s *Server) options() (*server.Options, error) {
 	o := &server.Options{
 		ServerName: "gopprof", Host: host, Port: port,
 		NoSigs: true, DisableJetStreamBanner: true,
-		JetStream: true, StoreDir: s.cfg.Dir, JetStreamMaxStore: s.cfg.StoreBytes, SyncAlways: true,
+		JetStream: true, StoreDir: s.cfg.Dir, JetStreamMaxStore: s.cfg.StoreBytes, SyncAlways: true, MaxConn: s.cfg.ConnectionsMax,
 		AuthTimeout: 10, TLSTimeout: 10, // thousands of agents come back at once
 		CustomClientAuthentication: s.auth, AlwaysEnableNonce: true,
 	}

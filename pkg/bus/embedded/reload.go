@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -48,7 +49,7 @@ func (s *Server) Run(ctx context.Context) error {
 }
 
 func (s *Server) watch(ctx context.Context) error {
-	seen := s.files()
+	seen := s.read
 	tick := time.NewTicker(s.every)
 	defer tick.Stop()
 	for {
@@ -80,11 +81,12 @@ func (s *Server) again() {
 	}
 }
 
-// stamp is what changes when a file is written or replaced.
+// stamp is what changes when a file is written or replaced, or may be read. Its size and the time
+// that it bears do not: keys are of one length, and times are copied with files.
 type stamp struct {
-	size int64
-	at   time.Time
-	err  string
+	inode uint64
+	at    syscall.Timespec // of the change of whatever is known of it
+	err   string
 }
 
 func (s *Server) files() [3]stamp {
@@ -99,5 +101,9 @@ func look(path string) stamp {
 	if err != nil {
 		return stamp{err: err.Error()}
 	}
-	return stamp{size: info.Size(), at: info.ModTime()}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return stamp{} // cannot be, on Linux
+	}
+	return stamp{inode: st.Ino, at: st.Ctim}
 }
