@@ -193,11 +193,13 @@ func (k *Keeper) writeExpired(ctx context.Context, id string) {
 }
 
 // begin asks a target's agent for its capture and writes down what it answers. What cannot
-// be written is asked again later under the same ID, which starts nothing twice.
+// be written is asked again later under the same ID, which starts nothing twice. That the driver
+// ends does not cut it short: the next one would begin others beside what the agent has begun.
 func (k *Keeper) begin(ctx context.Context, s start) {
 	if !k.waits(s) { // it began, or was cancelled, since it was looked at
 		return
 	}
+	ctx = context.WithoutCancel(ctx)
 	answer, reached := k.ask(ctx, s)
 	now := k.deps.Now()
 	t := k.trialOf(s.capture.Capture)

@@ -549,6 +549,34 @@ func TestManyOperations(t *testing.T) {
 	})
 }
 
+// An aggregator that ends while it asks an agent writes down what the agent says: the next one
+// would take it for waiting, and begin others beside it.
+func TestEndWhileAnAgentIsAsked(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		l.cfg.AtOnce = 1
+		l.pods("web", 2, "a", "b")
+		l.change("a", func(a *agent) { a.refuse = gopprof.ReasonCapturing })
+		l.change("b", func(a *agent) { a.late = true })
+		k, stop := l.start()
+		first := ask(t, k, gopprof.Manual{Pod: "web-0", CPUSeconds: 5})
+		time.Sleep(time.Second / 2)
+		second := ask(t, k, gopprof.Manual{Pod: "web-1", CPUSeconds: 5})
+		time.Sleep(time.Second / 2) // it runs, and its agent has not said so yet
+		l.change("a", func(a *agent) { a.refuse = "" })
+		stop()
+		k, stop = l.start()
+		defer stop()
+		for _, id := range []string{first.ID, second.ID} {
+			if op := wait(t, k, id); states(op)["stored"] != 1 {
+				t.Errorf("%v", states(op))
+			}
+		}
+		if n := l.peak["all"]; n != 1 {
+			t.Errorf("%d at the same time, want 1", n)
+		}
+	})
+}
+
 // Followers see an operation's states in their order, and their own end.
 func TestFollow(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {

@@ -48,6 +48,7 @@ type agent struct {
 	lose         bool           // what it takes never arrives
 	paused       bool
 	slow         bool    // to pause: a second passes before it has
+	late         bool    // its word on a capture that it began comes a second later
 	lies         float64 // seconds that it says are left, whatever is
 	running      map[string]context.CancelFunc
 	until        map[string]time.Time
@@ -188,6 +189,15 @@ func (l *lab) RequestCapture(ctx context.Context, _, node string, r gopprof.Capt
 	timed, a.running[r.Capture] = context.WithCancel(timed)
 	a.until[r.Capture] = time.Now().Add(time.Duration(r.CPUSeconds * float64(time.Second)))
 	go l.take(timed, node, a, r)
+	if a.late {
+		l.mu.Unlock()
+		defer l.mu.Lock()
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return gopprof.CaptureReply{}, fmt.Errorf("asking: %w", ctx.Err())
+		}
+	}
 	return gopprof.CaptureReply{Accepted: true}, nil
 }
 
