@@ -155,6 +155,24 @@ func TestTokensAreReadAgain(t *testing.T) {
 	}
 }
 
+// A token that is taken away is not good any more, also where the file's size and the time that
+// it bears are what they were.
+func TestTokensAreReadAgainWhateverTheFileLooksLike(t *testing.T) {
+	s := open(t)
+	was, err := os.Stat(s.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, s.path, strings.ReplaceAll(tokensYAML, shopToken, strings.Repeat("x", len(shopToken))))
+	if err := os.Chtimes(s.path, was.ModTime(), was.ModTime()); err != nil {
+		t.Fatal(err)
+	}
+	s.now = s.now.Add(lookAgain)
+	if _, ok := s.tokens.Find(shopToken); ok {
+		t.Error("a token that was taken away is still good")
+	}
+}
+
 // A token in the wrong place of the file must not reach a log by way of the error.
 func TestTokensInTheWrongPlace(t *testing.T) {
 	for _, text := range []string{

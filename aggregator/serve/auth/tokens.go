@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -204,6 +205,11 @@ func (t *Tokens) current() []entry {
 	return t.entries
 }
 
+// same tells whether a file is what it was. Its size and the time that it bears do not: tokens
+// may be of one length, and times are copied with files. That of its last change, which a change
+// of who may read it is as well, nobody sets.
 func same(a, b os.FileInfo) bool {
-	return os.SameFile(a, b) && a.ModTime().Equal(b.ModTime()) && a.Size() == b.Size()
+	now, ok := a.Sys().(*syscall.Stat_t)
+	was, known := b.Sys().(*syscall.Stat_t)
+	return ok && known && os.SameFile(a, b) && now.Ctim == was.Ctim
 }
