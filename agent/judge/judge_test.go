@@ -74,6 +74,27 @@ func TestClockThatJumpedBackHoldsNoLongerThanTheCooldown(t *testing.T) {
 	}
 }
 
+func TestClockThatJumpedBackHoldsNoRefusalLongerThanAWindow(t *testing.T) {
+	rule := cpuOnly().Rules()[0]
+	state := Refused(rule, State{}, gopprof.ReasonBudget, start.Add(time.Hour))
+	state, _, _ = Decide(rule, state, Seen{}, start)
+	if want := start.Add(rule.Window); !state.HeldUntil.Equal(want) {
+		t.Errorf("held until %s, want %s", state.HeldUntil, want)
+	}
+}
+
+// What fired before the clock was set back an hour fired now: the back-off that follows is not an
+// hour longer for it.
+func TestClockThatJumpedBackDoublesNoLaterCooldown(t *testing.T) {
+	rule := cpuOnly().Rules()[0]
+	state := Captured(rule, State{}, gopprof.Evidence{}, "", start.Add(time.Hour))
+	state, _, _ = Decide(rule, state, Seen{}, start)
+	state = Captured(rule, state, gopprof.Evidence{}, "", start.Add(2*rule.Cooldown))
+	if state.Cooldown != rule.Cooldown {
+		t.Errorf("a cooldown of %s, want %s", state.Cooldown, rule.Cooldown)
+	}
+}
+
 func TestClockThatJumpedMakesNoFreshWindow(t *testing.T) {
 	_, source, now := hotTarget()
 	seen := Seen{Windows: source.Windows("", time.Minute, 2)}
