@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -163,6 +164,23 @@ func TestForgetKeepsCooldownsOfTheAbsent(t *testing.T) {
 	judge.Forget(nil, now.Add(time.Hour))
 	if len(judge.Save()) != 0 {
 		t.Error("remembered after its cooldown")
+	}
+}
+
+// Pods in a crash loop under ever new names are as many as they like within their cooldowns.
+func TestTheAbsentAreRememberedUpToABound(t *testing.T) {
+	judge := New(cpuOnly(), nil, newRegistry())
+	target, source, now := hotTarget()
+	fired := judge.Judge(target, source, now)[0]
+	for i := range mostRemembered + 10 {
+		fired.Target.Pod = fmt.Sprint("pod-", i)
+		judge.Captured(fired, "c1", gopprof.Agreement{}, now)
+	}
+	present := map[string]bool{target.Key(): true, fired.Target.Key(): true}
+	judge.Forget(present, now)
+	saved := judge.Save()
+	if _, ok := saved[fired.Target.Key()]; !ok || len(judge.entries) != mostRemembered+len(present) {
+		t.Errorf("%d remembered, want %d and those that are there (%v)", len(judge.entries), mostRemembered, ok)
 	}
 }
 
