@@ -189,6 +189,13 @@ func (c cancelledPublisher) Publish(ctx context.Context, capture gopprof.Capture
 	return c.fakes.Publish(ctx, capture)
 }
 
+func (c cancelledPublisher) Amend(ctx context.Context, id string, change func(c *gopprof.Capture)) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return c.fakes.Amend(ctx, id, change)
+}
+
 // What was taken when the agent had to stop is handed on.
 func TestCancelledCaptureIsPublished(t *testing.T) {
 	f := &fakes{hot: true, decision: gopprof.Decision{Go: true}}

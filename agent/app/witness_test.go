@@ -366,8 +366,9 @@ func TestCancelledQuestionIsNotShared(t *testing.T) {
 		cancel()
 		gone.Wait()
 		witness.source = &answers{script: []answer{{windows: []gopprof.Window{minute(time.Now(), 0.9)}}}}
-		if got := witness.Agree(t.Context(), firedNow()); got.Result != gopprof.AgreementConfirmed {
-			t.Errorf("%+v, want confirmed", got)
+		begin := time.Now()
+		if got := witness.Agree(t.Context(), firedNow()); got.Result != gopprof.AgreementConfirmed || time.Since(begin) > 0 {
+			t.Errorf("%+v after %s, want confirmed at once", got, time.Since(begin))
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -74,6 +75,27 @@ func TestClockThatJumpedBackHoldsNoLongerThanTheCooldown(t *testing.T) {
 	}
 }
 
+func TestClockThatJumpedBackHoldsNoRefusalLongerThanAWindow(t *testing.T) {
+	rule := cpuOnly().Rules()[0]
+	state := Refused(rule, State{}, gopprof.ReasonBudget, start.Add(time.Hour))
+	state, _, _ = Decide(rule, state, Seen{}, start)
+	if want := start.Add(rule.Window); !state.HeldUntil.Equal(want) {
+		t.Errorf("held until %s, want %s", state.HeldUntil, want)
+	}
+}
+
+// What fired before the clock was set back an hour fired now: the back-off that follows is not an
+// hour longer for it.
+func TestClockThatJumpedBackDoublesNoLaterCooldown(t *testing.T) {
+	rule := cpuOnly().Rules()[0]
+	state := Captured(rule, State{}, gopprof.Evidence{}, "", start.Add(time.Hour))
+	state, _, _ = Decide(rule, state, Seen{}, start)
+	state = Captured(rule, state, gopprof.Evidence{}, "", start.Add(2*rule.Cooldown))
+	if state.Cooldown != rule.Cooldown {
+		t.Errorf("a cooldown of %s, want %s", state.Cooldown, rule.Cooldown)
+	}
+}
+
 func TestClockThatJumpedMakesNoFreshWindow(t *testing.T) {
 	_, source, now := hotTarget()
 	seen := Seen{Windows: source.Windows("", time.Minute, 2)}
@@ -142,6 +164,23 @@ func TestForgetKeepsCooldownsOfTheAbsent(t *testing.T) {
 	judge.Forget(nil, now.Add(time.Hour))
 	if len(judge.Save()) != 0 {
 		t.Error("remembered after its cooldown")
+	}
+}
+
+// Pods in a crash loop under ever new names are as many as they like within their cooldowns.
+func TestTheAbsentAreRememberedUpToABound(t *testing.T) {
+	judge := New(cpuOnly(), nil, newRegistry())
+	target, source, now := hotTarget()
+	fired := judge.Judge(target, source, now)[0]
+	for i := range mostRemembered + 10 {
+		fired.Target.Pod = fmt.Sprint("pod-", i)
+		judge.Captured(fired, "c1", gopprof.Agreement{}, now)
+	}
+	present := map[string]bool{target.Key(): true, fired.Target.Key(): true}
+	judge.Forget(present, now)
+	saved := judge.Save()
+	if _, ok := saved[fired.Target.Key()]; !ok || len(judge.entries) != mostRemembered+len(present) {
+		t.Errorf("%d remembered, want %d and those that are there (%v)", len(judge.entries), mostRemembered, ok)
 	}
 }
 

@@ -238,6 +238,20 @@ func TestTargetThatIsNotObservedAnyMoreIsForgotten(t *testing.T) {
 	}
 }
 
+func TestTargetThatIsNotObservedAnyMoreIsForgottenThoughTheClockIsSetBack(t *testing.T) {
+	w := newWorld(t, observe.DefaultConfig())
+	w.start("a").cores = 0.9
+	w.start("b")
+	w.watch(2 * time.Minute)
+	w.targets = w.targets[1:]
+	w.watch(30 * time.Second)
+	w.set = -time.Hour
+	w.watch(10 * time.Minute)
+	if r := w.Readings(key("a"), time.Time{}); r != nil {
+		t.Errorf("still remembered after ten minutes: %d readings", len(r))
+	}
+}
+
 func TestCgroupNamedAnewIsReadAtOnce(t *testing.T) {
 	w := newWorld(t, observe.DefaultConfig())
 	l := w.start("a")

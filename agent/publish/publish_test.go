@@ -9,7 +9,9 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gopprof/gopprof/pkg/durable"
@@ -291,6 +293,35 @@ func TestSentAtOnceWhenTheDiskFails(t *testing.T) {
 	}
 	if !empty(p)() {
 		t.Error("what could not be written waits")
+	}
+}
+
+// Without a disk the capture is in memory, and whoever took it waits: a NATS that says nothing
+// has no longer than for one out of the spool.
+func TestSentAtOnceToASilentNATS(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := open(t, testConfig(t.TempDir()), &nats{refuse: func(ctx context.Context, _ gopprof.Capture) error { <-ctx.Done(); return ctx.Err() }})
+		p.write = func(string, fs.FileMode, func(io.Writer) error) error { return errors.New("input/output error") }
+		begin := time.Now()
+		err := p.Publish(t.Context(), capture(newID(), 100))
+		if took := time.Since(begin); took != p.cfg.SendTimeout || gopprof.ReasonOf(err) != gopprof.ReasonSpoolFailed {
+			t.Errorf("given up after %s, want %s: %v", took, p.cfg.SendTimeout, err)
+		}
+	})
+}
+
+// Of what was sent no more is remembered than so much, however long the agent runs.
+func TestWhatWasSentIsForgotten(t *testing.T) {
+	log := sentLog{sums: map[string]digest{}}
+	for i := range 3 * sentMax {
+		log.put(strconv.Itoa(i), digest{})
+		log.put(strconv.Itoa(i), digest{}) // sent again
+	}
+	if len(log.sums) != sentMax || len(log.ids) != sentMax {
+		t.Errorf("%d remembered in %d places, want %d", len(log.sums), len(log.ids), sentMax)
+	}
+	if _, ok := log.get(strconv.Itoa(3*sentMax - 1)); !ok {
+		t.Error("the newest is not known")
 	}
 }
 

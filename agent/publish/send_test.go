@@ -211,6 +211,26 @@ func TestOverflowSparesWhatIsBeingSent(t *testing.T) {
 	wantDropped(t, p, gopprof.ReasonSpoolFull, 1)
 }
 
+// What was spared because it was being sent is the oldest still: when that failed, it goes.
+func TestOverflowAfterAnAttemptThatFailed(t *testing.T) {
+	cfg := testConfig(t.TempDir())
+	cfg.MaxBytes, cfg.Senders = 1<<20, 1
+	release := make(chan struct{})
+	n := &nats{refuse: func(context.Context, gopprof.Capture) error { <-release; return errAway }}
+	p := open(t, cfg, n)
+	sending, newest := capture(newID(), 600<<10), capture(newID(), 600<<10)
+	mustPublish(t, p, sending)
+	run(t, p)
+	poll(t, "it is being sent", func() bool { return n.tried(sending.ID) == 1 })
+	mustPublish(t, p, newest)
+	close(release)
+	poll(t, "the newest is tried", func() bool { return n.tried(newest.ID) > 1 })
+	if _, size := p.Pending(); size > cfg.MaxBytes || p.Waits(sending.ID) || !p.Waits(newest.ID) {
+		t.Errorf("%d bytes wait, of at most %d; the oldest among them: %v", size, cfg.MaxBytes, p.Waits(sending.ID))
+	}
+	wantDropped(t, p, gopprof.ReasonSpoolFull, 1)
+}
+
 // What NATS will never take is put aside with its name, instead of being tried for ever.
 func TestWhatCanNeverBeSentIsPutAside(t *testing.T) {
 	for reason, refusal := range map[gopprof.Reason]error{gopprof.ReasonTooLarge: bus.ErrTooLarge, gopprof.ReasonBadInput: bus.ErrInvalid} {

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/gopprof/gopprof/pkg/gopprof"
+	"github.com/gopprof/gopprof/pkg/profile/profiletest"
 )
 
 func TestRedirectIsRefused(t *testing.T) {
@@ -64,6 +65,7 @@ func TestBadAnswers(t *testing.T) {
 		"cut":              {cut("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc"), gopprof.ReasonUnreachable},
 		"no HTTP":          {cut("SSH-2.0-OpenSSH_9.2\r\n"), gopprof.ReasonUnreachable},
 		"hung up":          {cut(""), gopprof.ReasonUnreachable},
+		"long header":      {headed(100 << 10), gopprof.ReasonUnreachable},
 		"endless header":   {cut("HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 1<<20)), gopprof.ReasonUnreachable},
 	}
 	for name, tt := range tests {
@@ -77,6 +79,35 @@ func TestBadAnswers(t *testing.T) {
 			_, err := newTaker(cfg, Deps{}).Take(t.Context(), byHand(id1, s.target(t, "a"), gopprof.KindHeap))
 			wantReason(t, err, tt.want)
 		})
+	}
+}
+
+// headed answers with a profile, and a header of so many bytes.
+func headed(bytes int) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Header", strings.Repeat("x", bytes))
+		_, _ = w.Write(profiletest.Heap(profiletest.On(1<<20, "main.f")))
+	}
+}
+
+// Of what a target says with an error no more is read than is told.
+func TestErrorsAreReadInPart(t *testing.T) {
+	const size = 64 << 20
+	var sent atomic.Int64
+	s := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusInternalServerError)
+		piece := bytes.Repeat([]byte("x"), 64<<10)
+		for sent.Load() < size {
+			if _, err := w.Write(piece); err != nil {
+				return
+			}
+			sent.Add(int64(len(piece)))
+		}
+	})
+	_, err := newTaker(testConfig(), Deps{}).Take(t.Context(), byHand(id1, s.target(t, "a"), gopprof.KindHeap))
+	wantReason(t, err, gopprof.ReasonStatus)
+	if n := sent.Load(); n >= size {
+		t.Errorf("all of the %d bytes were read", n)
 	}
 }
 
@@ -339,5 +370,23 @@ func TestAddressesThatNamesMayNotLeadTo(t *testing.T) {
 	}
 	if err := refuseAddr(net.JoinHostPort(target.Endpoint.Host, "1")); err != nil {
 		t.Errorf("loopback, which static targets use: %v", err)
+	}
+}
+
+// The dialler holds what a name has led to against the same list, before anybody may connect to
+// it. Nothing is dialled here: who is asked after it refuses everything.
+func TestDiallerLooksAtTheAddress(t *testing.T) {
+	for _, host := range []string{"169.254.169.254", "0.0.0.0", "fe80::1", "224.0.0.1"} {
+		asked := 0
+		e := gopprof.Endpoint{Scheme: "http", Host: host, Port: 80, Path: "/debug/pprof"}
+		tr, err := transport(testConfig(), e, func(string) error { asked++; return errors.New("not from this test") })
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = tr.DialContext(t.Context(), "tcp", "")
+		wantReason(t, err, gopprof.ReasonInvalidEndpoint)
+		if asked > 0 {
+			t.Errorf("%s: it would have been dialled", host)
+		}
 	}
 }

@@ -56,6 +56,23 @@ func TestTLS(t *testing.T) {
 	}
 }
 
+// HTTP/2 is not spoken with targets that offer it: of its floods none can be met, and a request
+// that ends closes its connection.
+func TestTargetThatOffersHTTP2(t *testing.T) {
+	spoken := make(chan string, 1)
+	s := unstarted(func(_ http.ResponseWriter, r *http.Request) { spoken <- r.Proto })
+	s.EnableHTTP2 = true
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	cfg := testConfig()
+	cfg.TLS.CAFile = caFile(t, s)
+	_, err := newTaker(cfg, Deps{}).Take(t.Context(), byHand(id1, s.target(t, "a"), gopprof.KindHeap))
+	wantReason(t, err, gopprof.ReasonInvalidProfile) // it answered nothing
+	if got := <-spoken; got != "HTTP/1.1" {
+		t.Errorf("asked by %s", got)
+	}
+}
+
 func TestConfigMistakes(t *testing.T) {
 	tests := map[string]struct {
 		change func(*Config)

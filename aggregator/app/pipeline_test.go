@@ -153,6 +153,26 @@ func TestReportWithoutDrawingSaysWhy(t *testing.T) {
 	}
 }
 
+// failing is a drawer that has no drawing.
+type failing func() error
+
+func (f failing) Draw(context.Context, gopprof.Kind, []byte) ([]byte, error) { return nil, f() }
+
+// A report is made once: one whose drawing was cut off by the aggregator's own end, or by the time
+// that handling a capture may take, is made when the capture comes again, and not without it.
+func TestCutOffWhileItDraws(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	f := &fakes{}
+	p := newTestPipeline(f)
+	p.draw = failing(func() error { stop(); return ctx.Err() })
+	if err := p.Handle(ctx, capture); !errors.Is(err, context.Canceled) {
+		t.Errorf("handled: %v", err)
+	}
+	if want := "profile cpu, profile trace, explain"; f.done() != want {
+		t.Errorf("got  %s\nwant %s", f.done(), want)
+	}
+}
+
 func TestCommittedReportIsAnnouncedAgainAndNeverMadeAgain(t *testing.T) {
 	f := &fakes{committed: &gopprof.Report{ID: "c", Page: "first"}}
 	done, err := newTestPipeline(f).Resume(t.Context(), capture)

@@ -19,6 +19,7 @@ import (
 type fileWriter struct {
 	root     string
 	hardLink func(tmp, path string) error // os.Link
+	sync     func(f *os.File) error       // (*os.File).Sync
 	mu       sync.Mutex                   // held from looking for a name to taking it, where links cannot be made
 }
 
@@ -26,8 +27,8 @@ type fileWriter struct {
 const tmpFolder = ".tmp"
 
 func newFileWriter(root string) (*fileWriter, error) {
-	w := &fileWriter{root: root, hardLink: os.Link}
-	if err := mkdirAll(w.tmp()); err != nil {
+	w := &fileWriter{root: root, hardLink: os.Link, sync: (*os.File).Sync}
+	if err := w.mkdirAll(w.tmp()); err != nil {
 		return nil, fmt.Errorf("creating the store's directory: %w", err)
 	}
 	return w, nil
@@ -56,10 +57,10 @@ func (w *fileWriter) write(key string, data []byte, name func(tmp, path string) 
 	}
 	defer os.Remove(tmp)
 	path := w.path(key)
-	if err := inDirectory(filepath.Dir(path), func() error { return name(tmp, path) }); err != nil {
+	if err := w.inDirectory(filepath.Dir(path), func() error { return name(tmp, path) }); err != nil {
 		return fmt.Errorf("naming file for %q: %w", key, err)
 	}
-	return syncDir(filepath.Dir(path))
+	return w.syncDir(filepath.Dir(path))
 }
 
 // link names a file that must not be there yet. On file systems without links it is only
@@ -91,7 +92,7 @@ func (w *fileWriter) writeTemp(data []byte) (path string, err error) {
 		f.Close()
 		return "", err
 	}
-	if err := f.Sync(); err != nil {
+	if err := w.sync(f); err != nil {
 		f.Close()
 		return "", err
 	}
@@ -100,10 +101,10 @@ func (w *fileWriter) writeTemp(data []byte) (path string, err error) {
 
 // inDirectory does something in a directory that is made when missing, and made again
 // when a remove beside us took it away as empty.
-func inDirectory(dir string, do func() error) error {
+func (w *fileWriter) inDirectory(dir string, do func() error) error {
 	var err error
 	for range 10 {
-		if err = mkdirAll(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err = w.mkdirAll(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		if err = do(); !errors.Is(err, fs.ErrNotExist) {
@@ -124,7 +125,7 @@ func (w *fileWriter) remove(_ context.Context, key string) error {
 	if err != nil {
 		return fmt.Errorf("removing file of %q: %w", key, err)
 	}
-	if err := syncDir(filepath.Dir(path)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := w.syncDir(filepath.Dir(path)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	w.prune(filepath.Dir(path))
@@ -139,23 +140,23 @@ func (w *fileWriter) prune(dir string) {
 }
 
 // mkdirAll is os.MkdirAll that syncs each parent of a directory it made.
-func mkdirAll(dir string) error {
+func (w *fileWriter) mkdirAll(dir string) error {
 	err := os.Mkdir(dir, 0o700)
 	switch {
 	case err == nil:
-		return syncDir(filepath.Dir(dir))
+		return w.syncDir(filepath.Dir(dir))
 	case errors.Is(err, fs.ErrExist):
 		return checkDir(dir)
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
-	if err := mkdirAll(filepath.Dir(dir)); err != nil {
+	if err := w.mkdirAll(filepath.Dir(dir)); err != nil {
 		return err
 	}
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return syncDir(filepath.Dir(dir))
+	return w.syncDir(filepath.Dir(dir))
 }
 
 func checkDir(dir string) error {
@@ -166,13 +167,13 @@ func checkDir(dir string) error {
 	return err
 }
 
-func syncDir(dir string) error {
+func (w *fileWriter) syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return fmt.Errorf("syncing directory: %w", err)
 	}
 	defer d.Close()
-	if err := d.Sync(); err != nil {
+	if err := w.sync(d); err != nil {
 		return fmt.Errorf("syncing directory: %w", err)
 	}
 	return nil

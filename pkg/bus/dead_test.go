@@ -2,7 +2,6 @@ package bus_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"testing"
 
@@ -66,16 +65,17 @@ func TestDeadLetterOfLargestMessage(t *testing.T) {
 }
 
 // TestDeadLetterNotStoredIsNotTerminated: as long as the store takes nothing, the capture
-// stays in the queue.
+// stays in the queue, of which NATS takes an end all the while.
 func TestDeadLetterNotStoredIsNotTerminated(t *testing.T) {
 	b := bustest.Start(t, bustest.Options{Nodes: []string{"a"}})
 	agg, agent := b.Aggregator(), b.Agent("a")
 	r := receive(t, agg)
 	publish(t, agent, capture(t, "a", 5))
 	d := r.next()
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := d.DeadLetter(ctx, gopprof.ReasonUndecodable, ""); err == nil {
+	if err := agg.DeleteStream(t.Context(), bus.StreamDead); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.DeadLetter(t.Context(), gopprof.ReasonUndecodable, ""); err == nil {
 		t.Fatal("dead-lettered without a store")
 	}
 	if n := messages(t, agg, bus.StreamCaptures); n != 1 {

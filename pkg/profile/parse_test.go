@@ -52,6 +52,7 @@ func claim(file []byte, size uint32) []byte {
 func TestParseRefuses(t *testing.T) {
 	good := profiletest.Gzip(small())
 	deep := mainF().Bytes(fieldSample, message{}.Bytes(fieldSampleLocation, bytes.Repeat([]byte{1}, 5000)).Packed(fieldSampleValue, 1, 1))
+	many := func(n int, piece message) []byte { return append(mainF(), bytes.Repeat(piece, n)...) }
 	for name, test := range map[string]struct {
 		file []byte
 		want error
@@ -66,6 +67,7 @@ func TestParseRefuses(t *testing.T) {
 		"more claimed":           {claim(good, uint32(len(small())+1)), ErrInvalid, "decompressing"},
 		"much more claimed":      {claim(good, 30<<20), ErrInvalid, "more than"},
 		"bytes after gzip":       {append(bytes.Clone(good), good...), ErrInvalid, ""},
+		"gzip after nothing":     {append(profiletest.Gzip(nil), good...), ErrInvalid, ""},
 		"gzip within gzip":       {profiletest.Gzip(good), ErrInvalid, "gzip within gzip"},
 		"too many bytes":         {make([]byte, 17<<20), ErrTooLarge, "at most 16777216"},
 		"HTML":                   {[]byte("\n<html><body>404</body>"), ErrInvalid, "HTML"},
@@ -75,6 +77,9 @@ func TestParseRefuses(t *testing.T) {
 		"legacy heap":            {[]byte("heap profile: 1: 2 [3: 4] @ heapprofile\n1: 2 [3: 4] @ 0x1 0x2\n"), ErrInvalid, ""},
 		"legacy CPU":             {legacyCPU(), ErrInvalid, ""},
 		"deep stack":             {deep, ErrTooLarge, "a stack of more than 4096 frames"},
+		"many stacks":            {many(200_001, message{}.Bytes(fieldSample, nil)), ErrTooLarge, "more than 200000 stacks"},
+		"many strings":           {many(200_001, message{}.Text(fieldString, "x")), ErrTooLarge, "more than 200000 strings"},
+		"many functions":         {many(50_001, message{}.Bytes(fieldFunction, nil)), ErrTooLarge, "more than 50000 functions"},
 		"two profiles in a row":  {append(append(message{}, small().Varint(9, 5)...), small().Varint(9, 5)...), ErrInvalid, "concatenated"},
 		"missing function":       {header().Bytes(fieldLocation, message{}.Varint(1, 1).Bytes(fieldLocationLine, message{}.Varint(1, 9))), ErrInvalid, "nil function"},
 		"missing location":       {header().Bytes(fieldSample, message{}.Packed(fieldSampleLocation, 9).Packed(fieldSampleValue, 1, 1)), ErrInvalid, "nil location"},

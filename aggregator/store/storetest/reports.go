@@ -47,6 +47,23 @@ func commitMark(t *testing.T, b Bucket) {
 	}
 }
 
+// identifierOfAnother: an agent that sends a capture under the identifier of a report that another
+// target has does not take its place.
+func identifierOfAnother(t *testing.T, b Bucket) {
+	s := start(t, b, func(*store.Config) {})
+	c := Capture(Noon(), 1)
+	r := Store(t, s, c)
+	c.Target.Pod = "another"
+	if err := s.Commit(t.Context(), Put(t, s, c)); !errors.Is(err, store.ErrDifferent) {
+		t.Errorf("committing: %v, want ErrDifferent", err)
+	}
+	got, err := s.Report(t.Context(), r.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "the report", got, r)
+}
+
 // indexIsItsOwn: the index holds neither the profiles' bytes nor anything that the caller
 // may change after the commit.
 func indexIsItsOwn(t *testing.T, b Bucket) {

@@ -40,6 +40,7 @@ func Run(t *testing.T, newBucket func(t *testing.T) Bucket) {
 		"drawings":                                drawings,
 		"picture of the evidence":                 picture,
 		"commit is the mark":                      commitMark,
+		"identifier of another's report":          identifierOfAnother,
 		"the index is its own":                    indexIsItsOwn,
 		"history":                                 history,
 		"a list shows a line of each":             linesOfLists,
