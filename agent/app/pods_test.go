@@ -44,6 +44,7 @@ func TestPodIsDialledOnlyWhileItsContainerIsThere(t *testing.T) {
 	}
 	for target, want := range map[gopprof.Target]gopprof.Reason{
 		here: "", gone: gopprof.ReasonGone, file: "", {Pod: "here", PodUID: "another"}: gopprof.ReasonGone,
+		{Pod: "here", PodUID: "u1", ContainerID: "33cc"}: gopprof.ReasonGone, {Pod: "here", PodUID: "u1", ContainerID: "11aa", Cgroup: gopprof.Cgroup{PID: 7}}: gopprof.ReasonGone,
 	} {
 		if now, reason := a.verify(target); reason != want || reason == "" && now != target {
 			t.Errorf("%s: %q, %+v", target.Pod, reason, now)

@@ -379,11 +379,7 @@ func TestDiallerLooksAtTheAddress(t *testing.T) {
 	for _, host := range []string{"169.254.169.254", "0.0.0.0", "fe80::1", "224.0.0.1"} {
 		asked := 0
 		e := gopprof.Endpoint{Scheme: "http", Host: host, Port: 80, Path: "/debug/pprof"}
-		tr, err := transport(testConfig(), e, func(string) error { asked++; return errors.New("not from this test") })
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, err = tr.DialContext(t.Context(), "tcp", "")
+		_, err := dial(t.Context(), testConfig(), e, func(string) error { asked++; return errors.New("not from this test") })
 		wantReason(t, err, gopprof.ReasonInvalidEndpoint)
 		if asked > 0 {
 			t.Errorf("%s: it would have been dialled", host)
