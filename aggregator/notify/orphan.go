@@ -71,8 +71,12 @@ func (n *Notifier) turnOrphans(ctx context.Context) (next time.Time) {
 func (n *Notifier) abandon(ctx context.Context, key string) error {
 	unlock := n.pending.lock(key)
 	defer unlock()
+	g, err := n.readGroup(ctx, key)
+	if err != nil || n.pending.behind(orphans, key, g.revision, n.deps.Now().Add(busyPause)) {
+		return err
+	}
 	gaveUp := false
-	g, err := n.change(ctx, key, func(g group) (group, bool) {
+	g, err = n.changeKnown(ctx, key, g, func(g group) (group, bool) {
 		until := n.orphanUntil(g)
 		if gaveUp = n.gone(g.Receiver) != nil && !until.IsZero() && !until.After(n.deps.Now()); gaveUp {
 			return g.abandoned(), true
