@@ -59,8 +59,9 @@ func (n *Notifier) turnOrphans(ctx context.Context) (next time.Time) {
 			return later
 		}
 		for _, key := range keys {
-			if err := n.abandon(ctx, key); err != nil {
-				n.log.Warn("what nobody can be told cannot be given up", zap.Error(err))
+			err := n.abandon(ctx, key)
+			n.trouble("what nobody can be told cannot be given up", "", err)
+			if err != nil {
 				return now.Add(busyPause)
 			}
 		}
