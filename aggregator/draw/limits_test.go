@@ -211,6 +211,32 @@ func TestWorkerThatDiedIdle(t *testing.T) {
 	}
 }
 
+// TestAllWorkersDiedIdle: what ends one may end all, as a machine short of memory does.
+func TestAllWorkersDiedIdle(t *testing.T) {
+	needDot(t)
+	d := newDrawer(t, "draw-worker", func(c *Config) { c.Workers = 3 })
+	var all []*Child
+	for range d.cfg.Workers {
+		c, err := d.child()
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, c)
+	}
+	d.idle = all
+	for _, c := range all {
+		if err := unix.Kill(c.PID(), unix.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := d.Draw(t.Context(), gopprof.KindCPU, cpuProfile()); err != nil {
+		t.Error(err)
+	}
+	if n := len(d.idle); n != 1 {
+		t.Errorf("%d workers are idle, want the new one", n)
+	}
+}
+
 // TestDrawsAtOnce: as many as there are workers, no more.
 func TestDrawsAtOnce(t *testing.T) {
 	needDot(t)
