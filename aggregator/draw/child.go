@@ -185,5 +185,16 @@ func (c *Child) Stop() error {
 	}
 	c.ended = true
 	c.in.Close() //nolint:errcheck // a pipe
+	defer c.reap()
 	return c.cmd.Wait()
+}
+
+// reap ends for good what the worker left of its group, which was killed: whoever is the first
+// process of a container is the parent of all that have lost theirs. To any other it is nothing.
+func (c *Child) reap() {
+	for {
+		if _, err := unix.Wait4(-c.cmd.Process.Pid, nil, 0, nil); err != nil && !errors.Is(err, unix.EINTR) {
+			return
+		}
+	}
 }

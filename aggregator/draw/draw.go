@@ -199,7 +199,8 @@ func (d *Drawer) job(ctx context.Context, what drawing, data []byte) ([]byte, er
 	defer d.metrics.busy.Dec()
 	svg, err := d.try(ctx, what, data)
 	if errors.Is(err, ErrGone) && ctx.Err() == nil {
-		svg, err = d.try(ctx, what, data) // it died while it was idle: not this job's doing
+		d.dismiss() // it died while it was idle, not of this job, and the others may have with it
+		svg, err = d.try(ctx, what, data)
 	}
 	failed, told := errors.AsType[*JobError](err)
 	switch {
@@ -262,15 +263,20 @@ func (d *Drawer) close() {
 	for range d.cfg.Workers {
 		d.places <- struct{}{} // taken for good
 	}
+	d.dismiss()
+	d.looking.Lock()
+	defer d.looking.Unlock()
+	d.forget()
+}
+
+// dismiss ends the workers that are idle.
+func (d *Drawer) dismiss() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, c := range d.idle {
 		c.Stop() //nolint:errcheck // killed
 	}
 	d.idle = nil
-	d.looking.Lock()
-	defer d.looking.Unlock()
-	d.forget()
 }
 
 // reasonOf classes a failure for the metric.

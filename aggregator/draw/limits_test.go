@@ -77,6 +77,31 @@ func TestWedgeCostsOneJob(t *testing.T) {
 	}
 }
 
+// TestDotIsReaped: in a container the aggregator is the parent of whoever has lost its own, and
+// nobody else ends them for good.
+func TestDotIsReaped(t *testing.T) {
+	needDot(t)
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0) }) //nolint:errcheck // as it was set
+	file := filepath.Join(t.TempDir(), "pid")
+	d := newDrawer(t, "draw-worker", func(c *Config) {
+		c.Dot, c.Timeout = script(t, fmt.Sprintf("echo $$ > %s; exec sleep 1000", file)), 5*time.Second
+	})
+	if _, err := d.Draw(t.Context(), gopprof.KindCPU, cpuProfile()); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("error %v, want a deadline", err)
+	}
+	pid, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	poll.Until(t, "nothing of dot is left", func() bool {
+		_, err := os.Stat("/proc/" + strings.TrimSpace(string(pid)))
+		return errors.Is(err, os.ErrNotExist)
+	})
+}
+
 // TestDotDiesWithItsWorker: whoever would have killed both is gone, as after the aggregator was
 // killed, whose end kills its workers.
 func TestDotDiesWithItsWorker(t *testing.T) {
@@ -183,6 +208,32 @@ func TestWorkerThatDiedIdle(t *testing.T) {
 		if err := unix.Kill(pid, unix.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestAllWorkersDiedIdle: what ends one may end all, as a machine short of memory does.
+func TestAllWorkersDiedIdle(t *testing.T) {
+	needDot(t)
+	d := newDrawer(t, "draw-worker", func(c *Config) { c.Workers = 3 })
+	var all []*Child
+	for range d.cfg.Workers {
+		c, err := d.child()
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, c)
+	}
+	d.idle = all
+	for _, c := range all {
+		if err := unix.Kill(c.PID(), unix.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := d.Draw(t.Context(), gopprof.KindCPU, cpuProfile()); err != nil {
+		t.Error(err)
+	}
+	if n := len(d.idle); n != 1 {
+		t.Errorf("%d workers are idle, want the new one", n)
 	}
 }
 

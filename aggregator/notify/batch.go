@@ -62,6 +62,13 @@ func (b batch) short() batch {
 	return b
 }
 
+// least is the batch without what only a message about it shows, and with so many pods by name.
+func (b batch) least(most int) batch {
+	b = b.short()
+	b.Items = b.Items[:min(len(b.Items), most)]
+	return b
+}
+
 func union(a, b []string) []string {
 	out := slices.Clone(a)
 	for _, s := range b {

@@ -85,8 +85,10 @@ func (n *Notifier) readGroup(ctx context.Context, key string) (group, error) {
 }
 
 func (n *Notifier) writeGroup(ctx context.Context, key string, g group) (group, error) {
-	var err error
-	g.revision, err = n.put(ctx, key, g, g.revision)
+	g, value, err := g.encode()
+	if err == nil {
+		g.revision, err = n.put(ctx, key, value, g.revision)
+	}
 	return g, err
 }
 

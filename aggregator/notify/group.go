@@ -15,6 +15,8 @@ import (
 const (
 	fullItems = 3    // pods of which everything is kept; of the others it is a line
 	mostSeen  = 1000 // reports, and pods, that are known again
+	// maxGroupBytes bounds it where pods have absurd names: NATS takes twice as much.
+	maxGroupBytes = 512 << 10
 )
 
 // group is what is known of the reports that are told to one receiver together: what is
@@ -87,6 +89,23 @@ func groupOf(value []byte) (g group) {
 		return group{}
 	}
 	return g
+}
+
+// encode returns the record as it is written, and the group as it stands there: of one that is too
+// large, of each pod a line, and then ever fewer of them by name. All are counted.
+func (g group) encode() (group, []byte, error) {
+	for most := mostItems; ; most /= 2 {
+		value, err := json.Marshal(g)
+		if err != nil || len(value) <= maxGroupBytes || most == 0 {
+			return g, value, err
+		}
+		g.Fresh, g.Same, g.Told = g.Fresh.least(most), g.Same.least(most), g.Told.least(most)
+		if g.Sending != nil {
+			s := *g.Sending
+			s.Batch, s.Late = s.Batch.least(most), s.Late.least(most)
+			g.Sending = &s
+		}
+	}
 }
 
 // add is the group with a report; false when it is known already.

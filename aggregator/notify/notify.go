@@ -54,6 +54,7 @@ type Notifier struct {
 	routes    *node
 	pending   *pending
 	silences  silences
+	troubles  troubles
 	full      chan struct{} // signalled when a record finds no room in the bucket
 	log       *zap.Logger
 	metrics   *metrics
@@ -67,7 +68,7 @@ func New(cfg Config, deps Deps, log *zap.Logger, reg prometheus.Registerer) *Not
 	if deps.Rand == nil {
 		deps.Rand = rand.Float64
 	}
-	n := &Notifier{cfg: cfg, deps: deps, client: newClient(cfg.Timeout), receivers: map[string]*receiver{}, routes: newTree(cfg), pending: newPending(), silences: silences{all: map[string]api.Silence{}}, full: make(chan struct{}, 1), log: log, metrics: newMetrics(reg)}
+	n := &Notifier{cfg: cfg, deps: deps, client: newClient(cfg.Timeout), receivers: map[string]*receiver{}, routes: newTree(cfg), pending: newPending(), silences: silences{all: map[string]api.Silence{}}, troubles: troubles{all: map[string]bool{}}, full: make(chan struct{}, 1), log: log, metrics: newMetrics(reg)}
 	for _, r := range cfg.Receivers {
 		n.receivers[r.Name] = newReceiver(r, cfg.AtOnce, deps.Channels.pace(r.Channel))
 	}

@@ -59,8 +59,9 @@ func (n *Notifier) turnOrphans(ctx context.Context) (next time.Time) {
 			return later
 		}
 		for _, key := range keys {
-			if err := n.abandon(ctx, key); err != nil {
-				n.log.Warn("what nobody can be told cannot be given up", zap.Error(err))
+			err := n.abandon(ctx, key)
+			n.trouble("what nobody can be told cannot be given up", "", err)
+			if err != nil {
 				return now.Add(busyPause)
 			}
 		}
@@ -71,8 +72,12 @@ func (n *Notifier) turnOrphans(ctx context.Context) (next time.Time) {
 func (n *Notifier) abandon(ctx context.Context, key string) error {
 	unlock := n.pending.lock(key)
 	defer unlock()
+	g, err := n.readGroup(ctx, key)
+	if err != nil || n.pending.behind(orphans, key, g.revision, n.deps.Now().Add(busyPause)) {
+		return err
+	}
 	gaveUp := false
-	g, err := n.change(ctx, key, func(g group) (group, bool) {
+	g, err = n.changeKnown(ctx, key, g, func(g group) (group, bool) {
 		until := n.orphanUntil(g)
 		if gaveUp = n.gone(g.Receiver) != nil && !until.IsZero() && !until.After(n.deps.Now()); gaveUp {
 			return g.abandoned(), true

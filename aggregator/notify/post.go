@@ -27,6 +27,9 @@ const (
 // maxAnswerBytes is how much of an answer is read: enough to say what was wrong.
 const maxAnswerBytes = 4 << 10
 
+// maxDetail bounds, in bytes, what is said of a failure: it stands in logs and records.
+const maxDetail = 300
+
 // newClient follows no redirect: the URL is often a secret and the message names internal
 // things, neither of which is for whomever an answer points at; and Go would turn the POST
 // into a GET without body for most of them.
@@ -63,9 +66,9 @@ func (n *Notifier) post(ctx context.Context, to *receiver, l Letter) (out Outcom
 		limited, stop := context.WithTimeout(ctx, n.cfg.Timeout)
 		defer stop()
 		out := s.Send(limited, l)
-		out.Detail = printable(redact(out.Detail, &url.URL{}, sign), 300)
+		out.Detail = printable(redact(out.Detail, &url.URL{}, sign), maxDetail)
 		for k, refused := range out.Refused {
-			out.Refused[k] = printable(redact(refused, &url.URL{}, sign), 300)
+			out.Refused[k] = printable(redact(refused, &url.URL{}, sign), maxDetail)
 		}
 		return out
 	}
@@ -151,7 +154,7 @@ func (n *Notifier) send(req *http.Request, channel Poster, secrets ...string) Ou
 			err = e.Err
 		}
 		out := ClassifyError(err)
-		out.Detail = redact(out.Detail, req.URL, secrets...)
+		out.Detail = printable(redact(out.Detail, req.URL, secrets...), maxDetail) // it may repeat a header of 64 KiB
 		return out
 	}
 	defer res.Body.Close()

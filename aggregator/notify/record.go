@@ -110,17 +110,15 @@ func recordOf(value []byte) (r record) {
 }
 
 func (n *Notifier) write(ctx context.Context, k string, r record) (record, error) {
-	var err error
-	r.revision, err = n.put(ctx, k, r, r.revision)
+	value, err := json.Marshal(r)
+	if err == nil {
+		r.revision, err = n.put(ctx, k, value, r.revision)
+	}
 	return r, err
 }
 
 // put writes what has a revision, or is new when that is 0, and returns its next one.
-func (n *Notifier) put(ctx context.Context, key string, v any, revision uint64) (uint64, error) {
-	value, err := json.Marshal(v)
-	if err != nil {
-		return revision, err
-	}
+func (n *Notifier) put(ctx context.Context, key string, value []byte, revision uint64) (_ uint64, err error) {
 	if revision == 0 {
 		revision, err = n.deps.Told.Create(ctx, key, value)
 	} else {

@@ -37,9 +37,9 @@ func (n *Notifier) Run(ctx context.Context) error {
 	all.Go(func() { n.attend(ctx, orphans, n.turnOrphans) })
 	all.Go(func() { n.keepRoom(ctx) })
 	if n.deps.Silences != nil {
-		all.Go(func() { n.watch(ctx, "silences", n.deps.Silences, n.silences.see) })
+		all.Go(func() { n.watch(ctx, "silences cannot be watched", n.deps.Silences, n.silences.see) })
 	}
-	n.watch(ctx, "records of what was told", n.deps.Told, n.see)
+	n.watch(ctx, "records of what was told cannot be watched", n.deps.Told, n.see)
 	return nil
 }
 
@@ -51,8 +51,8 @@ type watched interface {
 // watch has what is in a bucket seen, and what changes there, until ctx ends.
 func (n *Notifier) watch(ctx context.Context, what string, bucket watched, see func(key string, value []byte, revision uint64)) {
 	for ctx.Err() == nil {
-		if err := bucket.Watch(ctx, see, func() {}); err != nil && ctx.Err() == nil {
-			n.log.Warn(what+" cannot be watched", zap.Error(err))
+		if err := bucket.Watch(ctx, see, func() { n.trouble(what, "", nil) }); err != nil && ctx.Err() == nil {
+			n.trouble(what, "", err)
 		}
 		pause(ctx, busyPause)
 	}
@@ -163,11 +163,15 @@ func (n *Notifier) due(ctx context.Context, receiver string, keys []string) ([]c
 	keys = keys[:min(len(keys), 2*mostTogether)]
 	all, errs := make([]claim, len(keys)), make([]error, len(keys))
 	each(len(keys), func(k int) { all[k], errs[k] = n.look(ctx, receiver, keys[k]) })
+	const unread = "record of what is to be told cannot be read"
 	for _, err := range errs {
 		if err != nil {
-			n.log.Warn("record of what is to be told cannot be read", zap.Error(err))
+			n.trouble(unread, receiver, err)
 			return nil, false
 		}
+	}
+	if len(keys) > 0 {
+		n.trouble(unread, receiver, nil)
 	}
 	return slices.DeleteFunc(all, func(c claim) bool { return c.d.act != actTell }), true
 }

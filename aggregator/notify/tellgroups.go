@@ -124,16 +124,15 @@ func attempts(claimed []claim) int {
 func (n *Notifier) claim(ctx context.Context, due []claim) (claimed []claim, ok bool) {
 	all, errs := make([]claim, len(due)), make([]error, len(due))
 	each(len(due), func(k int) { all[k], errs[k] = n.claimOne(ctx, due[k]) })
+	const unclaimed = "what is told cannot be recorded"
 	ok = true
 	for k, c := range all {
 		switch {
 		case errors.Is(errs[k], bus.ErrConflict):
 			n.pending.set(due[k].g.Receiver, due[k].key, n.deps.Now(), 0) // read anew
 		case errs[k] != nil:
-			if ok {
-				n.log.Warn("what is told cannot be recorded", zap.String("receiver", due[k].g.Receiver), zap.Error(errs[k]))
-			}
 			ok = false
+			n.trouble(unclaimed, due[k].g.Receiver, errs[k])
 		default:
 			n.schedule(c.g.Receiver, c.key, c.g)
 			if late := n.deps.Now().Sub(c.g.At); late > claimTime {
@@ -142,6 +141,9 @@ func (n *Notifier) claim(ctx context.Context, due []claim) (claimed []claim, ok 
 			}
 			claimed = append(claimed, c)
 		}
+	}
+	if ok {
+		n.trouble(unclaimed, due[0].g.Receiver, nil)
 	}
 	return claimed, ok
 }

@@ -3,12 +3,14 @@ package resolve
 import (
 	"container/list"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // cache remembers facts, those that were used last.
 type cache[K comparable] struct {
-	max int
+	max     int
+	failing atomic.Bool // the last question about such an object was not answered
 
 	mu    sync.Mutex // guards what follows
 	known map[K]*list.Element

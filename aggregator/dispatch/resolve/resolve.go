@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"maps"
 	"path"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -46,7 +45,6 @@ type Resolver struct {
 	log     *zap.Logger
 	met     *metrics
 
-	failing    atomic.Bool // the last question was not answered
 	pods       *cache[podKey]
 	namespaces *cache[string]
 }
@@ -159,7 +157,7 @@ func lookUp[K comparable](ctx context.Context, r *Resolver, c *cache[K], key K, 
 	switch {
 	case err != nil && !apierrors.IsNotFound(err):
 		r.met.lookups.WithLabelValues(kind, "failed").Inc()
-		if !r.failing.Swap(true) {
+		if !c.failing.Swap(true) {
 			r.log.Warn("owners cannot be looked up, what is known stays", zap.String("object", kind), zap.Error(err))
 		}
 		c.put(key, known, r.now().Add(failedFor))
@@ -170,8 +168,8 @@ func lookUp[K comparable](ctx context.Context, r *Resolver, c *cache[K], key K, 
 	default:
 		r.met.lookups.WithLabelValues(kind, "found").Inc()
 	}
-	if r.failing.Swap(false) {
-		r.log.Info("owners are looked up again")
+	if c.failing.Swap(false) {
+		r.log.Info("owners are looked up again", zap.String("object", kind))
 	}
 	f := r.read(object)
 	c.put(key, f, r.now().Add(r.cfg.CacheFor))

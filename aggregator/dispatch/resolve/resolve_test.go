@@ -15,7 +15,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 	v1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
@@ -290,4 +292,22 @@ func FuzzLink(f *testing.F) {
 			checkLink(t, s, got)
 		}
 	})
+}
+
+// What may be looked up of pods only is said once, not with each report.
+func TestNamespacesAreForbidden(t *testing.T) {
+	core, logs := observer.New(zap.InfoLevel)
+	r, k := resolver(DefaultConfig(), pod(nil, nil))
+	r.log = zap.New(core)
+	k.PrependReactor("get", "namespaces", func(ktest.Action) (bool, runtime.Object, error) {
+		return true, nil, apierrors.NewForbidden(v1.Resource("namespaces"), "shop", errors.New("no"))
+	})
+	for n := range 5 {
+		x := target()
+		x.Namespace, x.Pod = fmt.Sprint("shop-", n), fmt.Sprint("web-", n)
+		r.Owner(t.Context(), x)
+	}
+	if logs.Len() != 1 {
+		t.Errorf("logged %v", logs.All())
+	}
 }

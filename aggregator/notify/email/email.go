@@ -105,17 +105,39 @@ func data(client *smtp.Client, message []byte) error {
 	return w.Close() // the server took it, or did not
 }
 
+// mostSaid is how many bytes a server may say in one conversation: far more than the longest
+// answer to each of a thousand recipients.
+const mostSaid = 1 << 20
+
+// bounded is a connection whose other end may say so much: net/smtp keeps what it is told,
+// however long a line or an answer is.
+type bounded struct {
+	net.Conn
+	left int
+}
+
+// Read implements net.Conn.
+func (b *bounded) Read(p []byte) (int, error) {
+	if b.left == 0 {
+		return 0, fmt.Errorf("the server says more than %d bytes", mostSaid)
+	}
+	n, err := b.Conn.Read(p[:min(len(p), b.left)])
+	b.left -= n
+	return n, err
+}
+
 // dial connects. The connection ends with ctx, whatever is being waited for.
 func dial(ctx context.Context, mail notify.Email, config *tls.Config) (*smtp.Client, func(), error) {
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", mail.Server)
+	tcp, err := (&net.Dialer{}).DialContext(ctx, "tcp", mail.Server)
 	if err != nil {
 		return nil, nil, err
 	}
 	if end, ok := ctx.Deadline(); ok {
-		_ = conn.SetDeadline(end)
+		_ = tcp.SetDeadline(end)
 	}
-	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
-	closer := func() { stop(); _ = conn.Close() }
+	stop := context.AfterFunc(ctx, func() { _ = tcp.Close() })
+	closer := func() { stop(); _ = tcp.Close() }
+	var conn net.Conn = &bounded{tcp, mostSaid}
 	if mail.TLS == notify.TLSAlways {
 		secured := tls.Client(conn, config)
 		if err := secured.HandshakeContext(ctx); err != nil {

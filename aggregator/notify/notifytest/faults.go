@@ -19,6 +19,7 @@ func failures(t *testing.T, start start) {
 		"hangs up":                   {func(w http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) }, "unreachable"},
 		"hangs up within the header": {func(w http.ResponseWriter, _ *http.Request) { raw(w, "HTTP/1.1 200 OK\r\nContent-Le") }, "unreachable"},
 		"speaks nonsense":            {func(w http.ResponseWriter, _ *http.Request) { raw(w, "220 smtp.example ESMTP\r\n\r\n") }, "unreachable"},
+		"speaks much nonsense":       {func(w http.ResponseWriter, _ *http.Request) { raw(w, strings.Repeat("\x1b[31m", 10_000)+"\r\n\r\n") }, "unreachable"},
 		"never answers":              {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "timeout"},
 		"hangs within the header":    {hang("HTTP/1.1 200 OK\r\nContent-Le"), "timeout"},
 		"is always about to answer":  {hang("HTTP/1.1 103 Early Hints\r\n\r\n"), "timeout"},
@@ -35,6 +36,8 @@ func failures(t *testing.T, start start) {
 		r := Report()
 		if err := s.Handle(t.Context(), r); retryError(err) == nil || !strings.Contains(err.Error(), c.reason) {
 			t.Errorf("%s: %v", name, err)
+		} else if n := len(err.Error()); n > 1000 {
+			t.Errorf("%s: the error has %d bytes", name, n)
 		}
 		s.Answer(Status(204))
 		s.Config.Timeout = time.Minute
