@@ -71,7 +71,7 @@ func (h *hand) note(o gopprof.Order) {
 	before, err := h.hold(o.Capture)
 	if err == nil {
 		if err = h.memory.write(h.path(o.Capture), o); err != nil && !before {
-			h.strike(o.Capture)
+			h.remove(o.Capture)
 		}
 	}
 	h.wrote(err)
@@ -109,6 +109,10 @@ func (h *hand) hold(capture string) (before bool, err error) {
 // strike removes what note wrote: what became of it is safe, or was told.
 func (h *hand) strike(capture string) {
 	h.handedOn(capture)
+	h.remove(capture)
+}
+
+func (h *hand) remove(capture string) {
 	h.mu.Lock()
 	held := h.held[capture]
 	delete(h.held, capture)

@@ -90,3 +90,24 @@ func TestSlowDiskHoldsCapturesUp(t *testing.T) {
 		t.Errorf("asked %d times, want %d", asked.Load(), hot)
 	}
 }
+
+// What cannot be written down as in hand, because of a disk that is slow and then fails, is in
+// memory until it is handed on all the same.
+func TestCaptureThatIsNotNotedIsInMemory(t *testing.T) {
+	h, _ := newTestHand(t, t.TempDir())
+	h.memory.write = func(string, any) error { return errors.New("disk") }
+	var told []string
+	h.handedOn = func(capture string) { told = append(told, capture) }
+	take := &looking{end: func() error { return nil }}
+	wait, err := handTaker{take, h}.Start(t.Context(), handOrder(gopprof.TriggerManual, handID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := wait()
+	if err != nil || len(told) > 0 {
+		t.Fatalf("taken and not handed on: %v, told of as handed on: %v", err, told)
+	}
+	if err := (handPublisher{&fakes{}, h}).Publish(t.Context(), c); err != nil || len(told) != 1 {
+		t.Errorf("handed on: %v, told of: %v", err, told)
+	}
+}

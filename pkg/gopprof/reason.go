@@ -52,7 +52,7 @@ const (
 	ReasonAgentDied   Reason = "agent_died"   // the agent was killed, or ended, with the firing or the capture in hand
 	ReasonSpoolFull   Reason = "spool_full"   // dropped from the spool at its bound, oldest first
 	ReasonSpoolTorn   Reason = "spool_torn"   // a spool entry that a crash cut short, or that was changed
-	ReasonSpoolFailed Reason = "spool_failed" // the spool's disk is full or failing; the detail says which
+	ReasonSpoolFailed Reason = "spool_failed" // the disk of the spool or of state_dir is full, failing or slow; the detail says which
 	ReasonNATSFull    Reason = "nats_full"    // a stream or bucket of NATS is at its bound and takes nothing new
 	ReasonBytesLost   Reason = "bytes_lost"   // the capture's chunks are not in NATS any more
 	ReasonBytesWrong  Reason = "bytes_wrong"  // size or sha256 differ from what the capture names

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/gopprof/gopprof/pkg/api"
+	"github.com/gopprof/gopprof/test/poll"
 )
 
 const (
@@ -163,15 +165,43 @@ func TestTokensAreReadAgainWhateverTheFileLooksLike(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(s.path, []byte(strings.ReplaceAll(tokensYAML, shopToken, strings.Repeat("x", len(shopToken)))), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chtimes(s.path, was.ModTime(), was.ModTime()); err != nil {
-		t.Fatal(err)
-	}
+	poll.Until(t, "the file is changed at another time", func() bool { // which passes in steps
+		if err := os.WriteFile(s.path, []byte(strings.ReplaceAll(tokensYAML, shopToken, strings.Repeat("x", len(shopToken)))), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(s.path, was.ModTime(), was.ModTime()); err != nil {
+			t.Fatal(err)
+		}
+		now, err := os.Stat(s.path)
+		return err == nil && now.Sys().(*syscall.Stat_t).Ctim != was.Sys().(*syscall.Stat_t).Ctim
+	})
 	s.now = s.now.Add(lookAgain)
 	if _, ok := s.tokens.Find(shopToken); ok {
 		t.Error("a token that was taken away is still good")
+	}
+}
+
+// stated is a file of which this much is known.
+type stated struct {
+	os.FileInfo
+	of syscall.Stat_t
+}
+
+func (s stated) Sys() any { return &s.of }
+
+// A file that is looked at while it is written is another one when it is whole, also within one
+// step of the clock of changes.
+func TestFileThatIsLookedAtWhileItIsWritten(t *testing.T) {
+	half := syscall.Stat_t{Dev: 1, Ino: 2, Ctim: syscall.Timespec{Sec: 3, Nsec: 4}}
+	if !same(stated{of: half}, stated{of: half}) {
+		t.Error("not what it is")
+	}
+	whole, replaced, later, elsewhere := half, half, half, half
+	whole.Size, replaced.Ino, later.Ctim.Nsec, elsewhere.Dev = 5, 6, 7, 8
+	for _, other := range []syscall.Stat_t{whole, replaced, later, elsewhere} {
+		if same(stated{of: half}, stated{of: other}) {
+			t.Errorf("%+v is %+v", other, half)
+		}
 	}
 }
 

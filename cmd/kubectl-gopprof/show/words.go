@@ -69,7 +69,7 @@ func words() map[gopprof.Reason]string {
 		gopprof.ReasonAgentDied:   "the node's agent ended while it took it: try again",
 		gopprof.ReasonSpoolFull:   "dropped: the agent's disk space for captures was full",
 		gopprof.ReasonSpoolTorn:   "lost to a crash of the agent",
-		gopprof.ReasonSpoolFailed: "the agent's disk is full or failing",
+		gopprof.ReasonSpoolFailed: "the agent's disk is full, failing or slow",
 		gopprof.ReasonNATSFull:    "NATS is full",
 		gopprof.ReasonBytesLost:   "its bytes are not in NATS any more",
 		gopprof.ReasonBytesWrong:  "its bytes are not what was sent",

@@ -11,6 +11,9 @@ func (r *recorder) SwitchedOff() error { return r.switchedOff() }
 // LoadUsers reads the users of a configuration.
 func LoadUsers(c Config) (Users, error) { return c.load() }
 
+// StampOf is what the server knows a file by.
+var StampOf = stampOf
+
 // WatchEvery makes Run look at the files, and Stuck at the streams, more often.
 func (s *Server) WatchEvery(d time.Duration) { s.every = d }
 

@@ -82,9 +82,11 @@ func (s *Server) again() {
 }
 
 // stamp is what changes when a file is written or replaced, or may be read. Its size and the time
-// that it bears do not: keys are of one length, and times are copied with files.
+// that it bears alone do not: keys are of one length, and times are copied with files. Nor does
+// the time of its change, which before Linux 6.13 passes in steps of milliseconds.
 type stamp struct {
 	inode uint64
+	size  int64
 	at    syscall.Timespec // of the change of whatever is known of it
 	err   string
 }
@@ -101,9 +103,13 @@ func look(path string) stamp {
 	if err != nil {
 		return stamp{err: err.Error()}
 	}
+	return stampOf(info)
+}
+
+func stampOf(info os.FileInfo) stamp {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
 		return stamp{} // cannot be, on Linux
 	}
-	return stamp{inode: st.Ino, at: st.Ctim}
+	return stamp{inode: st.Ino, size: st.Size, at: st.Ctim}
 }
