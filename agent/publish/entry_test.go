@@ -52,8 +52,10 @@ func TestTornAtAnyByte(t *testing.T) {
 			wantTorn(t, changed, "changed at byte", n)
 		}
 		zeroed := bytes.Clone(data)
-		clear(zeroed[n:]) // as file systems leave it that make a file's size durable before its content
-		wantTorn(t, zeroed, "zeros from byte", n)
+		clear(zeroed[n:])               // as file systems leave it that make a file's size durable before its content
+		if !bytes.Equal(zeroed, data) { // one digest in 256 ends with a zero
+			wantTorn(t, zeroed, "zeros from byte", n)
+		}
 	}
 	wantTorn(t, append(bytes.Clone(data), 0), "one byte more than", len(data))
 	wantTorn(t, append(bytes.Clone(data), data...), "twice", len(data))
