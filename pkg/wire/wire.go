@@ -106,14 +106,15 @@ func decode(data []byte, typ string, into any) (event, error) {
 
 // checkElements refuses valid JSON that would take far more memory than it has bytes.
 func checkElements(data []byte) error {
-	if n := elements(data); n > maxElements {
+	if n, _ := Elements(data); n > maxElements {
 		return fmt.Errorf("%w: arrays of %d elements, at most %d", ErrTooLarge, n, maxElements)
 	}
 	return nil
 }
 
-// elements counts, in valid JSON, those of all arrays but the first of each.
-func elements(data []byte) (n int) {
+// Elements counts, in JSON that need not be valid, those of all arrays and the members of all
+// objects, but the first of each. What they are read into takes far more memory than their bytes.
+func Elements(data []byte) (elements, members int) {
 	var open []byte // brackets, outermost first
 	text := false
 	for i := 0; i < len(data); i++ {
@@ -125,13 +126,15 @@ func elements(data []byte) (n int) {
 		case text:
 		case c == '{' || c == '[':
 			open = append(open, c)
-		case c == '}' || c == ']':
+		case (c == '}' || c == ']') && len(open) > 0:
 			open = open[:len(open)-1]
-		case c == ',' && open[len(open)-1] == '[':
-			n++
+		case c == ',' && len(open) > 0 && open[len(open)-1] == '[':
+			elements++
+		case c == ',':
+			members++
 		}
 	}
-	return n
+	return elements, members
 }
 
 func open(data []byte, typ string) (event, error) {
