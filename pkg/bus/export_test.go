@@ -75,14 +75,22 @@ func (l *link) Conn() *nats.Conn { return l.nc }
 // PullEvery makes consumers ask more often when there is nothing.
 func (a *Aggregator) PullEvery(d time.Duration) { a.pull = d }
 
-// Waiting is how many messages a consumer has not ended.
+// Waiting is how many messages a consumer has not ended. Of one that was given none that is all
+// there are: while it is being made the server says that none waits.
 func (a *Aggregator) Waiting(ctx context.Context, stream, durable string) (uint64, error) {
 	c, err := a.js.Consumer(ctx, stream, durable)
 	if err != nil {
 		return 0, err
 	}
 	i := c.CachedInfo()
-	return i.NumPending + uint64(i.NumAckPending), nil
+	if i.Delivered.Stream > 0 {
+		return i.NumPending + uint64(i.NumAckPending), nil
+	}
+	s, err := a.js.Stream(ctx, stream)
+	if err != nil {
+		return 0, err
+	}
+	return s.CachedInfo().State.Msgs, nil
 }
 
 // Returned is how many messages a consumer was given more than once and has not ended.
