@@ -90,7 +90,9 @@ func badWorker(page func()) error {
 
 // parent opens a view whose page never ends, says its PID and waits to be killed.
 func parent() {
-	vs, err := New(DefaultConfig(), []string{os.Args[0], "worker-that-wedges"}, zap.NewNop(), prometheus.NewRegistry())
+	cfg := DefaultConfig()
+	cfg.MemoryBytes, cfg.ResidentBytes = testMemoryBytes, testResidentBytes
+	vs, err := New(cfg, []string{os.Args[0], "worker-that-wedges"}, zap.NewNop(), prometheus.NewRegistry())
 	if err != nil {
 		leave(err)
 	}
